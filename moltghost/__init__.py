@@ -1,0 +1,3 @@
+"""MoltGhost: private AI agents on your own GPUs."""
+
+__version__ = "0.1.0"

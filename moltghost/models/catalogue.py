@@ -1,0 +1,77 @@
+"""The models of the catalogue and the file types (quantizations) llama.cpp knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+from moltghost.models.data_files import read
+from moltghost.models.facts import Doubt, FileType, Model, ModelFile, Shape, SlidingWindow
+
+
+@cache
+def models() -> tuple[Model, ...]:
+    """Every model, in the order of the data file (by family, then size)."""
+    data = read("models")
+    return tuple(_model(record, data["families"][record["family"]]) for record in data["models"])
+
+
+@cache
+def family_names() -> tuple[str, ...]:
+    """Families in the order of the data file."""
+    return tuple(read("models")["families"])
+
+
+@cache
+def file_types() -> Mapping[str, FileType]:
+    """Name (`Q4_K_M`) -> file type."""
+    return MappingProxyType({r["name"]: FileType(**r) for r in read("quantizations")["file_types"]})
+
+
+@cache
+def block_types() -> Mapping[str, tuple[int, int]]:
+    """GGML block type -> (elements, bytes) of one block."""
+    blocks = read("quantizations")["blocks"]
+    return MappingProxyType({k: (v["elements"], v["bytes"]) for k, v in blocks.items()})
+
+
+@cache
+def kv_bytes_per_element() -> Mapping[str, float]:
+    """KV cache type (`f16`, `q8_0`, `q4_0`) -> bytes per element."""
+    return MappingProxyType(dict(read("quantizations")["kv_bytes_per_element"]))
+
+
+def _model(record: dict[str, Any], family: dict[str, str]) -> Model:
+    licence, gated, tools = record["licence"], record["gated"], record["tools"]
+    return Model(
+        id=record["id"],
+        aliases=tuple(record["aliases"]),
+        family=record["family"],
+        parameters=record["parameters"],
+        max_context=record["max_context"],
+        shape=_shape(record["shape"]),
+        gguf_metadata_bytes=record["gguf_metadata_bytes"],
+        licence=licence["id"],
+        licence_note=licence.get("note"),
+        gated=gated["gated"],
+        gated_note=gated.get("note"),
+        tools=tools["supported"],
+        tools_note=tools.get("note"),
+        hf_repo=record["hf_repo"],
+        ollama_default=record["ollama_default"],
+        files=MappingProxyType(
+            {name: ModelFile(name, **facts) for name, facts in record["quantizations"].items()}
+        ),
+        default_quantization=family["default"],
+        q4=family["q4"],
+        notes=tuple(record["notes"]),
+        doubts=tuple(Doubt(**doubt) for doubt in record["doubts"]),
+        sources=tuple(record["sources"]),
+    )
+
+
+def _shape(record: dict[str, Any]) -> Shape:
+    window = record["sliding_window"]
+    return Shape(**{**record, "sliding_window": SlidingWindow(**window) if window else None})

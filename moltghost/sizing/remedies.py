@@ -1,0 +1,108 @@
+"""What to say when nothing fits: by how much, and what would make it fit, with numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from moltghost.errors import Refused
+from moltghost.models.hardware import gpu_kinds
+from moltghost.models.names import ModelChoice
+from moltghost.sizing.placement import Option, Verdict, Weighing, weigh
+from moltghost.sizing.request import Pool, SizingRequest, default_pools
+from moltghost.sizing.weights import layout
+from moltghost.sizing.words import gpus, reason, where
+
+_CONTEXT_STEP = 1024
+
+
+def refusal(weighing: Weighing, pools: Sequence[Pool]) -> Refused:
+    """The error for a request that fits nowhere."""
+    request, choice = weighing.request, weighing.choice
+    head = f"{choice.name} with {request.context} tokens of context fits no pool"
+    if request.gpu or request.memory_gb:
+        head += " under " + _asked(request)
+    found = tuple(remedies(weighing, pools))
+    return Refused(
+        f"{head}. {_closest(weighing)}",
+        "what would fit:\n  " + "\n  ".join(found) if found else "a smaller model would fit",
+    )
+
+
+def remedies(weighing: Weighing, pools: Sequence[Pool]) -> Iterator[str]:
+    """Changes to the request, or to the pools, with what each would cost."""
+    request, choice = weighing.request, weighing.choice
+    for smaller in _smaller(choice):
+        if line := _line(f"{smaller.quantization}", request, smaller, pools):
+            yield line
+            break
+    if request.kv_cache == "f16":
+        changed = replace(request, kv_cache="q8_0")
+        yield from _lines("a q8_0 KV cache", changed, choice, pools)
+    if request.parallel > 1:
+        yield from _lines("one slot", replace(request, parallel=1), choice, pools)
+    if context := largest_context(request, choice, pools):
+        changed = replace(request, context=context)
+        yield from _lines(f"a context of {context} tokens", changed, choice, pools)
+    if request.gpu or request.memory_gb:
+        changed = replace(request, gpu=None, memory_gb=None)
+        yield from _lines(f"without {_asked(request)}", changed, choice, pools)
+    everywhere = default_pools(tuple(gpu_kinds()))
+    yield from _lines("a pool that the environment lacks", request, choice, everywhere)
+
+
+def largest_context(
+    request: SizingRequest, choice: ModelChoice, pools: Sequence[Pool]
+) -> int | None:
+    """The largest context below the request's, in steps of 1024, that some pool takes."""
+    low, high = 0, request.context // _CONTEXT_STEP
+    while low < high:
+        middle = (low + high + 1) // 2
+        if weigh(replace(request, context=middle * _CONTEXT_STEP), choice, pools).chosen:
+            low = middle
+        else:
+            high = middle - 1
+    return low * _CONTEXT_STEP or None
+
+
+def _smaller(choice: ModelChoice) -> list[ModelChoice]:
+    """The model in smaller quantizations, largest first."""
+    model = choice.model
+    size = layout(model, choice.quantization).file_bytes
+    sizes = {q: layout(model, q).file_bytes for q in model.quantizations}
+    smaller = sorted((q for q in sizes if sizes[q] < size), key=lambda q: -sizes[q])
+    return [ModelChoice(model, quantization) for quantization in smaller]
+
+
+def _lines(
+    what: str, request: SizingRequest, choice: ModelChoice, pools: Sequence[Pool]
+) -> Iterator[str]:
+    if line := _line(what, request, choice, pools):
+        yield line
+
+
+def _line(
+    what: str, request: SizingRequest, choice: ModelChoice, pools: Sequence[Pool]
+) -> str | None:
+    chosen = weigh(request, choice, pools).chosen
+    return f"{what}: {where(chosen, dedicated=request.dedicated)}" if chosen else None
+
+
+def _closest(weighing: Weighing) -> str:
+    reachable = [
+        o for o in weighing.options if o.verdict not in (Verdict.NO_POOL, Verdict.NOT_ASKED)
+    ]
+    if not reachable:
+        return "No pool has a GPU of that kind"
+    closest = min(reachable, key=_distance)
+    return f"Closest: {closest.kind.type} ({gpus(closest)}), {reason(weighing, closest)}"
+
+
+def _distance(option: Option) -> tuple[int, int, str]:
+    return option.missing_bytes, len(option.shortfalls), option.kind.type
+
+
+def _asked(request: SizingRequest) -> str:
+    asked = [f"--gpu {request.gpu}"] if request.gpu else []
+    asked += [f"--memory {request.memory_gb}gb"] if request.memory_gb else []
+    return " ".join(asked)

@@ -1,0 +1,104 @@
+"""What is asked: the model, how it is served, and where it may run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moltghost.errors import Refused
+from moltghost.models.catalogue import kv_bytes_per_element
+from moltghost.models.hardware import gpu_kind, instance_types
+from moltghost.models.names import ModelChoice, find_model
+from moltghost.sizing.footprint import Load
+
+DEFAULT_CONTEXT = 32768
+# The pools of an environment that follows the product text, cheapest card first.
+DEFAULT_GPU_KINDS = ("l40s", "a100-40", "a100-80", "h100")
+# `a100` is not a card but a wish: the smaller one that fits.
+_GPU_WISHES = {"a100": ("a100-40", "a100-80")}
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A class of GPU nodes that an environment has.
+
+    Attributes:
+        name: the pool's name.
+        gpu: its GPU kind.
+        instance_types: EC2 types it may start.
+    """
+
+    name: str
+    gpu: str
+    instance_types: tuple[str, ...]
+
+
+def default_pools(gpu_kinds: Sequence[str] = DEFAULT_GPU_KINDS) -> tuple[Pool, ...]:
+    """One pool per GPU kind, named after it, with every type of the catalogue that carries it."""
+    return tuple(
+        Pool(kind, kind, tuple(t.type for t in instance_types().values() if t.gpu == kind))
+        for kind in (gpu_kind(k).kind for k in gpu_kinds)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SizingRequest:
+    """A question to `size`.
+
+    Attributes:
+        model: name as users type it, `llama3.1-70b-q4`.
+        context: tokens per slot.
+        parallel: slots served at once.
+        kv_cache: `f16`, `q8_0` or `q4_0`.
+        gpu: only this GPU kind (`a100`: the smaller that fits); replaces the memory floor.
+        memory_gb: at least this much nominal GPU memory in total (2 x 80 = 160); replaces the
+            floor, never the arithmetic.
+        dedicated: the agent gets, and pays, a node of its own.
+    """
+
+    model: str
+    context: int = DEFAULT_CONTEXT
+    parallel: int = 1
+    kv_cache: str = "f16"
+    gpu: str | None = None
+    memory_gb: int | None = None
+    dedicated: bool = True
+
+    @property
+    def load(self) -> Load:
+        """What of it decides memory."""
+        return Load(self.context, self.parallel, self.kv_cache)
+
+    @property
+    def gpu_kinds(self) -> tuple[str, ...]:
+        """GPU kinds asked for, in order of preference; empty = any."""
+        if self.gpu is None:
+            return ()
+        return _GPU_WISHES.get(self.gpu.lower()) or (gpu_kind(self.gpu).kind,)
+
+
+def check(request: SizingRequest) -> ModelChoice:
+    """The model that a request names, after checking the rest of it.
+
+    Raises:
+        Refused: unknown model or GPU, or a context, slot count, cache type or memory out of range.
+    """
+    choice = find_model(request.model)
+    model = choice.model
+    if not 1 <= request.context <= model.max_context:
+        raise Refused(
+            f"{model.id} has a context of at most {model.max_context} tokens, "
+            f"{request.context} were asked for",
+            f"ask for --context {model.max_context // 1024}k or less",
+        )
+    if request.parallel < 1:
+        raise Refused(f"{request.parallel} slots make no server", "ask for --parallel 1 or more")
+    if request.kv_cache not in kv_bytes_per_element():
+        raise Refused(
+            f"there is no KV cache type {request.kv_cache!r}",
+            f"choose one of {', '.join(kv_bytes_per_element())}",
+        )
+    if request.memory_gb is not None and request.memory_gb < 1:
+        raise Refused(f"{request.memory_gb} GB is no GPU memory", "write it like --memory 160gb")
+    _ = request.gpu_kinds  # an unknown kind is refused here
+    return choice

@@ -1,0 +1,121 @@
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import moltghost.models
+from moltghost.errors import Refused
+from moltghost.models import (
+    find_model,
+    gpu_kind,
+    gpu_kinds,
+    instance_type,
+    instance_types,
+    models,
+    price_source,
+    quotas,
+)
+from moltghost.models.catalogue import block_types, file_types
+
+DATA = Path(moltghost.models.__file__).parent / "data"
+PRODUCT_TEXT = {
+    "llama3.1-8b": ("Q4_K_M", "Q8_0"),
+    "llama3.1-70b": ("Q4_K_M", "Q8_0"),
+    "llama3.1-405b": ("Q4_K_M", "Q8_0"),
+    "qwen2.5-7b": ("Q4_K_S", "Q6_K"),
+    "qwen2.5-32b": ("Q4_K_S", "Q6_K"),
+    "qwen2.5-72b": ("Q4_K_S", "Q6_K"),
+    "mistral-nemo-12b": ("Q4_K_M",),
+    "mixtral-8x22b": ("Q4_K_M",),
+    "phi3-mini": ("Q8_0",),
+    "phi3-medium": ("Q8_0",),
+}
+
+
+def test_every_model_of_the_product_text_has_its_quantizations() -> None:
+    by_id = {m.id: m for m in models()}
+    for name, quantizations in PRODUCT_TEXT.items():
+        assert set(quantizations) <= set(by_id[name].quantizations)
+        assert by_id[name].default_quantization == quantizations[0]
+
+
+def test_there_are_at_least_twenty_models_and_no_name_means_two() -> None:
+    names = [spelling for m in models() for spelling in (m.id, *m.aliases)]
+    assert len(models()) >= 20
+    assert len(names) == len(set(names))
+
+
+def test_every_record_is_whole_and_says_where_it_is_from() -> None:
+    sources = json.loads((DATA / "models.json").read_text())["sources"]
+    for model in models():
+        assert model.parameters > 0
+        assert model.max_context >= 2048
+        assert set(model.quantizations) <= set(file_types())
+        assert {model.default_quantization, model.q4, "F16"} <= set(model.quantizations)
+        assert model.sources
+        assert set(model.sources) <= set(sources)
+        assert (model.shape.experts == 0) == (model.shape.experts_used == 0)
+        for file in model.files.values():
+            assert (file.published_bytes is None) == (file.published_source is None)
+            assert set(file.tensor_types.values()) <= set(block_types())
+
+
+def test_every_instance_type_is_whole_and_its_gpu_and_quota_are_known() -> None:
+    for kind in instance_types().values():
+        assert kind.gpu is None or kind.gpu in gpu_kinds()
+        assert (kind.gpu is None) == (kind.gpu_count == 0)
+        assert kind.quota_on_demand in quotas()
+        assert kind.eni_pods == kind.enis_on_card0 * (kind.ipv4_per_eni - 1) + 2
+        assert kind.recommended_pods <= kind.eni_pods
+        assert kind.usd_per_hour is None or kind.usd_per_hour > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "gpu", "count", "price", "nvme_gb"),
+    [
+        ("g6e.xlarge", "l40s", 1, "1.861", 250),
+        ("g6e.12xlarge", "l40s", 4, "10.49264", 3800),
+        ("p4d.24xlarge", "a100-40", 8, "21.957642", 8000),
+        ("p4de.24xlarge", "a100-80", 8, "27.44705", 8000),
+        ("p5.4xlarge", "h100", 1, "6.88", 3800),
+        ("p5.48xlarge", "h100", 8, "55.04", 30400),
+        ("m7i.large", None, 0, "0.1008", 0),
+        ("i4i.4xlarge", None, 0, "1.373", 3750),
+    ],
+)
+def test_instance_facts_are_those_of_the_sources(
+    name: str, gpu: str | None, count: int, price: str, nvme_gb: int
+) -> None:
+    kind = instance_type(name)
+    assert (kind.gpu, kind.gpu_count, kind.nvme_gb) == (gpu, count, nvme_gb)
+    assert kind.usd_per_hour == Decimal(price)
+
+
+def test_prices_have_a_date_a_region_and_a_source() -> None:
+    assert price_source().as_of == "2026-07-20"
+    assert price_source().region == "us-east-1"
+    assert "pricing" in price_source().source
+
+
+def test_a_type_that_is_not_sold_in_the_price_region_has_no_price() -> None:
+    assert instance_type("p5e.48xlarge").usd_per_hour is None
+
+
+def test_a_card_has_less_free_memory_than_ec2_reports() -> None:
+    for card in gpu_kinds().values():
+        assert card.free_at_cuda_init_mib < card.ec2_mib
+        assert card.basis
+
+
+def test_unknown_cards_and_types_are_refused_with_what_there_is() -> None:
+    with pytest.raises(Refused, match="no GPU kind 'b200'") as refused:
+        gpu_kind("b200")
+    assert "a100-80" in refused.value.hint
+    with pytest.raises(Refused, match=r"no instance type 'p9\.huge'"):
+        instance_type("p9.huge")
+
+
+def test_doubts_are_kept_with_the_facts() -> None:
+    doubts = {d.field for d in find_model("llama3.1-405b").model.doubts}
+    assert "kv_heads" in doubts

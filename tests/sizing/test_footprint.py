@@ -1,0 +1,149 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from moltghost.models import Shape, find_model, gpu_kind
+from moltghost.sizing import compute, kv_cache
+from moltghost.sizing.footprint import FIT_TARGET_BYTES, Load, footprint, largest_need, split
+from moltghost.sizing.weights import layout
+from moltghost.units import MIB
+
+FEWEST = json.loads((Path(__file__).parent / "golden" / "fewest_gpus.json").read_text())
+MAX_GPUS = 8
+CARDS = ("l40s", "a100-40", "a100-80", "h100")
+
+
+def shares(name: str, context: int, gpus: int, **load: object):  # noqa: ANN201
+    choice = find_model(name)
+    weights = layout(choice.model, choice.quantization)
+    return split(weights, choice.model.shape, Load(context, **load), gpus)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [(row, kind) for row in FEWEST for kind in CARDS if kind in row],
+    ids=lambda v: v if isinstance(v, str) else f"{v['model']}-{v['context']}",
+)
+def test_the_engine_would_fit_it_on_as_many_gpus_as_the_reference_says(
+    row: dict[str, int], kind: str
+) -> None:
+    room = gpu_kind(kind).free_at_cuda_init_bytes - FIT_TARGET_BYTES
+    fewest = next(
+        (
+            gpus
+            for gpus in range(1, MAX_GPUS + 1)
+            if max(s.allocated_bytes for s in shares(row["model"], row["context"], gpus)) <= room
+        ),
+        None,
+    )
+    assert fewest == row[kind]
+
+
+@pytest.mark.parametrize("row", [r for r in FEWEST if "mib" in r], ids=lambda r: r["model"])
+def test_one_gpu_allocates_what_the_reference_says_to_a_mib(row: dict[str, int]) -> None:
+    (share,) = shares(row["model"], row["context"], 1)
+    assert share.allocated_bytes / MIB == pytest.approx(row["mib"], abs=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "context", "kv", "mib"),
+    [
+        ("llama3.2-3b-q4", 32768, "f16", 3584),
+        ("llama3.1-70b-q4", 32768, "f16", 10240),
+        ("llama3.1-70b-q4", 131072, "f16", 40960),
+        ("llama3.1-70b-q4", 32768, "q8_0", 5440),
+        ("llama3.1-405b-q4", 32768, "f16", 16128),
+    ],
+)
+def test_the_kv_cache_is_what_the_engine_allocated(
+    name: str, context: int, kv: str, mib: int
+) -> None:
+    shape = find_model(name).model.shape
+    found = kv_cache.layer_bytes(shape, context=context, parallel=1, kv_cache=kv, ubatch=512)
+    assert sum(found) == mib * MIB
+
+
+def test_slots_multiply_the_kv_cache_and_a_context_is_padded_to_256_cells() -> None:
+    shape = find_model("llama3.1-8b").model.shape
+    one = kv_cache.layer_bytes(shape, context=1000, parallel=1, kv_cache="f16", ubatch=512)
+    four = kv_cache.layer_bytes(shape, context=1000, parallel=4, kv_cache="f16", ubatch=512)
+    assert sum(four) == 4 * sum(one)
+    assert sum(one) == 131072 * 1024
+
+
+def test_gemma_2_keeps_a_window_in_every_second_layer() -> None:
+    shape = find_model("gemma2-9b").model.shape
+    even, odd = kv_cache.layer_bytes(shape, context=8192, parallel=1, kv_cache="f16", ubatch=1024)[
+        :2
+    ]
+    assert (even, odd) == (2 * 8 * 256 * 2 * (4096 + 1024), 2 * 8 * 256 * 2 * 8192)
+
+
+def test_the_compute_buffer_is_what_the_engine_reserved() -> None:
+    llama = find_model("llama3.1-70b").model.shape
+    found = compute.buffer_bytes(llama, context=32768, parallel=1, ubatch=1024, gpus=1)
+    assert found / MIB == pytest.approx(528, abs=0.1)
+    qwen = Shape("qwen3", 28, 1024, 16, 8, 128, 3072, 151936, tied_embeddings=True, qk_norm=True)
+    found = compute.buffer_bytes(qwen, context=40960, parallel=1, ubatch=2048, gpus=1)
+    assert found / MIB == pytest.approx(264.04, abs=0.1)
+
+
+def test_two_gpus_keep_four_copies_of_the_mask() -> None:
+    shape = find_model("llama3.1-70b").model.shape
+    one = compute.buffer_bytes(shape, context=131072, parallel=1, ubatch=2048, gpus=1)
+    two = compute.buffer_bytes(shape, context=131072, parallel=1, ubatch=2048, gpus=2)
+    assert (two - one) / MIB == 3 * 512 + 4 * 64
+
+
+def test_a_quantized_cache_needs_a_workspace_and_an_f16_one_does_not() -> None:
+    shape = find_model("llama3.1-70b").model.shape
+    q8 = compute.kv_workspace_bytes(shape, context=131072, parallel=1, kv_cache="q8_0")
+    f16 = compute.kv_workspace_bytes(shape, context=131072, parallel=1, kv_cache="f16")
+    assert (q8, f16) == (512 * MIB, 0)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "slots", "batch"),
+    [(4096, 1, 512), (4097, 1, 1024), (32768, 1, 1024), (32769, 1, 2048), (8192, 8, 2048)],
+)
+def test_the_batch_is_ollamas(tokens: int, slots: int, batch: int) -> None:
+    assert compute.batch_tokens(tokens, slots) == batch
+
+
+def test_the_terms_add_up_and_every_layer_is_on_one_gpu() -> None:
+    choice = find_model("llama3.1-405b-q4")
+    weights = layout(choice.model, choice.quantization)
+    for gpus in range(1, MAX_GPUS + 1):
+        found = footprint(weights, choice.model.shape, Load(32768), gpus)
+        assert sum(s.layers for s in found.per_gpu) == choice.model.shape.layers
+        assert found.weights_bytes == weights.gpu_bytes
+        assert found.total_bytes == (
+            found.weights_bytes
+            + found.kv_cache_bytes
+            + found.compute_bytes
+            + found.overhead_bytes
+            + found.margin_bytes
+        )
+        assert found.total_bytes == sum(
+            s.needed_bytes + s.cuda_context_bytes for s in found.per_gpu
+        )
+
+
+def test_the_margin_grows_where_nothing_was_measured() -> None:
+    (plain,) = shares("llama3.1-8b-q4", 32768, 1)
+    assert plain.margin_bytes == 1024 * MIB
+    for unmeasured in (
+        shares("llama3.1-8b-q4", 131072, 1),
+        shares("llama3.1-8b-q4", 32768, 2),
+        shares("llama3.1-8b-q4", 32768, 1, parallel=2),
+        shares("llama3.1-8b-q4", 32768, 1, kv_cache="q8_0"),
+    ):
+        assert all(s.margin_bytes >= 2048 * MIB for s in unmeasured)
+
+
+def test_the_fullest_gpu_decides() -> None:
+    choice = find_model("llama3.1-70b-q4")
+    weights = layout(choice.model, choice.quantization)
+    need = largest_need(weights, choice.model.shape, Load(32768), 2)
+    assert need == max(s.needed_bytes for s in shares("llama3.1-70b-q4", 32768, 2))

@@ -1,0 +1,69 @@
+"""The golden files are published sizes, and sizes derived from them by an independent program."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from moltghost.models import models
+from moltghost.sizing.weights import layout, tensors
+
+GOLDEN = Path(__file__).parent / "golden"
+WEIGHTS = json.loads((GOLDEN / "weights.json").read_text())
+CHECKS = json.loads((GOLDEN / "size_checks.json").read_text())
+BY_ID = {m.id: m for m in models()}
+LARGEST_METADATA_BYTES = 7_900_000
+
+
+def test_there_is_a_golden_row_for_every_file_of_the_catalogue() -> None:
+    rows = {(row["id"], row["quantization"]) for row in WEIGHTS}
+    assert rows == {(m.id, q) for m in models() for q in m.quantizations}
+
+
+@pytest.mark.parametrize("row", WEIGHTS, ids=lambda r: f"{r['id']}-{r['quantization']}")
+def test_bytes_of_every_file_are_exact(row: dict[str, int]) -> None:
+    found = layout(BY_ID[row["id"]], row["quantization"])
+    assert found.tensor_bytes == row["tensor_bytes_derived"]
+    assert found.gpu_bytes == row["gpu_weight_bytes_derived"]
+    assert found.token_embd_bytes == row["token_embd_bytes_derived"]
+    assert found.read_bytes == row["decode_read_bytes_per_token_derived"]
+    assert found.file_bytes == row["file_bytes"]
+    assert len(found.layer_bytes) == BY_ID[row["id"]].shape.layers
+
+
+def test_published_sizes_differ_from_the_tensors_by_metadata_only() -> None:
+    checked = [row for row in CHECKS if row["id"] in BY_ID]
+    assert len(checked) == 26
+    for row in checked:
+        model = BY_ID[row["id"]]
+        found = layout(model, row["quant"])
+        metadata = row["published_bytes"] - found.tensor_bytes
+        assert found.tensor_bytes == row["derived_tensor_bytes"]
+        assert 0 < metadata < LARGEST_METADATA_BYTES
+        assert metadata == pytest.approx(model.gguf_metadata_bytes, rel=0.05)
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda m: m.id)
+def test_the_tensor_list_has_the_published_parameter_count(model: object) -> None:
+    found = BY_ID[model.id]  # type: ignore[attr-defined]
+    assert layout(found, "F16").parameters == found.parameters
+
+
+@pytest.mark.parametrize(
+    ("quantization", "bits"),
+    [("Q4_K_S", 4.6672), ("Q4_K_M", 4.8944), ("Q6_K", 6.5633), ("Q8_0", 8.5008)],
+)
+def test_bits_per_weight_are_those_of_llama_cpps_own_table(quantization: str, bits: float) -> None:
+    model = BY_ID["llama3.1-8b"]
+    found = layout(model, quantization).tensor_bytes * 8 / model.parameters
+    assert round(found, 4) == bits
+
+
+def test_the_gpu_holds_2011_mb_of_llama_32_3b_as_logged() -> None:
+    assert round(layout(BY_ID["llama3.2-3b"], "Q4_K_M").gpu_bytes / 2**20, 2) == 1918.35
+
+
+def test_the_librarys_qwen3_files_keep_attn_v_in_f16() -> None:
+    model = BY_ID["qwen3-8b"]
+    plain = sum(t.size_bytes for t in tensors(model.shape, "Q4_K_M"))
+    assert layout(model, "Q4_K_M").tensor_bytes / plain == pytest.approx(1.039, abs=0.001)
