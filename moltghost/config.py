@@ -1,0 +1,306 @@
+"""Typed stack config: what a person writes in ``Pulumi.<stack>.yaml`` under ``moltghost:spec``.
+
+One project, three kinds of stack: ``prod`` (cloud), ``platform.prod`` (platform) and
+``my-agent.prod`` (agent). The stack's name says environment and agent, so the spec doesn't repeat
+them. The spec holds no secret: an object read from Pulumi config loses its secretness.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+)
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from moltghost.errors import Refused
+from moltghost.units import format_context, parse_context, parse_gpu_memory_gb
+
+PROJECT = "moltghost"
+SPEC_KEY = f"{PROJECT}:spec"
+PLATFORM_PREFIX = "platform"
+
+PoolName = Literal["l40s", "a100-40", "a100-80", "h100", "cpu", "weights"]
+POOL_NAMES: tuple[PoolName, ...] = get_args(PoolName)
+
+# "agent-" + name must stay a DNS label (63 characters), and so must "<name>-<suffix>" of what
+# is derived from it.
+AGENT_NAME_MAX = 40
+_DNS_LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+
+
+def _tokens(value: object) -> object:
+    return parse_context(value) if isinstance(value, str) else value
+
+
+def _nominal_gb(value: object) -> object:
+    return parse_gpu_memory_gb(value) if isinstance(value, str) else value
+
+
+Tokens = Annotated[
+    int,
+    Field(gt=0),
+    BeforeValidator(_tokens, json_schema_input_type=int | str),
+    PlainSerializer(format_context, return_type=str),
+]
+"""A number of tokens, written ``32k`` or ``32768``."""
+
+NominalGb = Annotated[
+    int,
+    Field(gt=0),
+    BeforeValidator(_nominal_gb, json_schema_input_type=int | str),
+    PlainSerializer(lambda gb: f"{gb}gb", return_type=str),
+]
+"""GPU memory in total over the GPUs, in the cards' nominal GB, written ``160gb``."""
+
+Label = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$")]
+"""A value that is valid as a Kubernetes label."""
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CloudSpec(_Spec):
+    """The lower layer of an environment: what the cloud provides."""
+
+    kind: Literal["cloud"]
+    provider: Literal["embedded"]
+    """``embedded`` is the Kubernetes on this machine, with simulated nodes."""
+    kubeconfig: str | None = None
+    """Path of a kubeconfig to use in place of the embedded cluster's own."""
+
+
+class PoolSpec(_Spec):
+    """One pool: a class of nodes that Karpenter scales from zero."""
+
+    max_nodes: int = Field(ge=0)
+    """Nodes at most, the one that an update needs for its surge included."""
+    instance_types: tuple[str, ...] = ()
+    """EC2 types to choose from; empty means every type that the catalogue has for the pool."""
+
+
+class PlatformSpec(_Spec):
+    """The upper layer of an environment: what runs in the cluster for every agent."""
+
+    kind: Literal["platform"]
+    pools: dict[PoolName, PoolSpec] = Field(min_length=1)
+
+
+class ModelSpec(_Spec):
+    """Which model an agent runs and on what: all that an update or a scale changes."""
+
+    model: str
+    """A name of the catalogue with its quantization: ``llama3.1-70b-q4``."""
+    context: Tokens
+    parallel: int = Field(default=1, ge=1, le=64)
+    """Requests served side by side; each has a KV cache of the whole context."""
+    kv_cache: Literal["f16", "q8_0", "q4_0"] = "f16"
+    gpu: str | None = None
+    """A GPU kind such as ``h100``; replaces the floor of the model's size class."""
+    memory: NominalGb | None = None
+    """GPU memory in total, such as ``160gb``; replaces the floor of the model's size class."""
+    sharing: Literal["dedicated", "owner"] = "dedicated"
+    """``owner`` lets agents of the same owner share an 8-GPU node."""
+
+
+class AgentSpec(ModelSpec):
+    """One agent in one environment."""
+
+    kind: Literal["agent"]
+    owner: Label
+    """Who answers for the agent and its cost; a label on everything it has."""
+    strategy: Literal["surge", "in-place"] = "surge"
+    """How a change of the model server is carried out: without a gap, or with one but no surge."""
+    previous: ModelSpec | None = None
+    """What ran before the last change: quota and admission make room for both until the next."""
+    token_rotation: int = Field(default=1, ge=1)
+    """Raise it to replace the agent's tokens; both pods restart."""
+
+
+StackSpec = Annotated[CloudSpec | PlatformSpec | AgentSpec, Field(discriminator="kind")]
+_SPEC: TypeAdapter[CloudSpec | PlatformSpec | AgentSpec] = TypeAdapter(StackSpec)
+
+
+@dataclass(frozen=True)
+class StackName:
+    """A stack's name, taken apart: ``prod``, ``platform.prod``, ``my-agent.prod``."""
+
+    environment: str
+    layer: Literal["cloud", "platform", "agent"]
+    agent: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> StackName:
+        """Take a stack's name apart.
+
+        Raises:
+            Refused: it is none of the three forms.
+        """
+        head, dot, environment = text.partition(".")
+        if not dot:
+            return cls(_checked_label(head, "environment"), "cloud")
+        _checked_label(environment, "environment")
+        if head == PLATFORM_PREFIX:
+            return cls(environment, "platform")
+        return cls(environment, "agent", checked_agent_name(head))
+
+    @classmethod
+    def of_agent(cls, agent: str, environment: str) -> StackName:
+        """The stack of an agent; its name is checked."""
+        return cls(_checked_label(environment, "environment"), "agent", checked_agent_name(agent))
+
+    @property
+    def cloud(self) -> StackName:
+        """The cloud stack of the same environment."""
+        return StackName(self.environment, "cloud")
+
+    @property
+    def platform(self) -> StackName:
+        """The platform stack of the same environment."""
+        return StackName(self.environment, "platform")
+
+    def __str__(self) -> str:
+        prefix = {"cloud": "", "platform": f"{PLATFORM_PREFIX}.", "agent": f"{self.agent}."}
+        return prefix[self.layer] + self.environment
+
+
+def checked_agent_name(name: str) -> str:
+    """The name, if an agent may be called so.
+
+    Raises:
+        Refused: it is no DNS label, too long, or reserved.
+    """
+    if name == PLATFORM_PREFIX:
+        raise Refused("no agent may be called 'platform'", "that is the environment's own stack")
+    if len(name) > AGENT_NAME_MAX:
+        raise Refused(
+            f"agent name {name!r} has {len(name)} characters",
+            f"use {AGENT_NAME_MAX} at most: namespaces and volumes are named after it",
+        )
+    return _checked_label(name, "agent")
+
+
+def _checked_label(name: str, what: str) -> str:
+    if not _DNS_LABEL.fullmatch(name):
+        raise Refused(
+            f"{what} name {name!r} is not a valid name",
+            "use small letters, digits and dashes, starting with a letter: my-agent",
+        )
+    return name
+
+
+def stack_file(project: Path, stack: StackName) -> Path:
+    """Where Pulumi keeps the stack's config."""
+    return project / f"Pulumi.{stack}.yaml"
+
+
+def read_spec(file: Path, stack: StackName) -> CloudSpec | PlatformSpec | AgentSpec:
+    """The spec in a stack's config file.
+
+    Raises:
+        Refused: the file is missing, is no YAML, has no spec, or the spec is invalid; each
+            problem with its place.
+    """
+    if not file.is_file():
+        raise Refused(f"stack {stack} has no config: {file.name} isn't there", _create_hint(stack))
+    try:
+        document = YAML(typ="safe").load(file)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise Refused(
+            f"{file.name}{line} is not valid YAML: {getattr(error, 'problem', error)}",
+            f"correct {file}",
+        ) from error
+    values = document.get("config") if isinstance(document, Mapping) else None
+    if not isinstance(values, Mapping) or SPEC_KEY not in values:
+        raise Refused(f"{file.name} has no key 'config: {SPEC_KEY}'", f"correct {file}")
+    return parse_spec(values[SPEC_KEY], stack, where=file.name)
+
+
+def parse_spec(
+    value: Any, stack: StackName, *, where: str = SPEC_KEY
+) -> CloudSpec | PlatformSpec | AgentSpec:
+    """The typed spec of ``value``, which must be of the kind that the stack's name says.
+
+    Raises:
+        Refused: with every problem and its place.
+    """
+    try:
+        spec = _SPEC.validate_python(value)
+    except ValidationError as error:
+        problems = "\n".join(
+            f"  {'.'.join(str(part) for part in problem['loc'][1:]) or 'kind'}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise Refused(
+            f"the spec of stack {stack} in {where} is invalid:\n{problems}", f"correct {where}"
+        ) from error
+    if spec.kind != stack.layer:
+        raise Refused(
+            f"stack {stack} is {_article(stack.layer)} stack by its name, "
+            f"but its spec in {where} has kind {spec.kind!r}",
+            f"write 'kind: {stack.layer}', or name the stack after what it is",
+        )
+    return spec
+
+
+def _article(layer: str) -> str:
+    return f"an {layer}" if layer == "agent" else f"a {layer}"
+
+
+def _create_hint(stack: StackName) -> str:
+    if stack.layer == "agent":
+        return (
+            f"moltghost deploy {stack.agent} --env {stack.environment} --model MODEL creates it; "
+            f"moltghost agent list shows what is there"
+        )
+    return f"copy the file of another environment, e.g. Pulumi.{PLATFORM_PREFIX}.local.yaml"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Both layers' config of one environment."""
+
+    name: str
+    cloud: CloudSpec
+    platform: PlatformSpec
+
+
+def read_environment(project: Path, name: str) -> Environment:
+    """Config of the two layers of an environment.
+
+    Raises:
+        Refused: either file is missing or invalid.
+    """
+    stack = StackName(_checked_label(name, "environment"), "cloud")
+    cloud = read_spec(stack_file(project, stack), stack)
+    platform = read_spec(stack_file(project, stack.platform), stack.platform)
+    assert isinstance(cloud, CloudSpec) and isinstance(platform, PlatformSpec)  # noqa: S101 kinds were checked
+    return Environment(name, cloud, platform)
+
+
+def read_agent(project: Path, stack: StackName, file: Path | None = None) -> AgentSpec:
+    """Config of an agent stack, from ``file`` where given.
+
+    Raises:
+        Refused: the file is missing or invalid, or the stack is no agent's.
+    """
+    if stack.layer != "agent":
+        raise Refused(f"{stack} is no agent's stack", "agents' stacks are called NAME.ENVIRONMENT")
+    spec = read_spec(file or stack_file(project, stack), stack)
+    assert isinstance(spec, AgentSpec)  # noqa: S101 the kind was checked
+    return spec

@@ -1,0 +1,122 @@
+"""The plan of one agent: everything that its stack will create, decided from its config."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from moltghost.config import AgentSpec, Environment, StackName
+from moltghost.planning.base import Plan, agent_labels, agent_namespace
+from moltghost.planning.cloud import plan_cloud
+from moltghost.planning.images import Images, pinned_images
+from moltghost.planning.isolation import IsolationPlan, plan_isolation
+from moltghost.planning.model_server import (
+    ADVISED_AGENT_CONTEXT,
+    ModelServerPlan,
+    plan_model_server,
+    size_model,
+)
+from moltghost.planning.platform import PRIORITY_CLASS, STORAGE_CLASS, plan_platform
+from moltghost.planning.runtime import RuntimePlan, plan_runtime
+from moltghost.planning.update import UpdatePlan, plan_update
+from moltghost.sizing import Sizing
+from moltghost.units import format_context
+
+
+class AgentPlan(Plan):
+    """All decisions for one agent."""
+
+    stack: str
+    environment: str
+    agent: str
+    owner: str
+    namespace: str
+    labels: dict[str, str]
+    sharing: Literal["dedicated", "owner"]
+    strategy: Literal["surge", "in-place"]
+    rotation: int
+    images: Images
+    sizing: Sizing
+    model_server: ModelServerPlan
+    runtime: RuntimePlan
+    isolation: IsolationPlan
+    storage_class: str = STORAGE_CLASS
+    priority_class: str = PRIORITY_CLASS
+    simulated: bool
+    """Nodes are simulated: scheduled for real, but no container runs."""
+    notes: tuple[str, ...]
+
+    def to_json(self, update: UpdatePlan) -> dict[str, Any]:
+        """``moltghost plan --json``: the keys that scripts rely on, then the whole plan."""
+        return {
+            "stack": self.stack,
+            "environment": self.environment,
+            "agent": self.agent,
+            "simulated": self.simulated,
+            "sizing": self.sizing.to_json(),
+            "update": update.model_dump(mode="json"),
+            "notes": list(self.notes),
+            "plan": self.model_dump(mode="json", exclude={"sizing", "notes"}),
+        }
+
+
+def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> AgentPlan:
+    """Decide everything for one agent.
+
+    Raises:
+        Refused: the model is unknown, the context out of range, or no pool of the environment fits.
+    """
+    cloud, platform, images = plan_cloud(environment), plan_platform(environment), pinned_images()
+    sizing = size_model(spec, platform)
+    server = plan_model_server(spec, sizing, platform, cloud, images)
+    platform.pool(server.pool)
+    runtime = plan_runtime(stack.agent, server)
+    platform.pool(runtime.pool)
+    before = (
+        plan_model_server(
+            spec.previous, size_model(spec.previous, platform), platform, cloud, images
+        )
+        if spec.previous
+        else None
+    )
+    return AgentPlan(
+        stack=str(stack),
+        environment=stack.environment,
+        agent=stack.agent,
+        owner=spec.owner,
+        namespace=agent_namespace(stack.agent),
+        labels=agent_labels(stack.environment, stack.agent, spec.owner),
+        sharing=spec.sharing,
+        strategy=spec.strategy,
+        rotation=spec.token_rotation,
+        images=images,
+        sizing=sizing,
+        model_server=server,
+        runtime=runtime,
+        isolation=plan_isolation(server, before, runtime, cloud.weights_store.egress_cidrs),
+        simulated=cloud.simulated_nodes,
+        notes=tuple(_notes(spec, sizing, simulated=cloud.simulated_nodes)),
+    )
+
+
+def plan_change(
+    stack: StackName, old: AgentSpec | None, new: AgentSpec, environment: Environment
+) -> tuple[AgentPlan, UpdatePlan]:
+    """The plan of ``new`` and what going there from ``old`` does."""
+    plan = plan_agent(stack, new, environment)
+    before = plan_agent(stack, old, environment) if old else None
+    return plan, plan_update(before, plan)
+
+
+def _notes(spec: AgentSpec, sizing: Sizing, *, simulated: bool) -> list[str]:
+    notes = list(sizing.why)
+    if spec.context < ADVISED_AGENT_CONTEXT:
+        notes.append(
+            f"Ollama advises a context of {format_context(ADVISED_AGENT_CONTEXT)} or more for "
+            f"agents; this one has {format_context(spec.context)}"
+        )
+    if simulated:
+        notes.append(
+            "nodes are simulated: scheduling, scaling and prices are real, but no container runs, "
+            "no weights are copied and nothing is charged"
+        )
+    return notes

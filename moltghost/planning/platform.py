@@ -1,0 +1,152 @@
+"""The plan of an environment's platform layer: pools and what every agent stands on."""
+
+from __future__ import annotations
+
+from moltghost.config import POOL_NAMES, Environment, PoolName, PoolSpec
+from moltghost.errors import Refused
+from moltghost.models import instance_types
+from moltghost.planning.base import Plan, environment_labels
+from moltghost.planning.cloud import CloudPlan, NodeClass, Storage, plan_cloud
+from moltghost.sizing import Pool, build_types, runtime_types
+
+GPU_TAINT_KEY = "nvidia.com/gpu"
+GPU_TAINT_VALUE = "present"
+STORAGE_CLASS = "moltghost"
+PRIORITY_CLASS = "moltghost-agent"
+
+# A node that is drained must outlast the longest thing on it: a stream of 10 minutes with the
+# gate's margin, or OpenClaw's own shutdown budget of 345 s.
+NODE_TERMINATION_GRACE_SECONDS = 1800
+# An emptied GPU node is given back soon after, but not between two steps of one update.
+CONSOLIDATE_AFTER_SECONDS = 60
+
+
+class Taint(Plan):
+    """A node taint."""
+
+    key: str
+    value: str
+    effect: str = "NoSchedule"
+
+
+class PoolPlan(Plan):
+    """One class of nodes, scaled 0..max_nodes by Karpenter; a NodePool in every environment."""
+
+    name: PoolName
+    gpu: str | None
+    """The GPU kind, or None for a pool without GPUs."""
+    instance_types: tuple[str, ...]
+    zones: tuple[str, ...]
+    architecture: str = "amd64"
+    capacity_types: tuple[str, ...] = ("reserved", "on-demand")
+    """In order of preference; Karpenter takes reserved capacity first."""
+    max_nodes: int
+    labels: dict[str, str]
+    taints: tuple[Taint, ...]
+    consolidate_after_seconds: int = CONSOLIDATE_AFTER_SECONDS
+    termination_grace_seconds: int = NODE_TERMINATION_GRACE_SECONDS
+    node_class: NodeClass
+
+    @property
+    def for_sizing(self) -> Pool:
+        """The pool as sizing sees it."""
+        assert self.gpu is not None  # noqa: S101 only GPU pools are sized
+        return Pool(name=self.name, gpu=self.gpu, instance_types=self.instance_types)
+
+
+class PlatformPlan(Plan):
+    """What runs in the cluster for every agent."""
+
+    environment: str
+    labels: dict[str, str]
+    pools: tuple[PoolPlan, ...]
+    node_class: NodeClass
+    storage: Storage
+    storage_class: str = STORAGE_CLASS
+    priority_class: str = PRIORITY_CLASS
+
+    def pool(self, name: str) -> PoolPlan:
+        """The pool of that name.
+
+        Raises:
+            Refused: the environment doesn't have it.
+        """
+        for pool in self.pools:
+            if pool.name == name:
+                return pool
+        raise Refused(
+            f"environment {self.environment} has no pool {name!r}",
+            f"it has {', '.join(pool.name for pool in self.pools)}; "
+            f"add it to Pulumi.platform.{self.environment}.yaml",
+        )
+
+    @property
+    def gpu_pools(self) -> tuple[PoolPlan, ...]:
+        """Pools that can hold a model server."""
+        return tuple(pool for pool in self.pools if pool.gpu and pool.max_nodes)
+
+
+def plan_platform(environment: Environment) -> PlatformPlan:
+    """Decide the platform layer of an environment.
+
+    Raises:
+        Refused: a pool names an instance type that it can't have.
+    """
+    cloud = plan_cloud(environment)
+    specs = environment.platform.pools
+    return PlatformPlan(
+        environment=environment.name,
+        labels=environment_labels(environment.name),
+        pools=tuple(
+            _plan_pool(name, specs[name], cloud, environment.name)
+            for name in POOL_NAMES
+            if name in specs
+        ),
+        node_class=cloud.node_class,
+        storage=cloud.storage,
+    )
+
+
+def _plan_pool(name: PoolName, spec: PoolSpec, cloud: CloudPlan, environment: str) -> PoolPlan:
+    offered = _offered_types(name)
+    unknown = [kind for kind in spec.instance_types if kind not in offered]
+    if unknown:
+        raise Refused(
+            f"pool {name} of environment {environment} can't have {', '.join(unknown)}",
+            f"its types are {', '.join(offered)}",
+        )
+    gpu = _gpu_of(name)
+    return PoolPlan(
+        name=name,
+        gpu=gpu,
+        instance_types=spec.instance_types or offered,
+        zones=cloud.zones,
+        max_nodes=spec.max_nodes,
+        labels={"nvidia.com/gpu.present": "true"} if gpu else {},
+        taints=_taints(name, gpu),
+        node_class=cloud.node_class,
+    )
+
+
+def _gpu_of(name: PoolName) -> str | None:
+    """A GPU pool is called after its GPU kind."""
+    return None if name in ("cpu", "weights") else name
+
+
+def _offered_types(name: PoolName) -> tuple[str, ...]:
+    """Every type of the catalogue that the pool can have and that has a price."""
+    if name == "cpu":
+        return runtime_types()
+    if name == "weights":
+        return build_types()
+    return tuple(
+        kind.type for kind in instance_types().values() if kind.gpu == name and kind.usd_per_hour
+    )
+
+
+def _taints(name: PoolName, gpu: str | None) -> tuple[Taint, ...]:
+    if gpu:
+        return (Taint(key=GPU_TAINT_KEY, value=GPU_TAINT_VALUE),)
+    if name == "weights":
+        return (Taint(key="moltghost.dev/pool", value="weights"),)
+    return ()

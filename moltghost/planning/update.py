@@ -1,0 +1,132 @@
+"""What a change of an agent does before it does it: what restarts, what it needs, what it gaps."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
+
+from moltghost.planning.base import Plan
+from moltghost.planning.model_server import NODE_READY_SECONDS
+from moltghost.sizing import Sizing
+from moltghost.units import format_context, format_duration
+
+if TYPE_CHECKING:
+    from moltghost.planning.agent import AgentPlan
+
+
+class Surge(Plan):
+    """What has to be there beside the old model server until the new one is proven."""
+
+    pool: str
+    instance_type: str
+    nodes: int
+    """Nodes that have to be added; 0 where the old node has room for both."""
+    usd_per_hour: Decimal
+    """Price of the added nodes while both run."""
+
+
+class UpdatePlan(Plan):
+    """The difference between what runs and what is planned, as consequences."""
+
+    action: Literal["create", "update", "none"]
+    strategy: Literal["surge", "in-place"]
+    changes: tuple[str, ...]
+    restarts: tuple[str, ...]
+    """One sentence for each pod that is replaced, with how long that takes."""
+    surge: Surge | None
+    gap_seconds: int
+    """Predicted time without an answering model; 0 with a surge."""
+
+
+def plan_update(old: AgentPlan | None, new: AgentPlan) -> UpdatePlan:
+    """Say what going from ``old`` to ``new`` does. ``old`` is None for the first deploy."""
+    strategy = new.strategy
+    if old is None:
+        return UpdatePlan(
+            action="create", strategy=strategy, changes=(), restarts=(), surge=None, gap_seconds=0
+        )
+    # Tokens and labels, which name the owner, are on both pods.
+    both_change = old.rotation != new.rotation or old.labels != new.labels
+    server_changes = old.model_server != new.model_server or both_change
+    runtime_changes = old.runtime != new.runtime or both_change
+    surge = _surge(old, new) if server_changes and strategy == "surge" else None
+    gap = _gap_seconds(old, new) if server_changes and strategy == "in-place" else 0
+    return UpdatePlan(
+        action="update" if old != new else "none",
+        strategy=strategy,
+        changes=tuple(_changes(old, new)),
+        restarts=tuple(_restarts(new, server_changes, runtime_changes, gap)),
+        surge=surge,
+        gap_seconds=gap,
+    )
+
+
+def _changes(old: AgentPlan, new: AgentPlan) -> list[str]:
+    rows = (
+        ("model", _model(old), _model(new)),
+        ("context", *(format_context(plan.model_server.context) for plan in (old, new))),
+        ("requests side by side", *(str(plan.model_server.parallel) for plan in (old, new))),
+        ("KV cache", old.model_server.kv_cache, new.model_server.kv_cache),
+        ("GPUs", _gpus(old.sizing), _gpus(new.sizing)),
+        ("node", old.model_server.instance_type, new.model_server.instance_type),
+        ("sharing of nodes", old.sharing, new.sharing),
+        ("owner", old.owner, new.owner),
+        ("token rotation", str(old.rotation), str(new.rotation)),
+    )
+    return [f"{what}: {before} -> {after}" for what, before, after in rows if before != after]
+
+
+def _model(plan: AgentPlan) -> str:
+    return f"{plan.model_server.model} {plan.model_server.quantization}"
+
+
+def _gpus(sizing: Sizing) -> str:
+    return f"{sizing.placement.gpu_count} x {sizing.placement.gpu}"
+
+
+def _restarts(new: AgentPlan, server: bool, runtime: bool, gap: int) -> list[str]:
+    sentences = []
+    if server and gap:
+        sentences.append(
+            f"the model server stops first: no answers for about {format_duration(gap)}"
+        )
+    elif server:
+        sentences.append(
+            "a new model server is started, loaded and proven before the old one drains: no gap"
+        )
+    if runtime:
+        sentences.append(
+            "the runtime restarts (its config, token or labels change): "
+            "10-20 s without new requests; its memory is on its volume"
+        )
+    elif server:
+        sentences.append("the runtime keeps running")
+    return sentences
+
+
+def _surge(old: AgentPlan, new: AgentPlan) -> Surge:
+    placement = new.sizing.placement
+    # Anti-affinity is against other agents only, so the new pod may use free GPUs of the old node.
+    shares_node = (
+        old.model_server.instance_type == placement.instance_type
+        and old.model_server.gpu_count + placement.gpu_count <= placement.node_gpu_count
+    )
+    nodes = 0 if shares_node else 1
+    return Surge(
+        pool=placement.pool,
+        instance_type=placement.instance_type,
+        nodes=nodes,
+        usd_per_hour=nodes * placement.node_usd_per_hour,
+    )
+
+
+def _gap_seconds(old: AgentPlan, new: AgentPlan) -> int:
+    """Drain, then copy and load; a node as well where the type changes."""
+    same_node = old.model_server.instance_type == new.model_server.instance_type
+    return round(
+        new.model_server.drain_seconds
+        + (0 if same_node else NODE_READY_SECONDS / 3)
+        + new.sizing.load.download_seconds
+        + new.sizing.load.verify_seconds
+        + new.sizing.load.load_seconds
+    )

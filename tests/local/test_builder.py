@@ -1,0 +1,145 @@
+"""The builder with a compiler of ours: what is kept, what is built again, what is said."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from moltghost.errors import Failed, Refused
+from moltghost.local import builder, go, programs
+from moltghost.progress import Event, Report
+
+# Answers `go list` and "compiles" a program into a file with its package's name.
+COMPILER = """#!/bin/sh
+case "$1 $2" in
+"list -deps") echo "$3"; echo shared ;;
+"list -m") shift 4; for module; do echo "$module $MODULES/$module"; done ;;
+build*)
+    for last; do :; done
+    echo "$last" >&2
+    case "$last" in *$FAILING) echo "cannot find -lsomething" >&2; exit 1 ;; esac
+    while [ "$1" != -o ]; do shift; done
+    echo "$last" > "$2" ;;
+esac
+"""
+
+
+@pytest.fixture
+def build_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MODULES", str(tmp_path / "modules"))
+    monkeypatch.setenv("FAILING", "nothing")
+    for change in programs.SOURCE_CHANGES:
+        source = tmp_path / "modules" / change.module / change.file
+        source.parent.mkdir(parents=True)
+        source.write_text(f"package x // {change.old}")
+    for copied in programs.CUSTOM_RESOURCES:
+        manifest = tmp_path / "modules" / copied.module / copied.file
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        manifest.write_text(f"name: {copied.file}")
+    monkeypatch.setattr(go, "install", install)
+    return programs.toolchain_home() / "build"
+
+
+def install(build_home: Path, _report: Report) -> go.Go:
+    compiler = build_home / "go" / "bin" / "go"
+    compiler.parent.mkdir(parents=True, exist_ok=True)
+    compiler.write_text(COMPILER)
+    compiler.chmod(0o755)
+    return go.Go(root=build_home / "go", build_home=build_home)
+
+
+def built() -> list[str]:
+    return sorted(path.name for path in (programs.built_home() / "bin").iterdir())
+
+
+def test_everything_is_built_once_and_the_caches_are_removed(build_home: Path) -> None:
+    builder.ensure_built()
+    assert built() == sorted(program.name for program in programs.PROGRAMS)
+    assert len(list((programs.built_home() / "crds").iterdir())) == len(programs.CUSTOM_RESOURCES)
+    assert not build_home.exists()
+    events: list[Event] = []
+    builder.ensure_built(events.append)
+    assert [(event.task, event.state) for event in events] == [("build toolchain", "cached")]
+
+
+def test_progress_names_each_program_and_its_place(build_home: Path) -> None:
+    events: list[Event] = []
+    builder.ensure_built(events.append)
+    started = [(e.task, e.detail) for e in events if e.state == "started" and e.detail]
+    assert started == [
+        (f"build {program.name}", f"{index} of {len(programs.PROGRAMS)}")
+        for index, program in enumerate(programs.PROGRAMS, start=1)
+    ]
+    assert all(event.fraction is None or 0 <= event.fraction <= 1 for event in events)
+    assert events[-1].task == "build toolchain"
+    assert events[-1].state == "done"
+
+
+def test_a_failed_build_shows_its_last_lines_and_keeps_what_is_finished(
+    build_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAILING", "kubectl")
+    with pytest.raises(Failed, match=r"(?s)building kubectl failed:.*cannot find -lsomething"):
+        builder.ensure_built()
+    assert built() == ["etcd", "kube-apiserver"]
+    assert build_home.exists()
+    monkeypatch.setenv("FAILING", "nothing")
+    events: list[Event] = []
+    builder.ensure_built(events.append)
+    assert not any(event.task == "build etcd" for event in events)
+    assert ("build kubectl", "3 of 7") in [(event.task, event.detail) for event in events]
+
+
+def test_what_an_interrupted_build_left_half_written_is_removed(build_home: Path) -> None:
+    partial = programs.built_home() / "bin" / ".etcd.4711.partial"
+    partial.parent.mkdir(parents=True)
+    partial.write_text("half")
+    builder.ensure_built()
+    assert not partial.exists()
+
+
+def test_a_change_to_a_source_is_built_from_a_copy(build_home: Path, tmp_path: Path) -> None:
+    (change,) = programs.SOURCE_CHANGES
+    directory = tmp_path / "modules" / change.module
+    module_file = builder._write_changed_modules(build_home, {change.module: directory})
+    changed = build_home / "changed" / change.module
+    assert change.new in (changed / change.file).read_text()
+    assert change.new not in (directory / change.file).read_text()
+    assert f"replace {change.module} => {changed}" in module_file.read_text()
+
+
+def test_a_change_that_no_longer_applies_stops_the_build(build_home: Path, tmp_path: Path) -> None:
+    (change,) = programs.SOURCE_CHANGES
+    (tmp_path / "modules" / change.module / change.file).write_text("package other")
+    with pytest.raises(Failed, match=r"is no longer in sigs\.k8s\.io/karpenter/pkg/operator"):
+        builder.ensure_built()
+
+
+@pytest.mark.usefixtures("build_home")
+def test_a_full_disk_is_refused_before_anything_is_downloaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(10**12, 10**12, 10**9))
+    with pytest.raises(Refused, match=r"needs 7\.0 GiB in .*, 953\.7 MiB are free") as refusal:
+        builder.ensure_built()
+    assert "XDG_CACHE_HOME" in refusal.value.hint
+    assert not (programs.toolchain_home() / "build").exists()
+
+
+def test_the_callers_own_go_settings_do_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"GOOS": "plan9", "GOFLAGS": "-race", "CGO_ENABLED": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GOPROXY", "https://proxy.example")
+    environment = go.Go(root=tmp_path, build_home=tmp_path).environment()
+    assert "GOOS" not in environment
+    assert "-race" not in environment["GOFLAGS"]
+    assert environment["CGO_ENABLED"] == "0"
+    assert environment["GOTOOLCHAIN"] == "local"
+    assert environment["GOPROXY"] == "https://proxy.example"  # where modules come from is theirs
