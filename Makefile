@@ -1,0 +1,46 @@
+# Two commands do it all: `make up` and `make test`. `make help` lists the rest.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+help: ## List the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+up: $(INSTALLED) ## Bring up the environment `local` and deploy the README's agent
+	@$(BIN)/moltghost up local --yes
+	@$(BIN)/moltghost up my-agent.local --yes
+	@printf '\nTry next (after `. .venv/bin/activate`):\n'
+	@printf '  moltghost agent scale my-agent --gpu h100 --memory 160gb\n'
+	@printf '  moltghost agent update my-agent --model qwen2.5-72b-q4\n'
+	@printf '  moltghost size llama3.1-405b-q4 --context 32k\n'
+
+down: ## Remove the embedded cluster, its processes and its data
+	@if [ -x $(BIN)/moltghost ]; then $(BIN)/moltghost local down --yes; else echo "nothing is installed, so nothing runs"; fi
+
+install: $(INSTALLED) ## Set up the Python environment in .venv
+
+$(INSTALLED): requirements.txt requirements-dev.txt tools/bootstrap.sh
+	@tools/bootstrap.sh
+
+check: $(INSTALLED) ## Fast checks: style, types, layers, unit tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -m "not e2e"
+
+test: check ## Every test; builds the embedded cluster's programs if they aren't cached
+	$(BIN)/pytest -q -m e2e
+
+bench: $(INSTALLED) ## Measure; numbers with their machine go to docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+lock: ## Pin dependencies anew (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra dev pyproject.toml -o requirements-dev.txt
+
+clean: ## Remove caches: built programs, .venv and tool caches; not the cluster's data
+	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/moltghost" .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+.PHONY: help up down install check test bench lock clean

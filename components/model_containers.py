@@ -1,0 +1,188 @@
+"""The four containers of a model server's pod, in the order in which they start."""
+
+from __future__ import annotations
+
+from pulumi_kubernetes.core import v1 as core
+
+from components.gate import HEALTH_PATH, TOKEN_FILE
+from components.hardening import container_security
+from components.naming import seconds
+from moltghost.planning.agent import AgentPlan
+from moltghost.planning.model_server import GATE_METRICS_PORT, GATE_PORT, OLLAMA_PORT, Share
+from moltghost.planning.platform import GPU_TAINT_KEY
+from moltghost.units import GIB
+
+MODELS_DIR = "/models"
+_PROBE_PERIOD_SECONDS = 5
+# Ollama answers within a second of its start; a minute covers a throttled node.
+_OLLAMA_START_SECONDS = 60
+# Copying and hashing work in parallel chunks; what they read goes through the page cache.
+_COPY_MEMORY_BYTES = 4 * GIB
+
+
+def init_containers(plan: AgentPlan) -> list[core.ContainerArgs]:
+    """The copy of the weights, then the two native sidecars."""
+    return [_weights(plan), _ollama(plan), _loader(plan)]
+
+
+def main_containers(plan: AgentPlan) -> list[core.ContainerArgs]:
+    """The gate, which is stopped first."""
+    return [_gate(plan)]
+
+
+def _weights(plan: AgentPlan) -> core.ContainerArgs:
+    server = plan.model_server
+    return core.ContainerArgs(
+        name="weights",
+        image=plan.images.tools,
+        args=["weights", "--from", server.store_url, "--to", MODELS_DIR],
+        env=_env({"AWS_ENDPOINT_URL_S3": server.store_endpoint} if server.store_endpoint else {}),
+        security_context=container_security(),
+        resources=_resources(
+            server.ollama_share.model_copy(
+                update={"memory_bytes": min(server.ollama_share.memory_bytes, _COPY_MEMORY_BYTES)}
+            )
+        ),
+        volume_mounts=[_mount("models", MODELS_DIR), _tmp("weights")],
+    )
+
+
+def _ollama(plan: AgentPlan) -> core.ContainerArgs:
+    server = plan.model_server
+    return core.ContainerArgs(
+        name="ollama",
+        image=plan.images.ollama,
+        restart_policy="Always",
+        args=["serve"],
+        env=_env(
+            {
+                "HOME": "/home/ollama",
+                "OLLAMA_HOST": f"127.0.0.1:{OLLAMA_PORT}",
+                "OLLAMA_MODELS": MODELS_DIR,
+                "OLLAMA_CONTEXT_LENGTH": str(server.context),
+                "OLLAMA_NUM_PARALLEL": str(server.parallel),
+                "OLLAMA_KV_CACHE_TYPE": server.kv_cache,
+                "OLLAMA_FLASH_ATTENTION": "1",
+                "OLLAMA_SCHED_SPREAD": "1" if server.spread else "0",
+                "OLLAMA_MAX_LOADED_MODELS": "1",
+                "OLLAMA_KEEP_ALIVE": "-1",
+                # A stalled load is ended by the loader's budget, not sooner by Ollama.
+                "OLLAMA_LOAD_TIMEOUT": seconds(server.startup_budget_seconds),
+                "OLLAMA_NO_CLOUD": "1",
+                "OLLAMA_NOPRUNE": "1",
+            }
+        ),
+        security_context=container_security(),
+        resources=_resources(
+            server.ollama_share,
+            {GPU_TAINT_KEY: str(server.gpu_count)},
+        ),
+        # `ollama ls` asks the server on loopback, which the kubelet's HTTP probes can't reach.
+        startup_probe=_exec_probe(["ollama", "ls"], _OLLAMA_START_SECONDS),
+        liveness_probe=_exec_probe(["ollama", "ls"], _OLLAMA_START_SECONDS),
+        volume_mounts=[
+            _mount("models", MODELS_DIR, read_only=True),
+            _mount("home", "/home/ollama"),
+            _tmp("ollama"),
+        ],
+    )
+
+
+def _loader(plan: AgentPlan) -> core.ContainerArgs:
+    server = plan.model_server
+    return core.ContainerArgs(
+        name="loader",
+        image=plan.images.tools,
+        restart_policy="Always",
+        args=["loader"],
+        env=_env(
+            {
+                "LOADER_OLLAMA": f"http://127.0.0.1:{OLLAMA_PORT}",
+                "LOADER_STORE": MODELS_DIR,
+                "LOADER_MODEL": server.alias,
+                "LOADER_CONTEXT": str(server.context),
+                "LOADER_GPUS": str(server.gpu_count),
+                "LOADER_PREDICTED_BYTES": str(plan.sizing.footprint.total_bytes),
+            }
+        ),
+        security_context=container_security(),
+        resources=_resources(server.loader_share),
+        # Kubernetes waits for a sidecar to have started, not to be ready: the proof that the
+        # model is loaded as planned is the startup probe.
+        startup_probe=_exec_probe(
+            ["agent-tools", "loader", "--check", "proven"], server.startup_budget_seconds
+        ),
+        readiness_probe=core.ProbeArgs(
+            exec_=core.ExecActionArgs(command=["agent-tools", "loader", "--check", "healthy"]),
+            period_seconds=_PROBE_PERIOD_SECONDS,
+            timeout_seconds=_PROBE_PERIOD_SECONDS,
+        ),
+        volume_mounts=[_mount("models", MODELS_DIR, read_only=True), _tmp("loader")],
+    )
+
+
+def _gate(plan: AgentPlan) -> core.ContainerArgs:
+    server = plan.model_server
+    health = core.HTTPGetActionArgs(path=HEALTH_PATH, port="http")
+    return core.ContainerArgs(
+        name="gate",
+        image=plan.images.gate,
+        args=["run", "--config", "/etc/gate/Caddyfile", "--adapter", "caddyfile"],
+        env=_env({"HOME": "/tmp", "XDG_DATA_HOME": "/tmp", "XDG_CONFIG_HOME": "/tmp"}),  # noqa: S108 in the container
+        security_context=container_security(),
+        resources=_resources(server.gate_share),
+        ports=[
+            core.ContainerPortArgs(name="http", container_port=GATE_PORT, protocol="TCP"),
+            core.ContainerPortArgs(
+                name="metrics", container_port=GATE_METRICS_PORT, protocol="TCP"
+            ),
+        ],
+        readiness_probe=core.ProbeArgs(
+            http_get=health, period_seconds=_PROBE_PERIOD_SECONDS, timeout_seconds=2
+        ),
+        liveness_probe=core.ProbeArgs(http_get=health, period_seconds=10, timeout_seconds=5),
+        lifecycle=core.LifecycleArgs(
+            pre_stop=core.LifecycleHandlerArgs(
+                sleep=core.SleepActionArgs(seconds=server.drain_seconds)
+            )
+        ),
+        volume_mounts=[
+            _mount("gate-config", "/etc/gate", read_only=True),
+            _mount("gate-token", TOKEN_FILE.rpartition("/")[0], read_only=True),
+            _tmp("gate"),
+        ],
+    )
+
+
+def _env(values: dict[str, str]) -> list[core.EnvVarArgs]:
+    return [core.EnvVarArgs(name=name, value=value) for name, value in values.items()]
+
+
+def _resources(share: Share, extra: dict[str, str] | None = None) -> core.ResourceRequirementsArgs:
+    """Requests equal limits, but for the CPU: an idle neighbour's cycles may be used."""
+    limits = {
+        "memory": str(share.memory_bytes),
+        "ephemeral-storage": str(share.ephemeral_bytes),
+        **(extra or {}),
+    }
+    return core.ResourceRequirementsArgs(
+        requests={"cpu": f"{share.cpu_millis}m", **limits}, limits=limits
+    )
+
+
+def _mount(volume: str, path: str, *, read_only: bool = False) -> core.VolumeMountArgs:
+    return core.VolumeMountArgs(name=volume, mount_path=path, read_only=read_only)
+
+
+def _tmp(container: str) -> core.VolumeMountArgs:
+    return core.VolumeMountArgs(name="tmp", mount_path="/tmp", sub_path=container)  # noqa: S108 in the container
+
+
+def _exec_probe(command: list[str], budget_seconds: int) -> core.ProbeArgs:
+    """A probe that may fail for ``budget_seconds`` before it counts."""
+    return core.ProbeArgs(
+        exec_=core.ExecActionArgs(command=command),
+        period_seconds=_PROBE_PERIOD_SECONDS,
+        timeout_seconds=_PROBE_PERIOD_SECONDS,
+        failure_threshold=max(1, -(-budget_seconds // _PROBE_PERIOD_SECONDS)),
+    )

@@ -1,0 +1,235 @@
+"""The model server of one agent: Ollama behind its gate, as one Deployment.
+
+The order is Kubernetes' own: the init container ``weights`` copies and verifies, then the native
+sidecars ``ollama`` and ``loader`` start one after the other (the loader's startup probe holds the
+pod until the model is loaded and proven), then the main container ``gate`` opens the door. On
+termination Kubernetes stops the gate first, so it finishes its streams while Ollama still serves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+from pulumi_kubernetes.apps import v1 as apps
+from pulumi_kubernetes.core import v1 as core
+
+from components.admission import AGENT_LABEL, OWNER_LABEL
+from components.agent_namespace import MODEL_SERVER, selector
+from components.agent_tokens import TOKEN_KEY
+from components.gate import TOKEN_FILE, caddyfile
+from components.hardening import pod_security, scratch
+from components.model_containers import init_containers, main_containers
+from components.naming import content_name, seconds
+from moltghost.planning.agent import AgentPlan
+from moltghost.planning.model_server import GATE_PORT
+from moltghost.planning.platform import GPU_TAINT_KEY, GPU_TAINT_VALUE
+from moltghost.units import MIB
+
+_TMP_BYTES = 256 * MIB
+_HOME_BYTES = 64 * MIB
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelServerInputs:
+    """What the model server needs from other resources."""
+
+    gate_token: core.Secret
+    namespace_ready: list[pulumi.Resource]
+
+
+class ModelServer(pulumi.ComponentResource):
+    """Deployment and Service ``model-server``, with the gate's config."""
+
+    def __init__(
+        self,
+        name: str,
+        plan: AgentPlan,
+        inputs: ModelServerInputs,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("moltghost:agent:ModelServer", name, None, opts)
+        self._plan, self._inputs = plan, inputs
+        self._labels = selector(plan, MODEL_SERVER)
+        child = pulumi.ResourceOptions(parent=self, depends_on=inputs.namespace_ready)
+        self._gate_config = self._config(child)
+        self._disruption_budget(child)
+        self.service = self._service(child)
+        self.deployment = self._deployment(
+            pulumi.ResourceOptions.merge(
+                child,
+                pulumi.ResourceOptions(
+                    custom_timeouts=pulumi.CustomTimeouts(
+                        create=seconds(self._rollout_seconds), update=seconds(self._rollout_seconds)
+                    )
+                ),
+            )
+        )
+        self.register_outputs({})
+
+    @property
+    def _rollout_seconds(self) -> int:
+        server = self._plan.model_server
+        return server.rollout_budget_seconds + server.termination_grace_seconds
+
+    def _meta(
+        self, name: str, annotations: dict[str, str] | None = None
+    ) -> k8s.meta.v1.ObjectMetaArgs:
+        return k8s.meta.v1.ObjectMetaArgs(
+            name=name,
+            namespace=self._plan.namespace,
+            labels={**self._plan.labels, **self._labels},
+            annotations=annotations,
+        )
+
+    def _config(self, opts: pulumi.ResourceOptions) -> core.ConfigMap:
+        content = caddyfile(self._plan.model_server)
+        name = content_name("gate", content)
+        return core.ConfigMap(
+            name, metadata=self._meta(name), data={"Caddyfile": content}, immutable=True, opts=opts
+        )
+
+    def _service(self, opts: pulumi.ResourceOptions) -> core.Service:
+        return core.Service(
+            f"{MODEL_SERVER}-service",
+            metadata=self._meta(MODEL_SERVER),
+            spec=core.ServiceSpecArgs(
+                type="ClusterIP",
+                selector=self._labels,
+                ports=[
+                    core.ServicePortArgs(
+                        name="http", port=GATE_PORT, target_port="http", protocol="TCP"
+                    )
+                ],
+            ),
+            # A service has endpoints only when the model is proven; nothing waits for that here.
+            opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions()),
+        )
+
+    def _disruption_budget(self, opts: pulumi.ResourceOptions) -> None:
+        k8s.policy.v1.PodDisruptionBudget(
+            f"{MODEL_SERVER}-budget",
+            metadata=self._meta(MODEL_SERVER),
+            spec=k8s.policy.v1.PodDisruptionBudgetSpecArgs(
+                max_unavailable=0,
+                selector=k8s.meta.v1.LabelSelectorArgs(match_labels=self._labels),
+            ),
+            opts=opts,
+        )
+
+    def _deployment(self, opts: pulumi.ResourceOptions) -> apps.Deployment:
+        plan, server = self._plan, self._plan.model_server
+        surge = apps.DeploymentStrategyArgs(
+            type="RollingUpdate",
+            rolling_update=apps.RollingUpdateDeploymentArgs(max_surge=1, max_unavailable=0),
+        )
+        strategies = {"surge": surge, "in-place": apps.DeploymentStrategyArgs(type="Recreate")}
+        return apps.Deployment(
+            MODEL_SERVER,
+            metadata=self._meta(MODEL_SERVER, self._facts()),
+            spec=apps.DeploymentSpecArgs(
+                replicas=1,
+                revision_history_limit=3,
+                progress_deadline_seconds=server.rollout_budget_seconds,
+                strategy=strategies[plan.strategy],
+                selector=k8s.meta.v1.LabelSelectorArgs(match_labels=self._labels),
+                template=core.PodTemplateSpecArgs(
+                    metadata=k8s.meta.v1.ObjectMetaArgs(
+                        labels={**plan.labels, **self._labels},
+                        annotations={
+                            **self._facts(),
+                            "karpenter.sh/do-not-disrupt": "true",
+                        },
+                    ),
+                    spec=self._pod(),
+                ),
+            ),
+            opts=opts,
+        )
+
+    def _facts(self) -> dict[str, str]:
+        """What `moltghost agent list` reads back from the cluster."""
+        server, placement = self._plan.model_server, self._plan.sizing.placement
+        return {
+            "moltghost.dev/model": server.model,
+            "moltghost.dev/quantization": server.quantization,
+            "moltghost.dev/context": str(server.context),
+            "moltghost.dev/usd-per-hour": str(placement.usd_per_hour),
+            "moltghost.dev/node-usd-per-hour": str(placement.node_usd_per_hour),
+        }
+
+    def _pod(self) -> core.PodSpecArgs:
+        plan, server = self._plan, self._plan.model_server
+        return core.PodSpecArgs(
+            service_account_name=MODEL_SERVER,
+            automount_service_account_token=False,
+            enable_service_links=False,
+            priority_class_name=plan.priority_class,
+            security_context=pod_security(),
+            termination_grace_period_seconds=server.termination_grace_seconds,
+            node_selector={
+                "karpenter.sh/nodepool": server.pool,
+                "node.kubernetes.io/instance-type": server.instance_type,
+            },
+            tolerations=[
+                core.TolerationArgs(
+                    key=GPU_TAINT_KEY, operator="Equal", value=GPU_TAINT_VALUE, effect="NoSchedule"
+                )
+            ],
+            affinity=self._affinity(),
+            init_containers=init_containers(plan),
+            containers=main_containers(plan),
+            volumes=[
+                scratch("models", server.weights_bytes),
+                scratch("home", _HOME_BYTES),
+                scratch("tmp", _TMP_BYTES),
+                core.VolumeArgs(
+                    name="gate-config",
+                    config_map=core.ConfigMapVolumeSourceArgs(name=self._gate_config.metadata.name),
+                ),
+                core.VolumeArgs(
+                    name="gate-token",
+                    secret=core.SecretVolumeSourceArgs(
+                        secret_name=self._inputs.gate_token.metadata.name,
+                        default_mode=0o440,
+                        items=[
+                            core.KeyToPathArgs(key=TOKEN_KEY, path=TOKEN_FILE.rpartition("/")[2])
+                        ],
+                    ),
+                ),
+            ],
+        )
+
+    def _affinity(self) -> core.AffinityArgs:
+        """Keep off nodes with others' model servers; prefer one that one's own owner pays for."""
+        key = {"dedicated": AGENT_LABEL, "owner": OWNER_LABEL}[self._plan.sharing]
+        return core.AffinityArgs(
+            pod_anti_affinity=core.PodAntiAffinityArgs(
+                required_during_scheduling_ignored_during_execution=[
+                    self._model_servers(key, "NotIn")
+                ]
+            ),
+            pod_affinity=core.PodAffinityArgs(
+                preferred_during_scheduling_ignored_during_execution=[
+                    core.WeightedPodAffinityTermArgs(
+                        weight=100, pod_affinity_term=self._model_servers(key, "In")
+                    )
+                ]
+            ),
+        )
+
+    def _model_servers(self, key: str, operator: str) -> core.PodAffinityTermArgs:
+        """Model servers of any namespace whose ``key`` is (not) this agent's."""
+        return core.PodAffinityTermArgs(
+            topology_key="kubernetes.io/hostname",
+            namespace_selector=k8s.meta.v1.LabelSelectorArgs(),
+            label_selector=k8s.meta.v1.LabelSelectorArgs(
+                match_labels={"app.kubernetes.io/name": MODEL_SERVER},
+                match_expressions=[
+                    k8s.meta.v1.LabelSelectorRequirementArgs(
+                        key=key, operator=operator, values=[self._plan.labels[key]]
+                    )
+                ],
+            ),
+        )

@@ -1,0 +1,72 @@
+"""A pool as a Karpenter NodePool: the same object in every environment but for its node class."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.naming import seconds
+from moltghost.planning.platform import PoolPlan
+
+
+class NodePool(pulumi.ComponentResource):
+    """One NodePool.
+
+    Nodes are only removed when they are empty: a model server is never moved to save money, a
+    changed AMI never drains it (drift budget 0), and no node expires.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        plan: PoolPlan,
+        labels: dict[str, str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("moltghost:platform:NodePool", name, None, opts)
+        self.node_pool = k8s.apiextensions.CustomResource(
+            f"{name}-node-pool",
+            api_version="karpenter.sh/v1",
+            kind="NodePool",
+            metadata=k8s.meta.v1.ObjectMetaArgs(name=plan.name, labels=labels),
+            spec={
+                "template": {
+                    "metadata": {"labels": {**labels, **plan.labels}},
+                    "spec": _node_spec(plan),
+                },
+                "disruption": {
+                    "consolidationPolicy": "WhenEmpty",
+                    "consolidateAfter": seconds(plan.consolidate_after_seconds),
+                    "budgets": [
+                        {"nodes": "100%", "reasons": ["Empty"]},
+                        {"nodes": "0", "reasons": ["Drifted", "Underutilized"]},
+                    ],
+                },
+                "limits": {"nodes": str(plan.max_nodes)},
+            },
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({})
+
+
+def _node_spec(plan: PoolPlan) -> dict[str, object]:
+    return {
+        "nodeClassRef": {
+            "group": plan.node_class.group,
+            "kind": plan.node_class.kind,
+            "name": plan.node_class.name,
+        },
+        "requirements": [
+            _requirement("node.kubernetes.io/instance-type", plan.instance_types),
+            _requirement("topology.kubernetes.io/zone", plan.zones),
+            _requirement("kubernetes.io/arch", (plan.architecture,)),
+            _requirement("karpenter.sh/capacity-type", plan.capacity_types),
+        ],
+        "taints": [taint.model_dump() for taint in plan.taints],
+        "expireAfter": "Never",
+        "terminationGracePeriod": seconds(plan.termination_grace_seconds),
+    }
+
+
+def _requirement(key: str, values: tuple[str, ...]) -> dict[str, object]:
+    return {"key": key, "operator": "In", "values": list(values)}

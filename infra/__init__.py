@@ -1,0 +1,1 @@
+"""The Pulumi programs: one for each kind of stack."""

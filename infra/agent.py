@@ -1,0 +1,48 @@
+"""One agent: its namespace with walls, its model server and its runtime."""
+
+from __future__ import annotations
+
+import pulumi
+
+from components.agent_namespace import AgentNamespace
+from components.agent_tokens import AgentTokens
+from components.model_server import ModelServer, ModelServerInputs
+from components.runtime import Runtime, RuntimeInputs
+from infra.layers import cluster_provider, output_of
+from moltghost.config import StackName
+from moltghost.planning.agent import AgentPlan
+
+
+def declare_agent(plan: AgentPlan) -> None:
+    """Declare everything that one agent has."""
+    # The platform's stack, not the cloud's: an agent needs the pools to be there.
+    kubeconfig = output_of(StackName(plan.environment, "platform"), "kubeconfig")
+    opts = pulumi.ResourceOptions(provider=cluster_provider(kubeconfig))
+    space = AgentNamespace("agent", plan, opts)
+    inside = pulumi.ResourceOptions.merge(
+        opts, pulumi.ResourceOptions(depends_on=[space.namespace])
+    )
+    tokens = AgentTokens("tokens", plan, inside)
+    ModelServer(
+        "model-server",
+        plan,
+        ModelServerInputs(gate_token=tokens.gate, namespace_ready=space.ready),
+        opts,
+    )
+    Runtime(
+        "runtime",
+        plan,
+        RuntimeInputs(
+            gate_token=tokens.gate,
+            gateway_token=tokens.gateway,
+            namespace=space.namespace,
+            namespace_ready=space.ready,
+        ),
+        opts,
+    )
+    placement = plan.sizing.placement
+    pulumi.export("namespace", plan.namespace)
+    pulumi.export("model", f"{plan.model_server.model} {plan.model_server.quantization}")
+    pulumi.export("instance_type", placement.instance_type)
+    pulumi.export("usd_per_hour", str(placement.usd_per_hour))
+    pulumi.export("node_usd_per_hour", str(placement.node_usd_per_hour))

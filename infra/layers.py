@@ -1,0 +1,25 @@
+"""How the layers of an environment find each other: flat outputs, read by StackReference."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from moltghost.config import PROJECT, StackName
+
+# On a self-managed backend the organization is called so.
+_ORGANIZATION = "organization"
+
+
+def output_of(stack: StackName, name: str) -> pulumi.Output[str]:
+    """An output of another layer's stack."""
+    reference = pulumi.StackReference(f"{_ORGANIZATION}/{PROJECT}/{stack}")
+    return reference.require_output(name)
+
+
+def cluster_provider(kubeconfig: pulumi.Input[str]) -> k8s.Provider:
+    """The provider for everything in the cluster.
+
+    ``kubeconfig`` is a path: the credentials themselves are in no state.
+    """
+    return k8s.Provider("cluster", kubeconfig=kubeconfig, enable_server_side_apply=True)

@@ -1,0 +1,36 @@
+"""Which program a stack runs, told by its config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from infra.agent import declare_agent
+from infra.cloud import declare_cloud
+from infra.platform import declare_platform
+from moltghost.config import AgentSpec, StackName, parse_spec, read_environment
+from moltghost.planning.agent import plan_agent
+from moltghost.planning.cloud import plan_cloud
+from moltghost.planning.platform import plan_platform
+
+
+def declare(project: Path, stack: str, spec: Any) -> None:
+    """Declare the resources of ``stack``.
+
+    Args:
+        project: folder with ``Pulumi.yaml``; the environment's config files lie beside it.
+        stack: the stack's name.
+        spec: the value of ``moltghost:spec`` in the stack's config.
+
+    Raises:
+        Refused: the config is invalid.
+    """
+    name = StackName.parse(stack)
+    parsed = parse_spec(spec, name)
+    environment = read_environment(project, name.environment)
+    if isinstance(parsed, AgentSpec):
+        declare_agent(plan_agent(name, parsed, environment))
+    elif name.layer == "platform":
+        declare_platform(plan_platform(environment))
+    else:
+        declare_cloud(plan_cloud(environment))

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Set up .venv from the pinned requirements. Can be interrupted and repeated.
+set -eu
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
+    echo "error: MoltGhost needs Python 3.11 or newer; '$python' isn't" >&2
+    echo "hint: name another one, e.g. PYTHON=python3.12 make up" >&2
+    exit 2
+}
+
+# Debian and Ubuntu ship Python without the part that makes virtual environments.
+if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "installing python$version-venv"
+        apt-get update -qq && apt-get install -qq -y "python$version-venv" >/dev/null
+    else
+        echo "error: Python's venv module is missing" >&2
+        echo "hint: apt-get install python$version-venv (as root), then again" >&2
+        exit 2
+    fi
+fi
+
+[ -x .venv/bin/pip ] || { rm -rf .venv && "$python" -m venv .venv; }
+echo "installing Python packages into .venv (a minute when nothing is cached)"
+.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+touch .venv/.installed
