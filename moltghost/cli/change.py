@@ -1,0 +1,63 @@
+"""A change of one agent, the same for deploy, update, scale and up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from moltghost.cli.agent_view import print_agents
+from moltghost.cli.options import confirm, engine_for
+from moltghost.config import StackName
+
+if TYPE_CHECKING:
+    from moltghost.lifecycle.agents import AgentChange
+
+
+def change_agent(
+    project: Path,
+    stack: StackName,
+    values: dict[str, Any],
+    *,
+    yes: bool,
+    as_json: bool,
+    must_exist: bool = False,
+) -> None:
+    """Plan, check, show, ask, carry out, and show what is there then."""
+    from moltghost.cli.live import Progress
+    from moltghost.cli.plan_view import show_plan
+    from moltghost.cli.steps_view import summary
+    from moltghost.kube.agents import list_agents
+    from moltghost.lifecycle.agents import carry_out, check, propose
+    from moltghost.lifecycle.environments import connect
+
+    # The plan first: what is wrong with it needs no cluster to be said.
+    propose(project, stack, values, deployed=False, must_exist=must_exist)
+    client = connect(project, stack.environment)
+    change = propose(
+        project,
+        stack,
+        values,
+        deployed=bool(list_agents(client, stack.agent)),
+        must_exist=must_exist,
+    )
+    check(change, client)
+    if not as_json:
+        show_plan(change.plan, change.update, interrupted=change.interrupted)
+    confirm(_question(change), yes=yes)
+    with Progress(quiet=as_json) as progress:
+        result = carry_out(change, engine_for(project), progress.report)
+    [status] = list_agents(client, stack.agent)
+    if as_json:
+        click.echo(json.dumps({**status.to_json(), "seconds": round(result.seconds, 1)}))
+        return
+    print_agents([status])
+    click.echo(f"\n{summary(result.counts())}; config: Pulumi.{stack}.yaml")
+    click.echo(f"moltghost agent status {stack.agent} shows more")
+
+
+def _question(change: AgentChange) -> str:
+    verb = {"create": "Deploy", "update": "Update", "none": "Bring up"}[change.update.action]
+    return f"{verb} {change.stack.agent} in {change.stack.environment}?"

@@ -1,0 +1,116 @@
+"""`moltghost local`: the embedded cluster."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from moltghost import paths
+from moltghost.cli.options import confirm, json_option, yes_option
+from moltghost.errors import ExitCode, Refused
+
+if TYPE_CHECKING:
+    from moltghost.local.cluster import ClusterStatus
+
+
+@click.group()
+def local() -> None:
+    """The Kubernetes on this machine: real API server, scheduler and Karpenter, simulated nodes."""
+
+
+@local.command("up")
+@json_option
+def up(as_json: bool) -> None:
+    """Build what is missing and start what isn't running.
+
+    \b
+    Example:
+      moltghost local up
+    """
+    from moltghost.cli.live import Progress
+    from moltghost.local.cluster import EmbeddedCluster
+
+    with Progress(quiet=as_json) as progress:
+        status = EmbeddedCluster(report=progress.report).up()
+    _show(status, as_json)
+
+
+@local.command("down")
+@yes_option
+@json_option
+def down(yes: bool, as_json: bool) -> None:
+    """Stop the cluster and remove its data, the engine's records of it included.
+
+    \b
+    Example:
+      moltghost local down --yes
+    """
+    from moltghost.lifecycle.embedded import remove_cluster
+    from moltghost.local.cluster import EmbeddedCluster
+
+    cluster = EmbeddedCluster()
+    if paths.cluster_home().exists():
+        confirm("Remove the embedded cluster with every agent and volume in it?", yes=yes)
+    removed = remove_cluster(cluster)
+    if as_json:
+        click.echo(json.dumps({"removed": removed}))
+    else:
+        click.echo("\n".join(removed) if removed else "nothing was there")
+
+
+@local.command("status")
+@json_option
+@click.pass_context
+def status(ctx: click.Context, as_json: bool) -> None:
+    """Show each process of the cluster; exit code 1 if one isn't well.
+
+    \b
+    Example:
+      moltghost local status --json
+    """
+    from moltghost.local.cluster import EmbeddedCluster
+
+    found = EmbeddedCluster().status()
+    _show(found, as_json)
+    if not found.running:
+        ctx.exit(ExitCode.FAILED)
+
+
+@local.command("kubeconfig")
+def kubeconfig() -> None:
+    """Print the path of the cluster's kubeconfig.
+
+    \b
+    Example:
+      kubectl --kubeconfig "$(moltghost local kubeconfig)" get nodes
+    """
+    if not paths.kubeconfig().is_file():
+        raise Refused("the embedded cluster isn't running", "moltghost local up")
+    click.echo(paths.kubeconfig())
+
+
+def _show(status: ClusterStatus, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(status), default=str))
+        return
+    from moltghost.cli.tables import print_table
+
+    print_table(
+        ("process", "state", "pid", "version", "log"),
+        [
+            (
+                each.name,
+                "healthy" if each.healthy else "running" if each.alive else "stopped",
+                str(each.pid or ""),
+                each.version,
+                str(each.log),
+            )
+            for each in status.processes
+        ],
+        title=f"Kubernetes {status.kubernetes_version} at {status.server}"
+        if status.running
+        else "the embedded cluster isn't running; moltghost local up starts it",
+    )

@@ -1,0 +1,123 @@
+"""Entry point: the list of commands, errors and exit codes.
+
+Commands are imported when they are called, so that `--help` and `models` load no Pulumi.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from moltghost import __version__
+from moltghost.errors import ExitCode, Failed, MoltghostError, Refused
+
+# Name -> (module, attribute, one line for the list of commands).
+_COMMANDS = {
+    "deploy": ("agents", "deploy", "Deploy an agent, or change one, by its model's name."),
+    "agent": ("agents", "agent", "List, update, scale and destroy agents."),
+    "models": ("models", "list_models", "List the models of the catalogue."),
+    "size": ("models", "size_model", "Say which GPUs a model needs and what they cost."),
+    "plan": ("stacks", "plan", "Show what a stack will be, without touching anything."),
+    "preview": ("stacks", "preview", "Show what `up` would change, resource by resource."),
+    "up": ("stacks", "up", "Bring up an environment, or one stack of it."),
+    "down": ("stacks", "down", "Take an environment down."),
+    "local": ("local", "local", "The embedded cluster of environment `local`."),
+    "completion": ("completion", "completion", "Print a completion script for your shell."),
+}
+
+_EPILOG = """\b
+Examples:
+  moltghost deploy my-agent --model llama3.1-70b-q4 --context 32k
+  moltghost agent update my-agent --model qwen2.5-72b-q4
+  moltghost agent scale my-agent --gpu h100 --memory 160gb
+  moltghost size llama3.1-405b-q4 --context 32k
+\b
+Exit codes: 0 done, 1 tried and failed, 2 refused before anything changed.
+"""
+
+
+class _Commands(click.Group):
+    """A group that knows its commands without importing them."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module, attribute, _ = _COMMANDS[name]
+        command = getattr(importlib.import_module(f"moltghost.cli.{module}"), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101 the table above says so
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, row[2]) for name, row in _COMMANDS.items()])
+
+
+@click.command(
+    cls=_Commands,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "-C",
+    "--project",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    envvar="MOLTGHOST_PROJECT",
+    help="Folder with Pulumi.yaml; by default the one that you are in.",
+)
+@click.version_option(__version__, prog_name="moltghost")
+@click.pass_context
+def cli(ctx: click.Context, project: Path | None) -> None:
+    """Private AI agents on your own GPUs."""
+    ctx.obj = project
+
+
+def main() -> NoReturn:
+    """Run the command and exit with its code; errors go to stderr with their next step."""
+    try:
+        # Without `standalone_mode`, click returns what a command gave to `ctx.exit`.
+        code = cli(standalone_mode=False)
+    except MoltghostError as error:
+        _explain(error)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        if "--json" in sys.argv:
+            _explain(Refused(error.format_message(), "the command's --help says what it takes"))
+        else:
+            error.show()
+        sys.exit(ExitCode.REFUSED)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; running the same command again takes it up", err=True)
+        sys.exit(ExitCode.FAILED)
+    except BrokenPipeError:
+        # Who read our output has gone; Python would complain again while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.DONE)
+    except OSError as error:
+        _explain(Failed(_os_message(error), "free the disk or mend the path, then run it again"))
+        sys.exit(ExitCode.FAILED)
+    sys.exit(code or ExitCode.DONE)
+
+
+def _os_message(error: OSError) -> str:
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or error}{where}"
+
+
+def _explain(error: MoltghostError) -> None:
+    if "--json" in sys.argv:
+        click.echo(json.dumps({"error": {"message": error.message, "hint": error.hint}}))
+        return
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(error.message, err=True)
+    if error.hint:
+        click.secho("hint: ", fg="cyan", bold=True, nl=False, err=True)
+        click.echo(error.hint, err=True)

@@ -1,0 +1,82 @@
+"""What an engine will do or did, resource by resource."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from moltghost.engines.interface import Op, Preview
+
+_SIGNS = {
+    "create": ("+", "green"),
+    "update": ("~", "yellow"),
+    "replace": ("+-", "magenta"),
+    "delete": ("-", "red"),
+}
+
+
+def summary(counts: Mapping[Op, int]) -> str:
+    """``3 to create, 1 same`` as one line."""
+    words = {"create": "created", "update": "changed", "replace": "replaced", "delete": "deleted"}
+    parts = [f"{count} {words[op]}" for op, count in counts.items() if op in words]
+    return ", ".join(parts) or "nothing to change"
+
+
+def show_preview(preview: Preview, *, diff: bool) -> None:
+    """Print the changes of one stack."""
+    click.secho(preview.stack, bold=True)
+    for step in preview.steps:
+        if step.op not in _SIGNS or not step.custom:
+            continue
+        sign, color = _SIGNS[step.op]
+        note = f"  ({step.note})" if step.note else ""
+        click.echo(click.style(f"  {sign:2} {step.title or step.name}", fg=color) + note)
+        if diff:
+            for change in step.diff:
+                click.echo(
+                    f"       {change.path}: {_short(change.before)} -> {_short(change.after)}"
+                )
+    for warning in preview.warnings:
+        click.secho(f"  warning: {warning}", fg="yellow")
+    if preview.needs_stock:
+        click.echo(
+            f"  up needs the stock Pulumi CLI: it creates {', '.join(preview.needs_stock)}, "
+            "which the embedded engine can only preview"
+        )
+    unchanged = preview.counts().get("same", 0)  # type: ignore[call-overload]  # Op is a str
+    click.echo(f"  {summary(preview.counts())}; {unchanged} unchanged")
+
+
+def preview_json(preview: Preview) -> dict[str, Any]:
+    """The changes of one stack for machines."""
+    return {
+        "stack": preview.stack,
+        "changes": preview.changes,
+        "counts": {str(op): count for op, count in preview.counts().items()},
+        "steps": [
+            {
+                "op": str(step.op),
+                "type": step.type,
+                "name": step.name,
+                "object": step.title,
+                "diff": [
+                    {"path": change.path, "before": change.before, "after": change.after}
+                    for change in step.diff
+                ],
+            }
+            for step in preview.steps
+            if step.custom
+        ],
+        "outputs": dict(preview.outputs),
+        "warnings": list(preview.warnings),
+    }
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = "absent" if value is None else text.replace("\n", "\\n")
+    return text if len(text) <= 120 else f"{text[:117]}..."

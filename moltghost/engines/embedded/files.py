@@ -1,0 +1,73 @@
+"""Files that survive a kill and a full disk: complete in the old version or in the new one."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from moltghost.errors import Refused
+
+_PRIVATE_FILE = 0o600
+_PRIVATE_FOLDER = 0o700
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file of mode 0600 in one step, on disk when this returns.
+
+    Raises:
+        OSError: the disk is full or the folder can't be written; the old file is intact.
+    """
+    with _temporary(path, text) as temporary:
+        temporary.replace(path)
+    _sync_folder(path.parent)
+
+
+def create_private(path: Path, text: str) -> None:
+    """Write a file of mode 0600 unless it exists: of two who try at once, one wins."""
+    with _temporary(path, text) as temporary, suppress(FileExistsError):
+        path.hardlink_to(temporary)
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def _temporary(path: Path, text: str) -> Iterator[Path]:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=_PRIVATE_FOLDER)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE_FILE)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def read_private(path: Path) -> str:
+    """The text of a file that only its owner may read.
+
+    Raises:
+        Refused: others may read it.
+    """
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise Refused(f"{path} can be read by others", f"run: chmod 600 {path}")
+    return path.read_text()
+
+
+def remove(path: Path) -> None:
+    """Remove a file, on disk when this returns. A missing file is no error."""
+    path.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

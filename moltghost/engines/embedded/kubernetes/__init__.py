@@ -1,0 +1,1 @@
+"""``kubernetes:*`` resources, applied to a real API server."""

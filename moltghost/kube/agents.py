@@ -1,0 +1,128 @@
+"""Agents as they are in a cluster, read in a handful of list calls however many there are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import Any
+
+from moltghost.kube.client import Client
+from moltghost.kube.pods import Object, Stage, condition, is_ready, progress
+
+_SERVERS = {
+    "app.kubernetes.io/managed-by": "moltghost",
+    "app.kubernetes.io/name": "model-server",
+}
+# KWOK marks the nodes that it simulates.
+SIMULATED_ANNOTATION = "kwok.x-k8s.io/node"
+
+
+@dataclass(frozen=True)
+class NodeFact:
+    """The node that an agent's model server is on."""
+
+    name: str
+    instance_type: str
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class AgentStatus:
+    """One agent as the cluster has it."""
+
+    agent: str
+    environment: str
+    owner: str
+    model: str
+    quantization: str
+    context: int
+    stage: Stage
+    reason: str
+    ready: bool
+    updating: bool
+    """A new model server is on its way while the old one still serves."""
+    node: NodeFact | None
+    usd_per_hour: Decimal
+    node_usd_per_hour: Decimal
+
+    def to_json(self) -> dict[str, Any]:
+        """Keys that scripts rely on."""
+        return {
+            **asdict(self),
+            "usd_per_hour": float(self.usd_per_hour),
+            "node_usd_per_hour": float(self.node_usd_per_hour),
+        }
+
+
+def list_agents(client: Client, agent: str | None = None) -> list[AgentStatus]:
+    """All agents of the cluster, or the one called ``agent``; sorted by name."""
+    labels = {**_SERVERS, **({"moltghost.dev/agent": agent} if agent else {})}
+    deployments = client.list("apps/v1", "Deployment", labels=labels)
+    if not deployments:
+        return []
+    pods: dict[str, list[Object]] = defaultdict(list)
+    for pod in client.list("v1", "Pod", labels=labels):
+        pods[pod["metadata"]["namespace"]].append(pod)
+    nodes = {node["metadata"]["name"]: node for node in client.list("v1", "Node")}
+    found = [agent_status(each, pods[each["metadata"]["namespace"]], nodes) for each in deployments]
+    return sorted(found, key=lambda status: status.agent)
+
+
+def agent_status(
+    deployment: Object, pods: Iterable[Object], nodes: Mapping[str, Object]
+) -> AgentStatus:
+    """An agent's status from its model server's Deployment, that one's pods, and the nodes."""
+    metadata = deployment["metadata"]
+    labels = metadata["labels"]
+    newest_first = sorted(
+        pods,
+        key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]),
+        reverse=True,
+    )
+    serving = next((pod for pod in newest_first if is_ready(pod)), None)
+    coming = next((pod for pod in newest_first if "deletionTimestamp" not in pod["metadata"]), None)
+    stage, reason = _stage(deployment, coming)
+    # What answers, not what is on its way: during an update they are two models.
+    shown = serving or coming
+    facts = (shown or deployment)["metadata"].get("annotations", {})
+    return AgentStatus(
+        agent=labels["moltghost.dev/agent"],
+        environment=labels.get("moltghost.dev/environment", ""),
+        owner=labels.get("moltghost.dev/owner", ""),
+        model=facts.get("moltghost.dev/model", ""),
+        quantization=facts.get("moltghost.dev/quantization", ""),
+        context=int(facts.get("moltghost.dev/context", 0)),
+        stage=stage,
+        reason=reason,
+        ready=serving is not None,
+        updating=serving is not None and serving is not coming,
+        node=_node(shown, nodes),
+        usd_per_hour=Decimal(facts.get("moltghost.dev/usd-per-hour", "0")),
+        node_usd_per_hour=Decimal(facts.get("moltghost.dev/node-usd-per-hour", "0")),
+    )
+
+
+def _stage(deployment: Object, newest: Object | None) -> tuple[Stage, str]:
+    failure = condition(deployment, "ReplicaFailure")
+    # The pod that could not be created is none, or the one that is to replace what serves.
+    if failure.get("status") == "True" and (newest is None or is_ready(newest)):
+        return Stage.FAILED, failure.get("message", "")
+    if newest is None:
+        return Stage.ABSENT, ""
+    found = progress(newest)
+    return found.stage, found.reason
+
+
+def _node(pod: Object | None, nodes: Mapping[str, Object]) -> NodeFact | None:
+    name = pod["spec"].get("nodeName") if pod else None
+    node = nodes.get(name) if name else None
+    if not name or node is None:
+        return None
+    metadata = node["metadata"]
+    return NodeFact(
+        name=name,
+        instance_type=metadata.get("labels", {}).get("node.kubernetes.io/instance-type", ""),
+        simulated=SIMULATED_ANNOTATION in metadata.get("annotations", {}),
+    )

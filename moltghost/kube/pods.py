@@ -1,0 +1,103 @@
+"""How far a pod has come, and why it isn't further, from what the API server says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+Object = Mapping[str, Any]
+
+# Waiting reasons that don't pass by themselves.
+_BROKEN = frozenset(
+    {
+        "CrashLoopBackOff",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "ErrImageNeverPull",
+        "ErrImagePull",
+        "ImageInspectError",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "RunContainerError",
+    }
+)
+
+
+class Stage(StrEnum):
+    """Where a model server is on its way from a request to an answering model."""
+
+    ABSENT = "absent"
+    SCHEDULING = "scheduling"
+    STARTING = "starting"
+    DOWNLOAD = "download"
+    LOAD = "load"
+    READY = "ready"
+    DRAINING = "draining"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class PodProgress:
+    """A pod's stage and, where it doesn't move on, the reason in the cluster's own words."""
+
+    stage: Stage
+    reason: str = ""
+
+
+def condition(item: Object, kind: str) -> Object:
+    """The condition of that type, or an empty mapping."""
+    for entry in item.get("status", {}).get("conditions", ()):
+        if entry.get("type") == kind:
+            found: Object = entry
+            return found
+    return {}
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether the pod takes requests: ready, and not on its way out."""
+    leaving = "deletionTimestamp" in pod["metadata"]
+    return not leaving and condition(pod, "Ready").get("status") == "True"
+
+
+def progress(pod: Object) -> PodProgress:
+    """How far a pod has come, told by its containers in their order."""
+    if "deletionTimestamp" in pod["metadata"]:
+        return PodProgress(Stage.DRAINING)
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled.get("status") != "True":
+        return PodProgress(Stage.SCHEDULING, scheduled.get("message", ""))
+    if pod.get("status", {}).get("phase") == "Failed":
+        status = pod["status"]
+        return PodProgress(Stage.FAILED, status.get("message") or status.get("reason", ""))
+    if broken := next(_broken(pod), ""):
+        return PodProgress(Stage.FAILED, broken)
+    if is_ready(pod):
+        return PodProgress(Stage.READY)
+    return PodProgress(_running_stage(pod))
+
+
+def _running_stage(pod: Object) -> Stage:
+    states = {each["name"]: each for each in _statuses(pod)}
+    if not states:
+        return Stage.STARTING
+    weights = states.get("weights")
+    if weights and not weights.get("state", {}).get("terminated"):
+        return Stage.DOWNLOAD if weights.get("state", {}).get("running") else Stage.STARTING
+    return Stage.LOAD
+
+
+def _statuses(pod: Object) -> Sequence[Object]:
+    status = pod.get("status", {})
+    return [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+
+
+def _broken(pod: Object) -> Iterator[str]:
+    for each in _statuses(pod):
+        waiting = each.get("state", {}).get("waiting", {})
+        if waiting.get("reason") in _BROKEN:
+            detail = waiting.get("message", "")
+            last = each.get("lastState", {}).get("terminated", {})
+            ended = f" (last exit code {last['exitCode']})" if "exitCode" in last else ""
+            yield f"container {each['name']}: {waiting['reason']}{ended} {detail}".rstrip()

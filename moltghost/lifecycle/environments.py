@@ -1,0 +1,58 @@
+"""The life of an environment: its stacks in order, its cluster where that is on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from moltghost.config import Environment, StackName, read_environment
+from moltghost.engines.interface import Engine
+from moltghost.errors import Refused
+from moltghost.kube.client import Client
+from moltghost.planning.cloud import plan_cloud
+
+
+def layer_stacks(environment: str) -> tuple[StackName, StackName]:
+    """An environment's two stacks, in the order in which they come up."""
+    cloud = StackName.parse(environment).cloud
+    return cloud, cloud.platform
+
+
+def is_embedded(environment: Environment) -> bool:
+    """Whether the environment's cluster is the embedded one, which we start and stop."""
+    return environment.cloud.provider == "embedded" and environment.cloud.kubeconfig is None
+
+
+def connect(project: Path, name: str) -> Client:
+    """A client for the environment's cluster.
+
+    Raises:
+        Refused: the environment is unknown, or its cluster isn't there.
+    """
+    environment = read_environment(project, name)
+    kubeconfig = Path(plan_cloud(environment).kubeconfig).expanduser()
+    if not kubeconfig.is_file():
+        raise Refused(
+            f"the cluster of environment {name} isn't running: {kubeconfig} isn't there",
+            f"moltghost up {name}",
+        )
+    return Client(kubeconfig)
+
+
+def agent_stacks(engine: Engine, environment: str) -> list[StackName]:
+    """The agents' stacks that the engine keeps for an environment."""
+    names = (StackName.parse(summary.name) for summary in engine.stacks())
+    return [name for name in names if name.layer == "agent" and name.environment == environment]
+
+
+def refuse_while_agents(engine: Engine, environment: str) -> None:
+    """An environment goes only after its agents.
+
+    Raises:
+        Refused: agents are still there.
+    """
+    if agents := agent_stacks(engine, environment):
+        names = ", ".join(name.agent for name in agents)
+        raise Refused(
+            f"environment {environment} still has agents or their data: {names}",
+            "moltghost agent destroy NAME --delete-data removes one for good",
+        )

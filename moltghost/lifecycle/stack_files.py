@@ -1,0 +1,83 @@
+"""Stack config files: edited without losing a comment, replaced in one step, pending until proven.
+
+A change of an agent is first written to a pending file. Only when the engine has carried it out and
+the model is proven does it become the stack's config. A kill in between leaves both files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from moltghost.config import SPEC_KEY, AgentSpec, ModelSpec, StackName, stack_file
+
+_PENDING_DIR = Path(".moltghost/pending")
+_LOCK_DIR = Path(".moltghost/locks")
+_HEADER = "# Written by `moltghost deploy`; edit it as you like, comments are kept.\n"
+
+
+def pending_file(project: Path, stack: StackName) -> Path:
+    """Where a change waits until it is proven."""
+    return project / _PENDING_DIR / stack_file(project, stack).name
+
+
+def lock_file(project: Path, stack: StackName) -> Path:
+    """The lock that whoever changes the stack's files holds."""
+    return project / _LOCK_DIR / f"{stack}.lock"
+
+
+def write_pending(project: Path, stack: StackName, spec: AgentSpec) -> Path:
+    """Write ``spec`` beside the stack's config, with everything else that the config has."""
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    current = stack_file(project, stack)
+    document = yaml.load(current) if current.is_file() else None
+    if document is None:
+        document = yaml.load(f"{_HEADER}config:\n  {SPEC_KEY}: {{}}\n")
+        document["config"][SPEC_KEY] = {}
+    _merge(document["config"][SPEC_KEY], spec_values(spec))
+    target = pending_file(project, stack)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    with draft.open("w", encoding="utf-8") as stream:
+        yaml.dump(document, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(target)
+    return target
+
+
+def commit_pending(project: Path, stack: StackName) -> None:
+    """Make the pending file the stack's config."""
+    pending_file(project, stack).replace(stack_file(project, stack))
+
+
+def discard_pending(project: Path, stack: StackName) -> None:
+    """Forget a change that was not carried out."""
+    pending_file(project, stack).unlink(missing_ok=True)
+
+
+def spec_values(spec: AgentSpec) -> dict[str, Any]:
+    """The spec as a person would write it: defaults left out, quantities in their short form."""
+    values = spec.model_dump(mode="json", exclude_defaults=True)
+    return {"kind": spec.kind, **values}
+
+
+def model_part(spec: AgentSpec) -> ModelSpec:
+    """The part of an agent's spec that ``previous`` remembers."""
+    return ModelSpec.model_validate({name: getattr(spec, name) for name in ModelSpec.model_fields})
+
+
+def _merge(target: Any, values: Mapping[str, Any]) -> None:
+    """Make ``target`` equal to ``values`` in place, so that comments and order stay."""
+    for key in [key for key in target if key not in values]:
+        del target[key]
+    for key, value in values.items():
+        if isinstance(value, Mapping) and isinstance(target.get(key), Mapping):
+            _merge(target[key], value)
+        elif target.get(key) != value:
+            target[key] = value

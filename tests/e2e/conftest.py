@@ -1,0 +1,98 @@
+"""Fixtures of the end-to-end tests: one cluster, the environment `local` on it, and the command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.cluster_fixture import RunningCluster, running_cluster
+
+__all__ = ["running_cluster"]
+
+REPOSITORY = Path(__file__).parents[2]
+COMMAND = Path(sys.executable).with_name("moltghost")
+_FILES = ("Pulumi.yaml", "__main__.py", "Pulumi.local.yaml", "Pulumi.platform.local.yaml")
+
+
+@dataclass
+class Moltghost:
+    """The command, as a user calls it, in a project of its own."""
+
+    project: Path
+    cluster: RunningCluster
+    deployed: list[str] = field(default_factory=list)
+
+    def __call__(self, *args: str, code: int = 0, timeout: float = 240) -> str:
+        """Run it, expect its exit code, and return what it printed to stdout."""
+        done = subprocess.run(
+            [COMMAND, *args],
+            cwd=self.project,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == code, (
+            f"{args} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        )
+        return done.stdout if code == 0 else done.stderr
+
+    def json(self, *args: str) -> Any:
+        return json.loads(self(*args, "--json"))
+
+    def start(self, *args: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [COMMAND, *args],
+            cwd=self.project,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def deploy(self, name: str, model: str, *options: str) -> dict[str, Any]:
+        """Deploy an agent at 32k; it is removed with its data when the module ends."""
+        self.deployed.append(name)
+        status: dict[str, Any] = self.json(
+            "deploy",
+            name,
+            "--model",
+            model,
+            "--context",
+            "32k",
+            "--owner",
+            "team-a",
+            "--yes",
+            *options,
+        )
+        return status
+
+
+@pytest.fixture(scope="module")
+def moltghost(
+    running_cluster: RunningCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Moltghost]:
+    """The command in a copy of the project, with environment `local` up."""
+    project = tmp_path_factory.mktemp("project")
+    for name in _FILES:
+        shutil.copy(REPOSITORY / name, project)
+    (project / "infra").symlink_to(REPOSITORY / "infra")
+    command = Moltghost(project, running_cluster)
+    command("up", "local", "--yes")
+    yield command
+    for name in command.deployed:
+        subprocess.run(
+            [COMMAND, "agent", "destroy", name, "--delete-data", "--yes"],
+            cwd=project,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )

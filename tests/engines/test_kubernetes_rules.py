@@ -1,0 +1,321 @@
+"""Readiness, reasons and identity, told from objects alone."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from moltghost.engines.embedded.deletion import delete_all, dependents
+from moltghost.engines.embedded.kubernetes import objects
+from moltghost.engines.embedded.kubernetes.readiness import readiness
+from moltghost.engines.embedded.kubernetes.reasons import pod_reason
+from moltghost.engines.embedded.monitor import go_duration_seconds
+from moltghost.engines.embedded.state import ResourceState
+from moltghost.engines.embedded.urn import make_urn
+from moltghost.engines.embedded.values import UNKNOWN, Secret
+from moltghost.errors import Failed, Refused
+
+Object = dict[str, Any]
+
+
+def live(kind: str, status: Object, spec: Object | None = None, **metadata: Any) -> Object:
+    return {"kind": kind, "metadata": metadata, "spec": spec or {}, "status": status}
+
+
+def conditions(**states: str) -> list[Object]:
+    return [{"type": type_, "status": status} for type_, status in states.items()]
+
+
+AVAILABLE = {"observedGeneration": 2, "updatedReplicas": 1, "replicas": 1, "availableReplicas": 1}
+STUCK = [
+    {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "m"}
+]
+REFUSED = [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}]
+
+READINESS = [
+    (live("ConfigMap", {}), True, ""),
+    (live("Deployment", AVAILABLE, generation=2), True, ""),
+    (live("Deployment", AVAILABLE, generation=3), False, "the change has not been taken up yet"),
+    (live("Deployment", {**AVAILABLE, "replicas": 2}), False, "1 old replicas to end"),
+    (live("Deployment", {**AVAILABLE, "availableReplicas": 0}), False, "0 of 1 ready"),
+    (live("Deployment", {"conditions": REFUSED}), False, "0 of 1 updated: exceeded quota"),
+    (live("Deployment", {}, {"replicas": 0}), True, ""),
+    (live("StatefulSet", {"readyReplicas": 1}), True, ""),
+    (live("StatefulSet", {"updateRevision": "b", "currentRevision": "a"}), False, "0 of 1 updated"),
+    (live("DaemonSet", {"desiredNumberScheduled": 1}), False, "0 of 1 updated"),
+    (live("DaemonSet", {"desiredNumberScheduled": 0}), True, ""),
+    (live("Job", {"conditions": conditions(Complete="True")}), True, ""),
+    (live("Job", {"active": 1}), False, "1 active"),
+    (live("Pod", {"conditions": conditions(Ready="True")}), True, ""),
+    (live("Pod", {"phase": "Succeeded"}), True, ""),
+    (live("Pod", {"phase": "Pending"}), False, "pending"),
+    (live("Namespace", {"phase": "Active"}), True, ""),
+    (live("PersistentVolumeClaim", {"phase": "Bound"}), True, ""),
+    (live("PersistentVolumeClaim", {"phase": "Pending"}), False, "no volume yet"),
+    (live("CustomResourceDefinition", {"conditions": None}), False, "not established yet"),
+    (live("CustomResourceDefinition", {"conditions": conditions(Established="True")}), True, ""),
+    (live("Service", {}, {"type": "ClusterIP"}), True, ""),
+    (live("Service", {}, {"type": "LoadBalancer"}), False, "no load balancer yet"),
+    (live("Pod", {}, annotations={"pulumi.com/skipAwait": "true"}), True, ""),
+]
+BROKEN = [
+    (live("Deployment", {"conditions": STUCK}), "m"),
+    (live("Job", {"conditions": conditions(Failed="True")}), "Failed: "),
+    (live("Pod", {"phase": "Failed", "reason": "Evicted"}), "Evicted"),
+    (live("Namespace", {"phase": "Terminating"}), "it is being deleted"),
+    (live("PersistentVolumeClaim", {"phase": "Lost"}), "its volume is lost"),
+    (live("CustomResourceDefinition", {"conditions": conditions(NamesAccepted="False")}), "names"),
+]
+
+
+@pytest.mark.parametrize(("obj", "ready", "detail"), READINESS)
+def test_an_object_is_ready_when_nothing_is_left_to_wait_for(
+    obj: Object, ready: bool, detail: str
+) -> None:
+    state = readiness(obj)
+
+    assert (state.ready, state.failed, state.detail) == (ready, False, detail)
+
+
+@pytest.mark.parametrize(("obj", "detail"), BROKEN)
+def test_waiting_ends_when_it_has_become_pointless(obj: Object, detail: str) -> None:
+    state = readiness(obj)
+
+    assert state.failed
+    assert state.detail.startswith(detail)
+
+
+# --- reasons ---------------------------------------------------------------------------------
+
+
+def pod(*, scheduled: bool = True, **status: Any) -> Object:
+    placed = {"type": "PodScheduled", "status": "True" if scheduled else "False"}
+    if not scheduled:
+        placed["message"] = "0/3 nodes are available"
+    spec = {"initContainers": [{"name": "weights"}, {"name": "ollama"}]}
+    return {
+        "metadata": {"name": "p"},
+        "spec": spec,
+        "status": {"conditions": [placed, *status.pop("conditions", [])], **status},
+    }
+
+
+def event(
+    message: str, *, source: str = "kubelet", time: str = "2026-01-01", **more: Any
+) -> Object:
+    base = {"metadata": {}, "lastTimestamp": time, "reportingComponent": source, "type": "Warning"}
+    return {**base, "message": message, **more}
+
+
+def container(
+    name: str, *, ready: bool = False, last: Object | None = None, **state: Any
+) -> Object:
+    return {"name": name, "ready": ready, "state": state, "lastState": last or {}}
+
+
+REASONS = [
+    pytest.param(pod(scheduled=False), [], "0/3 nodes are available", id="scheduler"),
+    pytest.param(
+        pod(scheduled=False),
+        [
+            event("old", source="karpenter", time="2026-01-01"),
+            event("no instance type fits", source="karpenter", time="2026-01-02"),
+            event("Failed", time="2026-01-03"),
+        ],
+        "no instance type fits",
+        id="karpenter knows better",
+    ),
+    pytest.param(
+        pod(initContainerStatuses=[container("weights", running={})]),
+        [],
+        "init container weights (1 of 2) is running",
+        id="init container",
+    ),
+    pytest.param(
+        pod(
+            initContainerStatuses=[
+                container("weights", waiting={"reason": "ImagePullBackOff", "message": "no such"})
+            ]
+        ),
+        [],
+        "init container weights (1 of 2) waits: ImagePullBackOff: no such",
+        id="image",
+    ),
+    pytest.param(
+        pod(
+            initContainerStatuses=[
+                {**container("ollama", running={}), "started": True},
+            ],
+            containerStatuses=[container("gate", running={})],
+        ),
+        [],
+        "waiting until gate is ready",
+        id="a started sidecar is no obstacle",
+    ),
+    pytest.param(
+        pod(
+            containerStatuses=[
+                container(
+                    "gate",
+                    waiting={"reason": "CrashLoopBackOff"},
+                    last={"terminated": {"exitCode": 1, "message": "bad config"}},
+                )
+            ]
+        ),
+        [],
+        "container gate waits: CrashLoopBackOff: exit code 1, bad config",
+        id="crash",
+    ),
+    pytest.param(
+        pod(containerStatuses=[container("gate", waiting={"reason": "ContainerCreating"})]),
+        [],
+        "starting gate",
+        id="creating",
+    ),
+    pytest.param(pod(phase="Failed", reason="Evicted"), [], "Evicted", id="evicted"),
+    pytest.param(pod(conditions=conditions(Ready="True")), [], "", id="ready"),
+    pytest.param(
+        pod(), [event("mount failed"), event("later", time="2026-02")], "later", id="warning"
+    ),
+]
+
+
+@pytest.mark.parametrize(("obj", "events", "reason"), REASONS)
+def test_a_pod_says_why_it_is_not_ready(obj: Object, events: list[Object], reason: str) -> None:
+    assert pod_reason(obj, events) == reason
+
+
+# --- objects ---------------------------------------------------------------------------------
+
+
+def test_what_is_sent_carries_the_mark_of_the_stack_and_plain_secrets() -> None:
+    inputs = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": "n", "annotations": {"a": Secret("b")}},
+    }
+
+    sent = objects.rendered(inputs, "a.local")
+
+    assert sent["metadata"]["annotations"] == {
+        "a": "b",
+        "moltghost.dev/stack": "a.local",
+        "moltghost.dev/engine": "embedded",
+    }
+    assert inputs["metadata"] == {"name": "n", "annotations": {"a": Secret("b")}}
+
+
+def test_a_definition_gets_its_dashes_back() -> None:
+    inputs = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "n"},
+        "spec": [{"x_kubernetes_preserve_unknown_fields": True}],
+    }
+
+    sent = objects.rendered(inputs, "a.local")
+
+    assert sent["spec"] == [{"x-kubernetes-preserve-unknown-fields": True}]
+
+
+def test_secrets_of_the_inputs_and_of_a_secret_object_are_marked_in_the_outputs() -> None:
+    inputs = {"spec": {"list": [{"a": Secret("x")}]}}
+    found = {
+        "kind": "Secret",
+        "metadata": {"name": "n", "managedFields": []},
+        "data": {"a": "b"},
+        "spec": {"list": [{"a": "x", "b": 1}]},
+    }
+
+    shown = objects.shown(found, inputs)
+
+    assert shown["data"] == Secret({"a": "b"})
+    assert shown["spec"] == {"list": [{"a": Secret("x"), "b": 1}]}
+    assert shown["metadata"] == {"name": "n"}
+
+
+def test_unknown_texts_are_stood_in_for_and_other_unknowns_are_not() -> None:
+    known = {"data": {"a": UNKNOWN}, "spec": {"env": [{"name": "a", "value": UNKNOWN}]}}
+
+    filled = objects.with_placeholders(known, [("data", "a"), ("spec", "env", 0, "value")])
+
+    assert filled == {
+        "data": {"a": "dW5rbm93bg=="},
+        "spec": {"env": [{"name": "a", "value": "dW5rbm93bg=="}]},
+    }
+    assert objects.with_placeholders({"spec": UNKNOWN}, [("spec",)]) is None
+    assert objects.with_placeholders({"stringData": Secret(UNKNOWN)}, [("stringData",)]) == {
+        "stringData": {}
+    }
+
+
+def test_paths_of_ignore_changes_are_read_and_applied() -> None:
+    obj = {"spec": {"replicas": 1, "list": [{"a.b/c": 1}]}}
+
+    assert objects.parse_path('spec.list[0]["a.b/c"]') == ("spec", "list", 0, "a.b/c")
+    assert objects.value_at(obj, ("spec", "list", 0, "a.b/c")) == 1
+    assert objects.with_value(obj, ("spec", "replicas"), 5)["spec"]["replicas"] == 5
+    assert obj["spec"]["replicas"] == 1
+    with pytest.raises(Refused, match="without wildcards"):
+        objects.parse_path("spec.*")
+
+
+# --- order of deletion, names, durations -----------------------------------------------------
+
+
+def state(name: str, *needs: str, **fields: Any) -> ResourceState:
+    return ResourceState(urn=name, type="t", custom=True, dependencies=list(needs), **fields)
+
+
+def test_everything_is_deleted_after_what_needs_it() -> None:
+    resources = [state("a"), state("b", "a"), state("c", "a", "b"), state("d")]
+    order: list[str] = []
+
+    failed = delete_all(resources, lambda item: order.append(item.urn), threading.Event())
+
+    assert failed == []
+    assert [urn for urn in order if urn != "d"] == ["c", "b", "a"]
+    assert sorted(order) == ["a", "b", "c", "d"]
+
+
+def test_what_something_left_behind_needs_is_left_too() -> None:
+    def delete(item: ResourceState) -> None:
+        if item.urn == "b":
+            raise Failed("no")
+
+    deleted = delete_all([state("a"), state("b", "a")], delete, threading.Event())
+
+    assert [(left.resource.urn, left.error.message) for left in deleted] == [("b", "no")]
+
+
+def test_an_object_goes_before_the_namespace_that_it_names_as_text() -> None:
+    home = ResourceState(
+        urn="n", type="kubernetes:core/v1:Namespace", custom=True, id="home", provider="p"
+    )
+    inside = state("inside", id="home/x", provider="p")
+    elsewhere = state("elsewhere", id="home/x", provider="q")
+
+    assert dependents([home, inside, elsewhere]) == {0: {1}, 1: set(), 2: set()}
+
+
+def test_urns_are_pulumis() -> None:
+    root = make_urn("s", "p", "", "pulumi:pulumi:Stack", "p-s")
+    component = make_urn("s", "p", root, "a:b:C", "c")
+
+    assert component == "urn:pulumi:s::p::a:b:C::c"
+    assert make_urn("s", "p", component, "d:e:F", "f") == "urn:pulumi:s::p::a:b:C$d:e:F::f"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("1.5s", 1.5), ("500ms", 0.5)]
+)
+def test_timeouts_are_go_durations(text: str, seconds: float) -> None:
+    assert go_duration_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["10", "ten minutes", "1d", "-5s"])
+def test_a_timeout_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match="is not a duration"):
+        go_duration_seconds(text)

@@ -1,0 +1,57 @@
+"""Examples that many tests share: the environment `local`, specs and plans of agents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from moltghost.config import (
+    POOL_NAMES,
+    AgentSpec,
+    CloudSpec,
+    Environment,
+    PlatformSpec,
+    StackName,
+    parse_spec,
+)
+from moltghost.planning.agent import AgentPlan, plan_agent
+from moltghost.planning.update import UpdatePlan, plan_update
+
+PROJECT = Path(__file__).parents[1]
+STACK = StackName.parse("my-agent.local")
+
+LOCAL = Environment(
+    "local",
+    CloudSpec(kind="cloud", provider="embedded"),
+    PlatformSpec.model_validate(
+        {"kind": "platform", "pools": {name: {"max_nodes": 4} for name in POOL_NAMES}}
+    ),
+)
+
+# The agent of the README.
+SPEC: dict[str, Any] = {
+    "kind": "agent",
+    "owner": "team-a",
+    "model": "llama3.1-70b-q4",
+    "context": "32k",
+}
+
+
+def agent_values(**changes: Any) -> dict[str, Any]:
+    """The README's agent with changes, as it stands in a stack's config."""
+    return {key: value for key, value in {**SPEC, **changes}.items() if value is not None}
+
+
+def agent_spec(**changes: Any) -> AgentSpec:
+    spec = parse_spec(agent_values(**changes), STACK)
+    assert isinstance(spec, AgentSpec)
+    return spec
+
+
+def agent_plan(environment: Environment = LOCAL, **changes: Any) -> AgentPlan:
+    return plan_agent(STACK, agent_spec(**changes), environment)
+
+
+def update_plan(old: dict[str, Any], new: dict[str, Any]) -> UpdatePlan:
+    """What going from one agent to another does; each given as changes of the README's agent."""
+    return plan_update(agent_plan(**old), agent_plan(**new))

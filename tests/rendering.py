@@ -1,0 +1,83 @@
+"""Render a stack's program with Pulumi's mocks: the objects it declares, as plain values.
+
+The mocks echo inputs and check nothing; what the API server says of the objects is tested in
+`tests/e2e`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi.runtime
+from pulumi.runtime import mocks
+
+from infra.program import declare
+from moltghost.config import StackName, read_spec, stack_file
+
+PROJECT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One registered resource."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        return str(self.inputs.get("kind", self.type.rpartition(":")[2]))
+
+    @property
+    def object_name(self) -> str:
+        return str(self.inputs.get("metadata", {}).get("name", ""))
+
+
+class _Recorder(mocks.Mocks):
+    def __init__(self) -> None:
+        self.resources: list[Rendered] = []
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        inputs = dict(args.inputs)
+        if args.typ == "pulumi:pulumi:StackReference":
+            return args.name, {"outputs": {"kubeconfig": "/nowhere/kubeconfig"}}
+        if args.typ == "random:index/randomPassword:RandomPassword":
+            inputs["result"] = "not-a-real-token"
+        self.resources.append(Rendered(args.typ, args.name, inputs))
+        return f"{args.name}-id", inputs
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
+        raise AssertionError(f"the programs call no function, but called {args.token}")
+
+
+def render(stack: str, spec: Mapping[str, Any] | None = None) -> list[Rendered]:
+    """Objects of ``stack``, from ``spec`` or from its config file in the repository."""
+    name = StackName.parse(stack)
+    if spec is None:
+        spec = read_spec(stack_file(PROJECT, name), name).model_dump(mode="json")
+    recorder = _Recorder()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    mocks.set_mocks(recorder, project="moltghost", stack=stack, preview=False)
+
+    @pulumi.runtime.test  # type: ignore[misc]  # untyped decorator
+    def program() -> None:
+        declare(PROJECT, stack, spec)
+
+    try:
+        program()
+    finally:
+        loop.close()
+        asyncio.set_event_loop(None)
+    return recorder.resources
+
+
+def objects(resources: list[Rendered], kind: str) -> dict[str, dict[str, Any]]:
+    """Kubernetes objects of one kind by name."""
+    return {each.object_name: each.inputs for each in resources if each.kind == kind}
