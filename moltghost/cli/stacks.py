@@ -35,7 +35,7 @@ def plan(ctx: click.Context, stack: str, as_json: bool) -> None:
 
     project, name = project_folder(ctx), StackName.parse(stack)
     if name.layer == "agent":
-        change = propose(project, name, {}, deployed=False, must_exist=True)
+        change = propose(project, name, {}, running=None, must_exist=True)
         if as_json:
             click.echo(json.dumps(change.plan.to_json(change.update)))
         else:

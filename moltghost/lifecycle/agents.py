@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +18,16 @@ from moltghost.config import (
 )
 from moltghost.engines.interface import Engine, Result
 from moltghost.errors import Failed, MoltghostError, Refused
+from moltghost.kube.agents import SPEC_ANNOTATION, AgentStatus
 from moltghost.kube.client import Client
-from moltghost.kube.pools import pool_statuses, require_room
+from moltghost.kube.pools import PoolStatus, pool_statuses, require_room, require_room_for_pod
 from moltghost.lifecycle.stack_files import (
     commit_pending,
     discard_pending,
     lock_file,
-    model_part,
     pending_file,
-    spec_values,
+    pending_text,
+    restore_pending,
     write_pending,
 )
 from moltghost.locks import held
@@ -46,7 +48,7 @@ class AgentChange:
     old: AgentSpec | None
     new: AgentSpec
     base: AgentSpec | None
-    """The config as it was read; like ``old``, but also of an agent that isn't deployed."""
+    """The config as it was read; it may differ from ``old``, which the cluster has."""
     plan: AgentPlan
     update: UpdatePlan
     interrupted: bool
@@ -58,7 +60,7 @@ def propose(
     stack: StackName,
     values: Mapping[str, Any],
     *,
-    deployed: bool,
+    running: AgentSpec | None,
     must_exist: bool = False,
 ) -> AgentChange:
     """Plan what ``values`` over the agent's present config would mean. Changes nothing.
@@ -68,7 +70,7 @@ def propose(
         stack: the agent's stack.
         values: fields of `AgentSpec`; None leaves a field as it is, ``auto`` resets it. Without
             any, an interrupted change is taken up again.
-        deployed: whether the agent runs in the cluster; if not, its config alone is no old state.
+        running: what the cluster has of the agent (`running_spec`), None if nothing.
         must_exist: refuse an agent that has no config yet.
 
     Raises:
@@ -77,19 +79,21 @@ def propose(
     environment = read_environment(project, stack.environment)
     pending = pending_file(project, stack)
     exists = stack_file(project, stack).is_file()
-    if must_exist and not exists:
+    # An interrupted first deploy has no config yet.
+    if must_exist and not (exists or pending.is_file()):
         raise no_such_agent(stack)
     current = read_agent(project, stack) if exists else None
-    old = current if deployed else None
     if pending.is_file() and not any(values.values()):
         new = read_agent(project, stack, pending)
     else:
-        new = _merged(stack, current, values, remember=deployed)
-    plan, update = plan_change(stack, old, new, environment)
+        new = _merged(stack, current, values)
+        if running and running.model_part != new.model_part:
+            new = new.model_copy(update={"previous": running.model_part})
+    plan, update = plan_change(stack, running, new, environment)
     return AgentChange(
         project=project,
         stack=stack,
-        old=old,
+        old=running,
         new=new,
         base=current,
         plan=plan,
@@ -107,23 +111,41 @@ def no_such_agent(stack: StackName) -> Refused:
     )
 
 
-def _merged(
-    stack: StackName, old: AgentSpec | None, values: Mapping[str, Any], *, remember: bool
-) -> AgentSpec:
-    """The new spec: ``values`` over the old one, which it remembers if the model part changes."""
-    base: dict[str, Any] = spec_values(old) if old else {"kind": "agent"}
-    # A strategy is how one change is made, not a trait of the agent.
-    base.pop("strategy", None)
+def running_spec(status: AgentStatus, stack: StackName) -> AgentSpec:
+    """The config that an agent was last applied with, as the cluster keeps it.
+
+    Raises:
+        Refused: it can't be read: another version of MoltGhost wrote it, or a hand.
+    """
+    place = f"annotation {SPEC_ANNOTATION} of Deployment model-server of agent {stack.agent}"
+    try:
+        spec = parse_spec(json.loads(status.spec), stack, where="the cluster")
+    except (ValueError, Refused) as error:
+        why = error.message if isinstance(error, Refused) else f"it is no JSON: {error}"
+        raise Refused(
+            f"{place} can't be read, so what runs isn't known; {why}",
+            "another version of moltghost wrote it: use that one; or start the agent anew, with a "
+            f"gap and with its memory: moltghost agent destroy {stack.agent}, then "
+            f"moltghost up {stack}",
+        ) from error
+    assert isinstance(spec, AgentSpec)  # noqa: S101 the stack's name says so
+    return spec
+
+
+def _merged(stack: StackName, current: AgentSpec | None, values: Mapping[str, Any]) -> AgentSpec:
+    """``values`` over the present config."""
+    merged = current.as_written() if current else {"kind": "agent"}
+    if any(values.values()):
+        # A strategy is how one change is made, not a trait of the agent.
+        merged.pop("strategy", None)
     for key, value in values.items():
         if value == AUTO:
-            base.pop(key, None)
+            merged.pop(key, None)
         elif value is not None:
-            base[key] = value
-    spec = parse_spec(base, stack, where="the command's options")
+            merged[key] = value
+    spec = parse_spec(merged, stack, where="the command's options")
     assert isinstance(spec, AgentSpec)  # noqa: S101 the kind is set above
-    if old is None or not remember or model_part(spec) == model_part(old):
-        return spec
-    return spec.model_copy(update={"previous": model_part(old)})
+    return spec
 
 
 def check(change: AgentChange, client: Client) -> None:
@@ -134,25 +156,38 @@ def check(change: AgentChange, client: Client) -> None:
     """
     server, name = change.plan.model_server, change.stack.environment
     pools = pool_statuses(client)
-    if server.pool not in pools:
-        raise Refused(
-            f"environment {name} has no pool {server.pool} in its cluster",
-            f"moltghost up {name} creates its pools",
-        )
     surge = change.update.surge
-    if change.update.action == "create":
-        nodes, purpose = 1, "the model server"
-    elif surge:
-        nodes, purpose = surge.nodes, "the update's surge"
-    else:
-        return
     try:
         require_room(
-            pools[server.pool], nodes, server.instance_type, environment=name, purpose=purpose
+            _pool(pools, server.pool, name),
+            change.update.added_nodes,
+            server.instance_type,
+            environment=name,
+            purpose="the update's surge" if surge else "the model server",
         )
     except Refused as full:
         way_out = "; or accept a gap with --strategy in-place" if surge else ""
         raise Refused(full.message, full.hint + way_out) from full
+    if change.old is None:
+        runtime = change.plan.runtime
+        require_room_for_pod(
+            client,
+            _pool(pools, runtime.pool, name),
+            cpu_millis=runtime.share.cpu_millis,
+            memory_bytes=runtime.share.memory_bytes,
+            namespace=change.plan.namespace,
+            environment=name,
+            purpose="the runtime",
+        )
+
+
+def _pool(pools: Mapping[str, PoolStatus], pool: str, environment: str) -> PoolStatus:
+    if pool not in pools:
+        raise Refused(
+            f"environment {environment} has no pool {pool} in its cluster",
+            f"moltghost up {environment} creates its pools",
+        )
+    return pools[pool]
 
 
 def carry_out(change: AgentChange, engine: Engine, report: Report) -> Result:
@@ -167,11 +202,12 @@ def carry_out(change: AgentChange, engine: Engine, report: Report) -> Result:
     """
     with held(lock_file(change.project, change.stack), f"agent {change.stack.agent}", "change"):
         _require_unchanged(change)
+        earlier = pending_text(change.project, change.stack)
         file = write_pending(change.project, change.stack, change.new)
         try:
             result = engine.up(str(change.stack), config=file, report=report)
         except Refused:
-            discard_pending(change.project, change.stack)
+            restore_pending(change.project, change.stack, earlier)
             raise
         except Failed as failure:
             raise _taken_back(change, engine, report, failure) from failure
@@ -199,25 +235,37 @@ def _taken_back(
 ) -> MoltghostError:
     """Undo a failed update; the error to raise says how that went."""
     name = change.stack.agent
-    if change.old is None:
+    proven = _proven(change)
+    if proven is None:
         commit_pending(change.project, change.stack)
         return Failed(
             failure.message,
             f"{failure.hint or 'what was created stays'}; "
             f"moltghost up {change.stack} tries again, moltghost agent destroy {name} removes it",
         )
-    discard_pending(change.project, change.stack)
     try:
-        engine.up(str(change.stack), report=report)
+        file = write_pending(change.project, change.stack, proven)
+        engine.up(str(change.stack), config=file, report=report)
     except MoltghostError as second:
         return Failed(
             f"{failure.message}\nTaking the change back failed as well: {second.message}",
-            f"the config is the old one; moltghost up {change.stack} goes back to it",
+            f"moltghost up {change.stack} goes on taking it back",
         )
+    discard_pending(change.project, change.stack)
     return Failed(
-        f"{failure.message}\nThe change was taken back: {change.old.model} serves as before.",
+        f"{failure.message}\nThe change was taken back: {proven.model} serves as before.",
         failure.hint,
     )
+
+
+def _proven(change: AgentChange) -> AgentSpec | None:
+    """What a failed change goes back to, None if nothing else ran before."""
+    old, new, base = change.old, change.new, change.base
+    # An interrupted change that the cluster has already was never proven; the config is what ran
+    # before it.
+    if change.interrupted and old and base and old.previous == base.model_part != new.model_part:
+        return base
+    return old if old != new else None
 
 
 def require_deployed(project: Path, stack: StackName, engine: Engine) -> None:
@@ -240,9 +288,15 @@ def require_deployed(project: Path, stack: StackName, engine: Engine) -> None:
 def destroy(
     project: Path, stack: StackName, engine: Engine, *, delete_data: bool, report: Report
 ) -> Result:
-    """Remove an agent; its namespace and volume stay unless ``delete_data``, its config always."""
-    if delete_data:
-        engine.unprotect(str(stack))
-    result = engine.destroy(str(stack), keep_protected=not delete_data, report=report)
-    discard_pending(project, stack)
+    """Remove an agent; its namespace and volume stay unless ``delete_data``, its config always.
+
+    Raises:
+        Refused: the agent is being changed.
+        Failed: not everything could be removed.
+    """
+    with held(lock_file(project, stack), f"agent {stack.agent}", "destroy"):
+        if delete_data:
+            engine.unprotect(str(stack))
+        result = engine.destroy(str(stack), keep_protected=not delete_data, report=report)
+        discard_pending(project, stack)
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 from moltghost.config import AgentSpec, Environment, StackName
@@ -34,6 +35,8 @@ class AgentPlan(Plan):
     sharing: Literal["dedicated", "owner"]
     strategy: Literal["surge", "in-place"]
     rotation: int
+    spec: str
+    """The config as JSON; the cluster keeps it, so that it can tell what was applied last."""
     images: Images
     sizing: Sizing
     model_server: ModelServerPlan
@@ -88,6 +91,7 @@ def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> A
         sharing=spec.sharing,
         strategy=spec.strategy,
         rotation=spec.token_rotation,
+        spec=json.dumps(spec.as_written(), sort_keys=True),
         images=images,
         sizing=sizing,
         model_server=server,

@@ -34,6 +34,8 @@ class UpdatePlan(Plan):
     restarts: tuple[str, ...]
     """One sentence for each pod that is replaced, with how long that takes."""
     surge: Surge | None
+    added_nodes: int
+    """Nodes of the new plan's type that its pool must have room for before anything stops."""
     gap_seconds: int
     """Predicted time without an answering model; 0 with a surge."""
 
@@ -43,7 +45,13 @@ def plan_update(old: AgentPlan | None, new: AgentPlan) -> UpdatePlan:
     strategy = new.strategy
     if old is None:
         return UpdatePlan(
-            action="create", strategy=strategy, changes=(), restarts=(), surge=None, gap_seconds=0
+            action="create",
+            strategy=strategy,
+            changes=(),
+            restarts=(),
+            surge=None,
+            added_nodes=1,
+            gap_seconds=0,
         )
     # Tokens and labels, which name the owner, are on both pods.
     both_change = old.rotation != new.rotation or old.labels != new.labels
@@ -57,6 +65,7 @@ def plan_update(old: AgentPlan | None, new: AgentPlan) -> UpdatePlan:
         changes=tuple(_changes(old, new)),
         restarts=tuple(_restarts(new, server_changes, runtime_changes, gap)),
         surge=surge,
+        added_nodes=surge.nodes if surge else int(old.model_server.pool != new.model_server.pool),
         gap_seconds=gap,
     )
 
