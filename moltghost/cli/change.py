@@ -13,7 +13,7 @@ from moltghost.cli.options import confirm, engine_for
 from moltghost.config import StackName
 
 if TYPE_CHECKING:
-    from moltghost.lifecycle.agents import AgentChange
+    from moltghost.lifecycle.proposal import AgentChange
 
 
 def change_agent(
@@ -30,8 +30,9 @@ def change_agent(
     from moltghost.cli.plan_view import show_plan
     from moltghost.cli.steps_view import summary
     from moltghost.kube.agents import list_agents
-    from moltghost.lifecycle.agents import carry_out, check, propose, running_spec
+    from moltghost.lifecycle.agents import carry_out
     from moltghost.lifecycle.environments import connect
+    from moltghost.lifecycle.proposal import check, propose, running_spec
 
     # The plan first: what is wrong with it needs no cluster to be said.
     propose(project, stack, values, running=None, must_exist=must_exist)

@@ -7,13 +7,8 @@ import pytest
 
 from moltghost.config import AgentSpec, read_agent, stack_file
 from moltghost.errors import ExitCode, Failed, Refused
-from moltghost.lifecycle.agents import (
-    AgentChange,
-    carry_out,
-    destroy,
-    propose,
-    require_deployed,
-)
+from moltghost.lifecycle.agents import carry_out, destroy, require_deployed
+from moltghost.lifecycle.proposal import AgentChange, propose
 from moltghost.lifecycle.stack_files import pending_file, write_pending
 from moltghost.progress import silent
 from tests.examples import STACK, agent_spec

@@ -9,7 +9,7 @@ from moltghost.config import read_agent
 from moltghost.errors import ExitCode, Refused
 from moltghost.kube.client import Client
 from moltghost.kube.reasons import Object
-from moltghost.lifecycle.agents import check, propose
+from moltghost.lifecycle.proposal import check, propose
 from tests.examples import STACK, agent_spec
 from tests.kube.clusters import client, node, node_pool, workload
 from tests.lifecycle.projects import README_FILE, project

@@ -9,7 +9,7 @@ import pytest
 from moltghost.config import AgentSpec, ModelSpec, read_agent
 from moltghost.errors import ExitCode, Refused
 from moltghost.kube.agents import agent_status
-from moltghost.lifecycle.agents import AgentChange, propose, running_spec
+from moltghost.lifecycle.proposal import AgentChange, propose, running_spec
 from moltghost.lifecycle.stack_files import write_pending
 from tests.examples import STACK, agent_spec
 from tests.kube.clusters import deployment

@@ -8,7 +8,8 @@ import pytest
 
 from moltghost.config import CloudSpec, Environment, PlatformSpec, StackName
 from moltghost.errors import ExitCode, Refused
-from moltghost.planning.agent import plan_agent, plan_change
+from moltghost.planning.agent import plan_agent
+from moltghost.planning.update import plan_change, plan_json
 from tests.examples import LOCAL, STACK, agent_plan, agent_spec
 
 # The product text's models at its Q4 (Phi-3: Q8) and 32k, by its floors and the prices of EC2:
@@ -250,7 +251,7 @@ def test_agents_differ_in_names_only() -> None:
 
 def test_json_has_every_key_that_scripts_rely_on() -> None:
     plan, update = plan_change(STACK, None, agent_spec(), LOCAL)
-    found = json.loads(json.dumps(plan.to_json(update)))
+    found = json.loads(json.dumps(plan_json(plan, update)))
     assert {"sizing", "stack", "environment", "agent", "update"} <= set(found)
     assert (found["stack"], found["environment"]) == ("my-agent.local", "local")
     assert found["sizing"]["placement"]["instance_type"] == "p5.4xlarge"
