@@ -98,6 +98,7 @@ class CloudSpec(_Spec):
     """The lower layer of an environment: what the cloud provides."""
 
     kind: Literal["cloud"]
+    """What the stack is."""
     provider: Literal["embedded"]
     """``embedded`` is the Kubernetes on this machine, with simulated nodes."""
     kubeconfig: str | None = None
@@ -117,7 +118,9 @@ class PlatformSpec(_Spec):
     """The upper layer of an environment: what runs in the cluster for every agent."""
 
     kind: Literal["platform"]
+    """What the stack is."""
     pools: dict[PoolName, PoolSpec] = Field(min_length=1)
+    """The pools that the environment has; one that isn't named doesn't exist."""
 
 
 class ModelSpec(_Spec):
@@ -126,9 +129,11 @@ class ModelSpec(_Spec):
     model: str
     """A name of the catalogue with its quantization: ``llama3.1-70b-q4``."""
     context: Tokens
+    """Tokens of context: one number for sizing, Ollama and OpenClaw."""
     parallel: Count = Field(default=1, ge=1, le=64)
     """Requests served side by side; each has a KV cache of the whole context."""
     kv_cache: Literal["f16", "q8_0", "q4_0"] = "f16"
+    """Type of the KV cache; a smaller one makes room for more context at some quality."""
     gpu: str | None = None
     """A GPU kind such as ``h100``; replaces the floor of the model's size class."""
     memory: NominalGb | None = None
@@ -141,6 +146,7 @@ class AgentSpec(ModelSpec):
     """One agent in one environment."""
 
     kind: Literal["agent"]
+    """What the stack is."""
     owner: Label
     """Who answers for the agent and its cost; a label on everything it has."""
     strategy: Literal["surge", "in-place"] = "surge"

@@ -39,6 +39,7 @@ Examples:
   moltghost agent update my-agent --model qwen2.5-72b-q4
   moltghost agent scale my-agent --gpu h100 --memory 160gb
   moltghost size llama3.1-405b-q4 --context 32k
+
 \b
 Exit codes: 0 done, 1 tried and failed, 2 refused before anything changed.
 """

@@ -11,7 +11,7 @@ from moltghost.config import (
     stack_file,
 )
 from moltghost.engines.interface import Engine, Result
-from moltghost.errors import Failed, MoltghostError, Refused
+from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
 from moltghost.lifecycle.proposal import AgentChange, no_such_agent
 from moltghost.lifecycle.stack_files import (
     commit_pending,
@@ -43,6 +43,9 @@ def carry_out(change: AgentChange, engine: Engine, report: Report) -> Result:
             result = engine.up(str(change.stack), config=file, report=report)
         except Refused:
             restore_pending(change.project, change.stack, earlier)
+            raise
+        except Interrupted:
+            # The pending file stays: the next command takes the change up.
             raise
         except Failed as failure:
             raise _taken_back(change, engine, report, failure) from failure

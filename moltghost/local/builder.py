@@ -57,7 +57,6 @@ def ensure_built(report: Report = silent) -> None:
 
 
 def _build(build_home: Path, report: Report) -> None:
-    begin = time.monotonic()
     report(Event(task="build toolchain", state="started"))
     _remove_partial_outputs()
     missing = _missing()
@@ -73,8 +72,7 @@ def _build(build_home: Path, report: Report) -> None:
         )
     _copy_custom_resources(directories)
     shutil.rmtree(build_home, ignore_errors=True)
-    elapsed = format_duration(time.monotonic() - begin)
-    report(Event(task="build toolchain", state="done", detail=elapsed))
+    report(Event(task="build toolchain", state="done"))
 
 
 def _missing() -> list[Program]:
@@ -178,8 +176,7 @@ class _Compilation:
             self._report(Event(task=task, state="failed"))
             raise golang.build_failure(f"building {self._program.name}", "\n".join(self._lines))
         partial.rename(target)
-        elapsed = format_duration(time.monotonic() - begin)
-        self._report(Event(task=task, state="done", detail=f"{position}, {elapsed}"))
+        self._report(Event(task=task, state="done", detail=position))
 
     def _compile(self, output: Path, task: str, position: str, begin: float) -> int:
         process = subprocess.Popen(

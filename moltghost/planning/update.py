@@ -10,6 +10,7 @@ from moltghost.errors import Refused
 from moltghost.planning.agent import AgentPlan, plan_agent
 from moltghost.planning.base import Plan
 from moltghost.planning.model_server import NODE_READY_SECONDS
+from moltghost.planning.platform import CONSOLIDATE_AFTER_SECONDS
 from moltghost.sizing import Sizing
 from moltghost.units import format_context, format_duration
 
@@ -163,11 +164,11 @@ def _surge(old: AgentPlan, new: AgentPlan) -> Surge:
 
 
 def _gap_seconds(old: AgentPlan, new: AgentPlan) -> int:
-    """Drain, then copy and load; a node as well where the type changes."""
+    """Drain, then copy and load; where the type changes, a node has to go and another to come."""
     same_node = old.model_server.instance_type == new.model_server.instance_type
     return round(
         new.model_server.drain_seconds
-        + (0 if same_node else NODE_READY_SECONDS / 3)
+        + (0 if same_node else CONSOLIDATE_AFTER_SECONDS + NODE_READY_SECONDS / 3)
         + new.sizing.load.download_seconds
         + new.sizing.load.verify_seconds
         + new.sizing.load.load_seconds

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from moltghost.config import AgentSpec, read_agent, stack_file
-from moltghost.errors import ExitCode, Failed, Refused
+from moltghost.errors import ExitCode, Failed, Interrupted, Refused
 from moltghost.lifecycle.agents import carry_out, destroy, require_deployed
 from moltghost.lifecycle.proposal import AgentChange, propose
 from moltghost.lifecycle.stack_files import pending_file, write_pending
@@ -284,3 +284,15 @@ def test_an_agent_that_was_never_deployed_is_not_destroyed(tmp_path: Path) -> No
         require_deployed(folder, STACK, engine)
     engine.known.append("my-agent.local")
     require_deployed(folder, STACK, engine)
+
+
+def test_an_update_that_the_user_stops_is_not_taken_back_but_left_to_be_taken_up(
+    tmp_path: Path,
+) -> None:
+    folder = project(tmp_path)
+    engine = FakeEngine(folder, on_up=failing(Interrupted("stopped on request")))
+    with pytest.raises(Interrupted, match="stopped on request"):
+        carry_out(update(folder), engine, silent)
+    assert len(engine.ups) == 1
+    assert "qwen2.5-72b-q4" in pending_file(folder, STACK).read_text(encoding="utf-8")
+    assert "llama3.1-70b-q4" in stack_file(folder, STACK).read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from typing import Any
 from moltghost import paths
 from moltghost.engines.embedded.crypto import Keyring
 from moltghost.engines.embedded.destroy import kept_resources
-from moltghost.engines.embedded.interrupt import Interrupted, interruptible
+from moltghost.engines.embedded.interrupt import interruptible
 from moltghost.engines.embedded.journal import Journal
 from moltghost.engines.embedded.monitor import Monitor
 from moltghost.engines.embedded.preview_run import PreviewRun
@@ -27,7 +27,7 @@ from moltghost.engines.embedded.update_run import UpdateRun
 from moltghost.engines.embedded.urn import is_provider
 from moltghost.engines.embedded.values import masked, plain
 from moltghost.engines.interface import Preview, Result, StackSummary
-from moltghost.errors import Failed, MoltghostError, Refused
+from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
 from moltghost.locks import held
 from moltghost.progress import Event, Report
 
@@ -206,7 +206,7 @@ class EmbeddedEngine:
             raise Refused(
                 f"stack {stack} has resources that the embedded engine can't make: "
                 f"{', '.join(preview.needs_stock)}",
-                "install the Pulumi CLI and run it with --engine stock",
+                "install the Pulumi CLI and run: pulumi up",
             )
         state = self._load(stack)
         journal = Journal(state, self._store)
