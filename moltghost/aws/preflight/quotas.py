@@ -1,0 +1,153 @@
+"""vCPU quotas: what the plan needs, held against the limit and what is in use."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from botocore.exceptions import ClientError
+
+from moltghost.aws.facts import Usage, facts, quota_code
+from moltghost.aws.preflight.probe import AwsError, Context, Probe, guarded, joined
+from moltghost.aws.preflight.result import Check, blocker, ok, unknown, warning
+from moltghost.aws.preflight.usage import PERMISSIONS as USAGE_PERMISSIONS
+from moltghost.aws.preflight.usage import used_vcpus, vcpus
+from moltghost.aws.request import NodeNeed
+from moltghost.aws.troubles import Trouble, error_code, trouble
+from moltghost.models import quotas
+
+_PERMISSIONS = (
+    "servicequotas:GetServiceQuota",
+    "servicequotas:GetAWSDefaultServiceQuota",
+    *USAGE_PERMISSIONS,
+)
+
+
+@dataclass
+class _Demand:
+    """What the plan needs of one quota, in vCPU.
+
+    Attributes:
+        now: for the needs' first nodes, the largest of them: pools start one after another.
+        total: with every pool full and every surge running.
+    """
+
+    now: int = 0
+    total: int = 0
+    needs: list[NodeNeed] = field(default_factory=list)
+
+    def add(self, need: NodeNeed) -> None:
+        sizes = [size for kind in need.instance_types if (size := vcpus(kind))]
+        self.now = max(self.now, need.nodes_now * min(sizes))
+        self.total += (need.nodes + need.surge_nodes) * max(sizes)
+        self.needs.append(need)
+
+
+def _quotas(context: Context) -> Sequence[Check]:
+    demands, strangers = _demands(context.request.needs)
+    checks = [
+        unknown(
+            f"quota.{kind}",
+            f"it isn't known which quota {kind} counts in, or how many vCPU it has",
+            "look it up: https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html",
+        )
+        for kind in strangers
+    ]
+    if not demands:
+        return checks or [ok("quotas", "nothing on demand or spot is needed")]
+    used = _used(context)
+    checks += [
+        guarded(f"quota.{code}", _PERMISSIONS, partial(_check, context, code, demand, used))
+        for code, demand in demands.items()
+    ]
+    return checks
+
+
+def _demands(needs: Sequence[NodeNeed]) -> tuple[dict[str, _Demand], list[str]]:
+    """Quota code -> demand; and the types that can't be counted."""
+    demands: dict[str, _Demand] = defaultdict(_Demand)
+    strangers: list[str] = []
+    for need in needs:
+        if need.capacity in ("reserved", "capacity-block"):
+            continue
+        usage: Usage = "spot" if need.capacity == "spot" else "on_demand"
+        codes = {kind: quota_code(kind, usage) for kind in need.instance_types}
+        uncounted = [kind for kind, code in codes.items() if code is None or vcpus(kind) is None]
+        strangers += uncounted
+        for code in sorted({code for kind, code in codes.items() if code} if not uncounted else ()):
+            demands[code].add(need)
+    return demands, strangers
+
+
+def _used(context: Context) -> Counter[str] | Trouble:
+    try:
+        return used_vcpus(context)
+    except AwsError as error:
+        return trouble(error, USAGE_PERMISSIONS)
+
+
+def _limit(context: Context, code: str) -> int:
+    """The account's limit, which is AWS's default until it was raised once."""
+    client = context.clients.service_quotas()
+    service = facts()["quota_families"]["service_code"]
+    try:
+        answer = client.get_service_quota(ServiceCode=service, QuotaCode=code)
+    except ClientError as error:
+        if error_code(error) != "NoSuchResourceException":
+            raise
+        return int(
+            client.get_aws_default_service_quota(ServiceCode=service, QuotaCode=code)["Quota"][
+                "Value"
+            ]
+        )
+    return int(answer["Quota"]["Value"])
+
+
+def _check(context: Context, code: str, demand: _Demand, used: Counter[str] | Trouble) -> Check:
+    name, limit = f"quota.{code}", _limit(context, code)
+    in_use = used[code] if isinstance(used, Counter) else 0
+    label = f"{quotas()[code].name} ({code})"
+    needed = (
+        f"{demand.now} vCPU needed now, {demand.total} with everything full and surging "
+        f"({joined([need.name for need in demand.needs])})"
+    )
+    counted = "use unknown" if isinstance(used, Trouble) else f"{in_use} in use"
+    found = f"{label}: limit {limit} vCPU, {counted}; {needed}"
+    if demand.now > limit - in_use:
+        return blocker(
+            name, found + _other_quota(context, demand), _raise(context, code, demand, in_use)
+        )
+    if isinstance(used, Trouble):
+        return unknown(name, f"{found}: {used.found}", used.remedy)
+    if demand.total > limit - in_use:
+        return warning(name, found, _raise(context, code, demand, in_use))
+    return ok(name, found)
+
+
+def _raise(context: Context, code: str, demand: _Demand, in_use: int) -> str:
+    return (
+        "aws service-quotas request-service-quota-increase --service-code ec2 "
+        f"--quota-code {code} --desired-value {demand.total + in_use} "
+        f"--region {context.request.region} (AWS decides within hours to days)"
+    )
+
+
+def _other_quota(context: Context, demand: _Demand) -> str:
+    """A remark where the account has quota of the other way to buy, which is no use here."""
+    need = demand.needs[0]
+    wants_spot = need.capacity == "spot"
+    other = quota_code(need.instance_types[0], "on_demand" if wants_spot else "spot")
+    if other is None:
+        return ""
+    try:
+        limit = _limit(context, other)
+    except AwsError:
+        return ""
+    way = "on-demand" if wants_spot else "spot"
+    own = "spot" if wants_spot else "on-demand"
+    return f"; the {limit} vCPU of {way} quota {other} are no use for {own} nodes" if limit else ""
+
+
+QUOTAS = Probe("quotas", _PERMISSIONS, _quotas)

@@ -1,0 +1,91 @@
+"""What preflight is asked: plain values, taken from an environment's or an agent's plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+CapacityType = Literal["on-demand", "spot", "reserved", "capacity-block"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeNeed:
+    """Nodes of one kind that a plan may start.
+
+    Attributes:
+        name: what they are for, as a person calls it: ``pool l40s``.
+        instance_types: the alternatives to choose from, preferred first.
+        nodes: the most that may run side by side, without surge.
+        surge_nodes: on top of it while an update runs old and new side by side.
+        nodes_now: how many have to be obtainable for what was asked; the rest is room to grow.
+        capacity: how they are bought. Nodes in reservations and Capacity Blocks need no further
+            on-demand quota: it was taken when they were reserved, or isn't used at all.
+        reservation_ids: reservations or blocks that they run in.
+        zone_ids: where they may run; empty means every zone of the request.
+    """
+
+    name: str
+    instance_types: tuple[str, ...]
+    nodes: int
+    surge_nodes: int = 0
+    nodes_now: int = 1
+    capacity: CapacityType = "on-demand"
+    reservation_ids: tuple[str, ...] = ()
+    zone_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubnetPlan:
+    """A subnet for nodes: its zone id and its CIDR, such as ``10.0.0.0/20``."""
+
+    zone_id: str
+    cidr: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreflightRequest:
+    """All that is checked before anything is created.
+
+    Attributes:
+        environment: its name, for the commands in remedies.
+        scope: ``environment`` asks whether its two layers can come up, so that what they create
+            may be missing; ``agent`` asks whether one more agent, or its update, finds all it
+            needs in an environment that is there.
+        region: such as ``us-east-1``.
+        account_id: the account that the plan is for; None takes any.
+        zone_ids: zone ids (``use1-az1``), never letters: those differ by account.
+        kubernetes_version: such as ``1.34``.
+        cluster_name: of the EKS cluster, there or to be created.
+        needs: nodes by kind.
+        subnets: for nodes and pods.
+        addresses_now: addresses that what was asked takes in these subnets.
+        addresses_total: addresses with every node there and every surge.
+        ami_parameters: SSM parameters that hold image ids of node images.
+        images: container images in ECR, with tag or digest.
+        weights_bucket, kms_key_alias: of the weights store; empty leaves the check out.
+        monthly_ceiling_usd: None where the environment has none.
+        planned_monthly_usd: what the plan costs at most; None where it can't be said.
+    """
+
+    environment: str
+    scope: Literal["environment", "agent"]
+    region: str
+    account_id: str | None = None
+    zone_ids: tuple[str, ...]
+    kubernetes_version: str
+    cluster_name: str
+    needs: tuple[NodeNeed, ...]
+    subnets: tuple[SubnetPlan, ...] = ()
+    addresses_now: int = 0
+    addresses_total: int = 0
+    ami_parameters: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    weights_bucket: str = ""
+    kms_key_alias: str = ""
+    monthly_ceiling_usd: Decimal | None = None
+    planned_monthly_usd: Decimal | None = None
+
+    def zones_of(self, need: NodeNeed) -> tuple[str, ...]:
+        """Zone ids in which nodes of ``need`` may run."""
+        return need.zone_ids or self.zone_ids
