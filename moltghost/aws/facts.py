@@ -1,4 +1,4 @@
-"""Facts about AWS that no call returns: quota families, zones without EKS, fees, addresses.
+"""Facts about AWS that no call returns: quota families, home regions, fees.
 
 They live in `facts.json`, each with its source.
 """
@@ -44,11 +44,6 @@ def quota_code(instance_type: str, usage: Usage) -> str | None:
     codes: dict[str, str] = facts()["quota_families"][usage]
     generation = match["letters"] + match["generation"]
     return codes.get(generation) or codes.get(match["letters"])
-
-
-def zones_without_control_plane() -> frozenset[str]:
-    """Zone ids whose subnets EKS refuses for a control plane."""
-    return frozenset(facts()["zones"]["without_control_plane"])
 
 
 def home_region(partition: str) -> str:

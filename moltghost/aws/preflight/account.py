@@ -6,15 +6,13 @@ from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from moltghost.aws.facts import zones_without_control_plane
 from moltghost.aws.preflight.probe import Context, Probe, joined, unanswered
 from moltghost.aws.preflight.result import Check, blocker, ok, warning
 from moltghost.aws.troubles import error_code, trouble
+from moltghost.config_aws import MIN_ZONES, ZONES_WITHOUT_CONTROL_PLANE
 
 _HAS_REGION = {"opt-in-not-required", "opted-in"}
 _NO_SUCH_REGION = "InvalidParameterValue"
-# A control plane needs subnets in at least two zones (EKS user guide, network requirements).
-_MIN_ZONES = 2
 
 
 def _credentials(context: Context) -> Sequence[Check]:
@@ -74,15 +72,15 @@ def _zones(context: Context) -> Sequence[Check]:
     name, request = "zones", context.request
     answer = context.clients.ec2().describe_availability_zones()
     there = {zone["ZoneId"]: zone.get("State", "") for zone in answer["AvailabilityZones"]}
-    usable = sorted(set(there) - zones_without_control_plane())
+    usable = sorted(set(there) - ZONES_WITHOUT_CONTROL_PLANE)
     correct = f"correct the zone ids in the environment's config; usable are {joined(usable)}"
-    if refused := sorted(zones_without_control_plane() & set(request.zone_ids)):
+    if refused := sorted(ZONES_WITHOUT_CONTROL_PLANE & set(request.zone_ids)):
         return [blocker(name, f"EKS has no control plane in {joined(refused)}", correct)]
     if missing := [zone for zone in request.zone_ids if zone not in there]:
         return [blocker(name, f"{request.region} has no zone {joined(missing)}", correct)]
-    if len(set(request.zone_ids)) < _MIN_ZONES:
+    if len(set(request.zone_ids)) < MIN_ZONES:
         return [
-            blocker(name, f"{len(request.zone_ids)} zone; EKS needs {_MIN_ZONES} at least", correct)
+            blocker(name, f"{len(request.zone_ids)} zone; EKS needs {MIN_ZONES} at least", correct)
         ]
     if ailing := [zone for zone in request.zone_ids if there[zone] != "available"]:
         states = joined([f"{zone} is {there[zone]}" for zone in ailing])

@@ -20,9 +20,7 @@ def _addresses(context: Context) -> Sequence[Check]:
         context.clients.ec2()
         .get_paginator("describe_subnets")
         .paginate(
-            Filters=[
-                {"Name": "tag-key", "Values": [f"kubernetes.io/cluster/{request.cluster_name}"]}
-            ]
+            Filters=[{"Name": "tag:moltghost.dev/environment", "Values": [request.environment]}]
         )
     )
     cidrs = {subnet.cidr for subnet in request.subnets}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from moltghost.aws.facts import zones_without_control_plane
 from moltghost.aws.preflight.probe import Context, Probe, joined
 from moltghost.aws.preflight.result import Check, blocker, ok, warning
 from moltghost.aws.request import NodeNeed
+from moltghost.config_aws import ZONES_WITHOUT_CONTROL_PLANE
 
 
 def _offerings(context: Context) -> Sequence[Check]:
@@ -36,7 +36,7 @@ def _zones_of(context: Context, wanted: Sequence[str]) -> dict[str, set[str]]:
 def _check(context: Context, need: NodeNeed, offered: dict[str, set[str]]) -> Check:
     name = f"offering.{need.name.removeprefix('pool ')}"
     zones = [
-        zone for zone in context.request.zones_of(need) if zone not in zones_without_control_plane()
+        zone for zone in context.request.zones_of(need) if zone not in ZONES_WITHOUT_CONTROL_PLANE
     ]
     here = {kind: [zone for zone in zones if zone in offered[kind]] for kind in need.instance_types}
     missing = [kind for kind in need.instance_types if not here[kind]]
