@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from moltghost.planning.cloud import CloudPlan
+from moltghost.planning.cloud_base import CloudPlan
 
 
 def declare_cloud(plan: CloudPlan) -> None:

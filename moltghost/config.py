@@ -24,7 +24,8 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from moltghost.config_aws import AwsCloudSpec, Spec
+from moltghost.config_aws import AwsCloudSpec as AwsCloudSpec
+from moltghost.config_aws import Spec
 from moltghost.errors import Refused
 from moltghost.units import format_context, parse_context, parse_gpu_memory_gb
 
