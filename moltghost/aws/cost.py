@@ -158,6 +158,11 @@ def _dearest(need: NodeNeed, prices: Mapping[str, Price]) -> Price | None:
 
 
 def _node_line(need: NodeNeed, nodes: int, price: Price | None) -> CostLine:
+    if need.capacity == "capacity-block":
+        # The whole block was paid when it was bought.
+        return CostLine(
+            what=need.name, count=nodes, usd_per_hour=_NOTHING, approximate=False, source="prepaid"
+        )
     if price is None:
         return CostLine(
             what=need.name, count=nodes, usd_per_hour=_NOTHING, approximate=True, source="no price"

@@ -21,7 +21,8 @@ class NodeNeed:
         nodes_now: how many have to be obtainable for what was asked; the rest is room to grow.
         capacity: how they are bought. Nodes in reservations and Capacity Blocks need no further
             on-demand quota: it was taken when they were reserved, or isn't used at all.
-        reservation_ids: reservations or blocks that they run in.
+        reservation_ids: reservations or blocks that they run in; with ``on-demand`` those are
+            filled first and the rest is bought on demand.
         zone_ids: where they may run; empty means every zone of the request.
     """
 
@@ -33,6 +34,30 @@ class NodeNeed:
     capacity: CapacityType = "on-demand"
     reservation_ids: tuple[str, ...] = ()
     zone_ids: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The name as a part of a check's id: ``l40s`` of ``pool l40s``."""
+        return self.name.removeprefix("pool ").replace(" ", "-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ceiling:
+    """What an environment may cost in a month, and what it consists of.
+
+    Attributes:
+        monthly_usd: the ceiling.
+        fixed: nodes that are always there.
+        pools: what scales from zero.
+        nat_gateways: zonal gateways.
+        interface_endpoints: VPC endpoints times their zones.
+    """
+
+    monthly_usd: Decimal
+    fixed: tuple[NodeNeed, ...]
+    pools: tuple[NodeNeed, ...]
+    nat_gateways: int
+    interface_endpoints: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +88,9 @@ class PreflightRequest:
         addresses_total: addresses with every node there and every surge.
         ami_parameters: SSM parameters that hold image ids of node images.
         images: container images in ECR, with tag or digest.
-        weights_bucket, kms_key_alias: of the weights store; empty leaves the check out.
-        monthly_ceiling_usd: None where the environment has none.
-        planned_monthly_usd: what the plan costs at most; None where it can't be said.
+        weights_bucket: the weights store; empty leaves the check out.
+        kms_key_aliases: keys, such as ``alias/moltghost-prod-weights``.
+        ceiling: None where the environment has none.
     """
 
     environment: str
@@ -82,9 +107,8 @@ class PreflightRequest:
     ami_parameters: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     weights_bucket: str = ""
-    kms_key_alias: str = ""
-    monthly_ceiling_usd: Decimal | None = None
-    planned_monthly_usd: Decimal | None = None
+    kms_key_aliases: tuple[str, ...] = ()
+    ceiling: Ceiling | None = None
 
     def zones_of(self, need: NodeNeed) -> tuple[str, ...]:
         """Zone ids in which nodes of ``need`` may run."""

@@ -6,6 +6,7 @@ model before they are returned. Only the wire is missing.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +39,7 @@ QUOTAS = {
     "L-C4BD4855": 0.0,
     "L-34B43A08": 5.0,
 }
+PRICES = {"g6e.2xlarge": "2.2420800000", "p5.4xlarge": "6.88", "m7i.large": "0.1008"}
 Params = dict[str, Any]
 Answer = dict[str, Any] | Callable[[Params], dict[str, Any]]
 
@@ -140,6 +142,7 @@ class SimulatedAccount:
             "DescribeImages": describe_images,
             "HeadBucket": {"BucketRegion": REGION},
             "DescribeKey": {"KeyMetadata": {"KeyId": "key-1", "KeyState": "Enabled"}},
+            "GetProducts": products(PRICES),
             "DescribeCluster": Fault("ResourceNotFoundException", status=404),
         }
 
@@ -227,6 +230,45 @@ def instances(*running: dict[str, Any]) -> Callable[[Params], dict[str, Any]]:
         rest = {"NextToken": str(page + 1)} if page + 1 < len(running) else {}
         found = [{"Instances": [running[page]]}] if running else []
         return {"Reservations": found, **rest}
+
+    return answer
+
+
+def product(kind: str, usd: str = "1.5", region: str = REGION, **attributes: str) -> str:
+    """A product as the Pricing API's user guide shows it."""
+    return json.dumps(
+        {
+            "product": {
+                "productFamily": "Compute Instance",
+                "attributes": {"instanceType": kind, "regionCode": region, **attributes},
+                "sku": "SKU",
+            },
+            "serviceCode": "AmazonEC2",
+            "terms": {
+                "OnDemand": {
+                    "SKU.JRTCKXETXF": {
+                        "priceDimensions": {
+                            "SKU.JRTCKXETXF.6YS6EN2CT7": {
+                                "unit": "Hrs",
+                                "pricePerUnit": {"USD": usd},
+                            }
+                        },
+                        "effectiveDate": "2026-11-01T00:00:00Z",
+                    }
+                },
+                "Reserved": {"SKU.38NPMPTW36": {"priceDimensions": {}}},
+            },
+            "publicationDate": "2026-11-20T18:00:00Z",
+        }
+    )
+
+
+def products(prices: dict[str, str]) -> Callable[[Params], dict[str, Any]]:
+    def answer(params: Params) -> dict[str, Any]:
+        filters = {each["Field"]: each["Value"] for each in params["Filters"]}
+        kind = filters["instanceType"]
+        found = [product(kind, prices[kind], filters["regionCode"])] if kind in prices else []
+        return {"PriceList": found, "FormatVersion": "aws_v1"}
 
     return answer
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTim
 from moltghost.aws.clients import Clients
 from moltghost.aws.preflight import PERMISSIONS, PROBES, Check, Status, preflight
 from moltghost.aws.request import SubnetPlan
-from tests.aws.requests import AMI, IMAGE, need, request
+from tests.aws.requests import AMI, IMAGE, ceiling, need, request
 from tests.aws.simulated import (
     ACCOUNT,
     OFFERED,
@@ -30,6 +29,7 @@ from tests.aws.simulated import (
 )
 
 Spoil = Callable[[SimulatedAccount], None]
+KEY = "kms-key.moltghost-prod-weights"
 BLOCK = "cr-0123456789abcdef0"
 
 
@@ -57,7 +57,7 @@ def test_an_account_where_all_is_well_has_only_ok(account: SimulatedAccount) -> 
         "ami.amazon-eks-node-al2023-x86_64-nvidia-1.36-v20260818",
         "image.moltghost-prod/ollama",
         "weights-store",
-        "kms-key",
+        "kms-key.moltghost-prod-weights",
         "endpoint",
         "monthly-ceiling",
     }
@@ -292,7 +292,7 @@ CASES: list[tuple[str, str, Spoil, str, str]] = [
         "wait a minute",
     ),
     (
-        "kms-key",
+        KEY,
         "blocker",
         lambda a: a.answer(
             "DescribeKey", {"KeyMetadata": {"KeyId": "key-1", "KeyState": "PendingDeletion"}}
@@ -301,7 +301,7 @@ CASES: list[tuple[str, str, Spoil, str, str]] = [
         f"aws kms cancel-key-deletion --key-id key-1 --region {REGION}",
     ),
     (
-        "kms-key",
+        KEY,
         "blocker",
         lambda a: a.answer(
             "DescribeKey", {"KeyMetadata": {"KeyId": "key-1", "KeyState": "Disabled"}}
@@ -310,7 +310,7 @@ CASES: list[tuple[str, str, Spoil, str, str]] = [
         "aws kms enable-key --key-id key-1",
     ),
     (
-        "kms-key",
+        KEY,
         "unknown",
         lambda a: a.deny("DescribeKey"),
         "kms:DescribeKey was denied",
@@ -376,16 +376,22 @@ REQUESTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("quota.x99.large", "unknown", {"needs": (need(kind="x99.large"),)}, "which quota x99.large"),
     ("addresses", "ok", {"subnets": ()}, "no subnets"),
     ("addresses", "blocker", {"addresses_total": 5000}, "have 4091 addresses; 5000 with"),
-    ("monthly-ceiling", "blocker", {"planned_monthly_usd": Decimal(60_000)}, "60000.00 of 50000"),
-    ("monthly-ceiling", "warning", {"planned_monthly_usd": Decimal(45_000)}, "45000.00 of 50000"),
-    ("monthly-ceiling", "warning", {"monthly_ceiling_usd": None}, "no monthly ceiling"),
-    ("monthly-ceiling", "unknown", {"planned_monthly_usd": None}, "cost isn't known"),
+    ("monthly-ceiling", "ok", {}, "at most 10359.87 of 50000.00 $/month with every pool full, 315"),
+    ("monthly-ceiling", "blocker", {"ceiling": ceiling(10_000)}, "10359.87 of 10000.00 $/month"),
+    ("monthly-ceiling", "warning", {"ceiling": ceiling(11_000)}, "10359.87 of 11000.00 $/month"),
+    ("monthly-ceiling", "warning", {"ceiling": None}, "no monthly ceiling"),
+    (
+        "monthly-ceiling",
+        "unknown",
+        {"ceiling": ceiling(50_000, need(kind="x99.large"))},
+        "no price of x99.large",
+    ),
     ("endpoint", "ok", {}, "up creates it"),
     ("endpoint", "blocker", {"scope": "agent"}, "has no cluster moltghost-prod"),
     ("ami", "ok", {"ami_parameters": ()}, "no node image"),
     ("image", "ok", {"images": ("docker.io/library/caddy:2",)}, "no image from ECR"),
     ("weights-store", "ok", {"weights_bucket": ""}, "no bucket"),
-    ("kms-key", "ok", {"kms_key_alias": ""}, "no key"),
+    ("kms-key", "ok", {"kms_key_aliases": ()}, "no key"),
     ("quotas", "ok", {"needs": ()}, "nothing on demand"),
 ]
 
@@ -408,7 +414,7 @@ def test_what_is_wrong_in_the_plan_is_found(
 
 ABSENT = [
     ("weights-store", "HeadBucket", Fault("404", status=404)),
-    ("kms-key", "DescribeKey", Fault("NotFoundException")),
+    (KEY, "DescribeKey", Fault("NotFoundException")),
     ("endpoint", "DescribeCluster", Fault("ResourceNotFoundException", status=404)),
 ]
 
@@ -543,6 +549,30 @@ def test_reserved_nodes_need_no_further_quota(account: SimulatedAccount) -> None
     assert found["reserved.h100"].status == "ok"
 
 
+def test_a_pool_fills_its_reservations_before_it_needs_quota(account: SimulatedAccount) -> None:
+    account.quotas["L-417A185B"] = 32.0
+    account.answer("DescribeCapacityReservations", reservations(reservation()))
+    pool = need(nodes=2, surge_nodes=0, reservation_ids=(BLOCK,))
+
+    found = run(account, needs=(pool,))
+
+    assert found["quota.L-417A185B"].status == "ok"
+    assert "0 vCPU needed now" in found["quota.L-417A185B"].found
+    assert found["reserved.h100"].status == "ok"
+    account.deny("DescribeInstances")
+    assert run(account, needs=(pool,))["quota.L-417A185B"].status == "unknown"
+
+
+def test_the_ceiling_is_held_without_the_pricing_api_and_says_so(account: SimulatedAccount) -> None:
+    account.deny("GetProducts")
+
+    found = run(account)["monthly-ceiling"]
+
+    assert found.status == "ok"
+    assert "catalogue of 2026-07-20" in found.found
+    assert "pricing:GetProducts was denied" in found.found
+
+
 def test_the_quota_of_the_other_way_to_buy_is_named_as_no_use(account: SimulatedAccount) -> None:
     account.quotas.update({"L-417A185B": 0.0, "L-C4BD4855": 192.0})
 
@@ -630,9 +660,7 @@ def test_without_credentials_nothing_else_is_asked_and_nothing_is_ok(
     found = run(account)
 
     assert [name for name, _ in account.calls] == ["GetCallerIdentity"]
-    statuses = {check.status for name, check in found.items() if name != "monthly-ceiling"}
-    assert statuses == {Status.BLOCKER, Status.UNKNOWN}
-    assert found["monthly-ceiling"].status == "ok"
+    assert {check.status for check in found.values()} == {Status.BLOCKER, Status.UNKNOWN}
 
 
 def test_a_machine_without_any_credentials_is_told_to_sign_in(
@@ -662,7 +690,11 @@ OPERATIONS = {action: action.partition(":")[2] for action in PERMISSIONS}
 OPERATIONS["s3:ListBucket"] = "HeadBucket"
 
 
-@pytest.mark.parametrize("action", PERMISSIONS)
+# Without the Pricing API the shipped table serves, and the check says so.
+MUST_BE_GRANTED = [action for action in PERMISSIONS if action != "pricing:GetProducts"]
+
+
+@pytest.mark.parametrize("action", MUST_BE_GRANTED)
 def test_a_missing_permission_is_unknown_and_named(account: SimulatedAccount, action: str) -> None:
     if action == "servicequotas:GetAWSDefaultServiceQuota":
         account.quotas.clear()
@@ -679,8 +711,8 @@ def test_a_missing_permission_is_unknown_and_named(account: SimulatedAccount, ac
     assert {check.status for check in named} == {Status.UNKNOWN}
 
 
-def test_every_probe_but_the_ceiling_declares_its_permissions_which_only_read() -> None:
-    assert [probe.id for probe in PROBES if not probe.permissions] == ["monthly-ceiling"]
+def test_every_probe_declares_its_permissions_which_only_read() -> None:
+    assert [probe.id for probe in PROBES if not probe.permissions] == []
     verbs = {action.partition(":")[2][:3] for action in PERMISSIONS}
     assert verbs == {"Des", "Get", "Lis"}
 

@@ -19,7 +19,7 @@ from moltghost.aws.preflight.quotas import QUOTAS
 from moltghost.aws.preflight.reservations import RESERVATIONS
 from moltghost.aws.preflight.result import Check, Status, blocked, unknown
 from moltghost.aws.preflight.runner import OVERALL_TIMEOUT_SECONDS, run_probes
-from moltghost.aws.preflight.storage import BUCKET, KEY
+from moltghost.aws.preflight.storage import BUCKET, KEYS
 from moltghost.aws.request import PreflightRequest
 
 PROBES: tuple[Probe, ...] = (
@@ -33,7 +33,7 @@ PROBES: tuple[Probe, ...] = (
     AMIS,
     IMAGES,
     BUCKET,
-    KEY,
+    KEYS,
     ENDPOINT,
     CEILING,
 )
@@ -71,9 +71,7 @@ def preflight(
     context = Context(request, clients or Clients(request.region))
     first = run_probes((CREDENTIALS,), context, timeout_seconds)
     if blocked(first):
-        offline = [probe for probe in PROBES if not probe.permissions]
-        unasked = [_not_asked(probe) for probe in PROBES if probe.permissions]
-        return first + unasked + run_probes(offline, context, timeout_seconds)
+        return first + [_not_asked(probe) for probe in PROBES]
     return first + run_probes(PROBES, context, timeout_seconds)
 
 

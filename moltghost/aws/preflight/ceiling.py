@@ -1,40 +1,55 @@
-"""The monthly ceiling, held against what the plan costs at most."""
+"""The monthly ceiling, held against what the environment costs at most."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 
-from moltghost.aws.preflight.probe import Context, Probe
+from moltghost.aws.cost import environment_cost
+from moltghost.aws.preflight.probe import Context, Probe, joined
 from moltghost.aws.preflight.result import Check, blocker, ok, unknown, warning
+from moltghost.aws.prices import PERMISSIONS, Price, prices
 
 # From here on a person should hear of it before the ceiling does.
 _NEARLY = Decimal("0.8")
 
 
 def _ceiling(context: Context) -> Sequence[Check]:
-    name, request = "monthly-ceiling", context.request
-    ceiling, planned = request.monthly_ceiling_usd, request.planned_monthly_usd
-    file = f"Pulumi.{request.environment}.yaml"
+    name, ceiling = "monthly-ceiling", context.request.ceiling
+    file = f"Pulumi.{context.request.environment}.yaml"
     if ceiling is None:
-        cost = f"; at most {planned:.2f} $/month" if planned is not None else ""
-        return [
-            warning(name, f"the environment has no monthly ceiling{cost}", f"set one in {file}")
-        ]
-    if planned is None:
-        return [
-            unknown(
-                name,
-                f"the ceiling is {ceiling:.2f} $/month, but the plan's cost isn't known",
-                "a type without a price is planned; take it out or run it where prices can be read",
-            )
-        ]
-    found = f"at most {planned:.2f} of {ceiling:.2f} $/month"
-    if planned > ceiling:
-        return [blocker(name, found, f"lower max_nodes, or raise the ceiling in {file}")]
-    if planned > ceiling * _NEARLY:
-        return [warning(name, found, f"lower max_nodes, or raise the ceiling in {file}")]
+        return [warning(name, "the environment has no monthly ceiling", f"set one in {file}")]
+    needs = (*ceiling.fixed, *ceiling.pools)
+    known = prices([kind for need in needs for kind in need.instance_types], context.clients)
+    cost = environment_cost(
+        ceiling.fixed,
+        ceiling.pools,
+        known,
+        nat_gateways=ceiling.nat_gateways,
+        interface_endpoints=ceiling.interface_endpoints,
+    )
+    planned, limit = cost.full_usd_per_month, ceiling.monthly_usd
+    found = (
+        f"at most {planned:.2f} of {limit:.2f} $/month with every pool full, "
+        f"{cost.idle_usd_per_month:.2f} with all at zero; {_sources(known.values())}"
+    )
+    lower = f"lower max_nodes in Pulumi.platform.{context.request.environment}.yaml, or raise "
+    lower += f"monthly_ceiling_usd in {file}"
+    if planned > limit:
+        return [blocker(name, found, lower)]
+    if cost.unpriced:
+        types = joined(cost.unpriced)
+        return [unknown(name, f"{found}; no price of {types}", f"take {types} out of its pool")]
+    if planned > limit * _NEARLY:
+        return [warning(name, found, lower)]
     return [ok(name, found)]
 
 
-CEILING = Probe("monthly-ceiling", (), _ceiling)
+def _sources(known: Collection[Price]) -> str:
+    """Where the prices come from and of which days, with why where it isn't the API."""
+    origins = {f"{price.source} of {price.as_of}" for price in known}
+    notes = sorted({price.note for price in known if price.note})
+    return "; ".join([f"prices: {joined(sorted(origins))}", *notes])
+
+
+CEILING = Probe("monthly-ceiling", PERMISSIONS, _ceiling)

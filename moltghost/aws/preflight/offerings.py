@@ -34,7 +34,7 @@ def _zones_of(context: Context, wanted: Sequence[str]) -> dict[str, set[str]]:
 
 
 def _check(context: Context, need: NodeNeed, offered: dict[str, set[str]]) -> Check:
-    name = f"offering.{need.name.removeprefix('pool ')}"
+    name = f"offering.{need.key}"
     zones = [
         zone for zone in context.request.zones_of(need) if zone not in ZONES_WITHOUT_CONTROL_PLANE
     ]

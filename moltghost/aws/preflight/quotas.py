@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,7 +13,7 @@ from moltghost.aws.facts import Usage, facts, quota_code
 from moltghost.aws.preflight.probe import AwsError, Context, Probe, guarded, joined
 from moltghost.aws.preflight.result import Check, blocker, ok, unknown, warning
 from moltghost.aws.preflight.usage import PERMISSIONS as USAGE_PERMISSIONS
-from moltghost.aws.preflight.usage import used_vcpus, vcpus
+from moltghost.aws.preflight.usage import Use, use, vcpus
 from moltghost.aws.request import NodeNeed
 from moltghost.aws.troubles import Trouble, error_code, trouble
 from moltghost.models import quotas
@@ -38,15 +38,18 @@ class _Demand:
     total: int = 0
     needs: list[NodeNeed] = field(default_factory=list)
 
-    def add(self, need: NodeNeed) -> None:
+    def add(self, need: NodeNeed, reserved: int) -> None:
+        """Count a need of which ``reserved`` nodes find room in reservations."""
         sizes = [size for kind in need.instance_types if (size := vcpus(kind))]
-        self.now = max(self.now, need.nodes_now * min(sizes))
-        self.total += (need.nodes + need.surge_nodes) * max(sizes)
+        self.now = max(self.now, max(0, need.nodes_now - reserved) * min(sizes))
+        self.total += max(0, need.nodes + need.surge_nodes - reserved) * max(sizes)
         self.needs.append(need)
 
 
 def _quotas(context: Context) -> Sequence[Check]:
-    demands, strangers = _demands(context.request.needs)
+    used = _used(context)
+    reserved = used.reserved if isinstance(used, Use) else {}
+    demands, strangers = _demands(context.request.needs, reserved)
     checks = [
         unknown(
             f"quota.{kind}",
@@ -57,7 +60,6 @@ def _quotas(context: Context) -> Sequence[Check]:
     ]
     if not demands:
         return checks or [ok("quotas", "nothing on demand or spot is needed")]
-    used = _used(context)
     checks += [
         guarded(f"quota.{code}", _PERMISSIONS, partial(_check, context, code, demand, used))
         for code, demand in demands.items()
@@ -65,7 +67,9 @@ def _quotas(context: Context) -> Sequence[Check]:
     return checks
 
 
-def _demands(needs: Sequence[NodeNeed]) -> tuple[dict[str, _Demand], list[str]]:
+def _demands(
+    needs: Sequence[NodeNeed], reserved: Mapping[str, int]
+) -> tuple[dict[str, _Demand], list[str]]:
     """Quota code -> demand; and the types that can't be counted."""
     demands: dict[str, _Demand] = defaultdict(_Demand)
     strangers: list[str] = []
@@ -77,13 +81,13 @@ def _demands(needs: Sequence[NodeNeed]) -> tuple[dict[str, _Demand], list[str]]:
         uncounted = [kind for kind, code in codes.items() if code is None or vcpus(kind) is None]
         strangers += uncounted
         for code in sorted({code for kind, code in codes.items() if code} if not uncounted else ()):
-            demands[code].add(need)
+            demands[code].add(need, sum(reserved.get(each, 0) for each in need.reservation_ids))
     return demands, strangers
 
 
-def _used(context: Context) -> Counter[str] | Trouble:
+def _used(context: Context) -> Use | Trouble:
     try:
-        return used_vcpus(context)
+        return use(context)
     except AwsError as error:
         return trouble(error, USAGE_PERMISSIONS)
 
@@ -105,24 +109,24 @@ def _limit(context: Context, code: str) -> int:
     return int(answer["Quota"]["Value"])
 
 
-def _check(context: Context, code: str, demand: _Demand, used: Counter[str] | Trouble) -> Check:
+def _check(context: Context, code: str, demand: _Demand, used: Use | Trouble) -> Check:
     name, limit = f"quota.{code}", _limit(context, code)
-    in_use = used[code] if isinstance(used, Counter) else 0
-    label = f"{quotas()[code].name} ({code})"
-    needed = (
-        f"{demand.now} vCPU needed now, {demand.total} with everything full and surging "
+    in_use = used.vcpus[code] if isinstance(used, Use) else 0
+    counted = "use unknown" if isinstance(used, Trouble) else f"{in_use} in use"
+    found = (
+        f"{quotas()[code].name} ({code}): limit {limit} vCPU, {counted}; {demand.now} vCPU needed "
+        f"now, {demand.total} with everything full and surging "
         f"({joined([need.name for need in demand.needs])})"
     )
-    counted = "use unknown" if isinstance(used, Trouble) else f"{in_use} in use"
-    found = f"{label}: limit {limit} vCPU, {counted}; {needed}"
-    if demand.now > limit - in_use:
-        return blocker(
-            name, found + _other_quota(context, demand), _raise(context, code, demand, in_use)
-        )
-    if isinstance(used, Trouble):
+    # Without knowing the reservations, what they would take in can't be told apart.
+    may_be_reserved = any(need.reservation_ids for need in demand.needs)
+    if isinstance(used, Trouble) and (demand.now <= limit or may_be_reserved):
         return unknown(name, f"{found}: {used.found}", used.remedy)
+    remedy = _raise(context, code, demand, in_use)
+    if demand.now > limit - in_use:
+        return blocker(name, found + _other_quota(context, demand), remedy)
     if demand.total > limit - in_use:
-        return warning(name, found, _raise(context, code, demand, in_use))
+        return warning(name, found, remedy)
     return ok(name, found)
 
 

@@ -131,7 +131,7 @@ def _date(moment: datetime) -> str:
 
 
 def _room(context: Context, need: NodeNeed, found: list[CapacityReservationTypeDef]) -> Check:
-    name = f"reserved.{need.name.removeprefix('pool ')}"
+    name = f"reserved.{need.key}"
     active = [item for item in found if item["State"] == "active"]
     free = sum(item.get("AvailableInstanceCount", 0) for item in active)
     total = sum(item.get("TotalInstanceCount", 0) for item in active)
@@ -141,6 +141,8 @@ def _room(context: Context, need: NodeNeed, found: list[CapacityReservationTypeD
     )
     # The environment's own nodes may be what fills them.
     room_now = total if context.request.scope == "environment" else free
+    if need.capacity == "on-demand":
+        return ok(name, f"{text}; the rest is bought on demand")
     if room_now < need.nodes_now:
         return blocker(name, text, f"free a node, or reserve more for {need.name}")
     if total < need.nodes + need.surge_nodes:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from botocore.exceptions import ClientError
 
-from moltghost.aws.preflight.probe import Context, Probe
+from moltghost.aws.preflight.probe import Context, Probe, guarded
 from moltghost.aws.preflight.result import Check, blocker, ok, unknown
 from moltghost.aws.troubles import error_code
 
+_KEY_PERMISSIONS = ("kms:DescribeKey",)
 _BUCKET_MISSING = {"404", "NoSuchBucket", "NotFound"}
 _BUCKET_MOVED = {"301", "PermanentRedirect"}
 _BUCKET_DENIED = {"403", "AccessDenied"}
@@ -76,28 +78,34 @@ def _absent(context: Context, name: str, what: str) -> Check:
     )
 
 
-def _key(context: Context) -> Sequence[Check]:
-    name, request = "kms-key", context.request
-    if not request.kms_key_alias:
-        return [ok(name, "the plan has no key of its own")]
-    try:
-        key = context.clients.kms().describe_key(KeyId=request.kms_key_alias)["KeyMetadata"]
-    except ClientError as error:
-        if error_code(error) != "NotFoundException":
-            raise
-        return [_absent(context, name, f"key {request.kms_key_alias}")]
-    state = key.get("KeyState", "")
-    if state == "Enabled":
-        return [ok(name, f"{request.kms_key_alias} is enabled")]
-    remedy = _REVIVE.get(state, "aws kms describe-key --key-id {key} --region {region} says more")
+def _keys(context: Context) -> Sequence[Check]:
+    aliases = context.request.kms_key_aliases
+    if not aliases:
+        return [ok("kms-key", "the plan has no key of its own")]
     return [
-        blocker(
-            name,
-            f"{request.kms_key_alias} is {state}",
-            remedy.format(key=key["KeyId"], region=request.region),
-        )
+        guarded(_key_check(each), _KEY_PERMISSIONS, partial(_key, context, each))
+        for each in aliases
     ]
 
 
+def _key_check(alias: str) -> str:
+    return f"kms-key.{alias.removeprefix('alias/')}"
+
+
+def _key(context: Context, alias: str) -> Check:
+    name, region = _key_check(alias), context.request.region
+    try:
+        key = context.clients.kms().describe_key(KeyId=alias)["KeyMetadata"]
+    except ClientError as error:
+        if error_code(error) != "NotFoundException":
+            raise
+        return _absent(context, name, f"key {alias}")
+    state = key.get("KeyState", "")
+    if state == "Enabled":
+        return ok(name, f"{alias} is enabled")
+    remedy = _REVIVE.get(state, "aws kms describe-key --key-id {key} --region {region} says more")
+    return blocker(name, f"{alias} is {state}", remedy.format(key=key["KeyId"], region=region))
+
+
 BUCKET = Probe("weights-store", ("s3:ListBucket",), _bucket)
-KEY = Probe("kms-key", ("kms:DescribeKey",), _key)
+KEYS = Probe("kms-key", _KEY_PERMISSIONS, _keys)

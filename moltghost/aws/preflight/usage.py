@@ -7,6 +7,7 @@ reservation is use, and an instance in one is counted once. Capacity Blocks coun
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
 
 from moltghost.aws.facts import Usage, quota_code
 from moltghost.aws.preflight.probe import Context
@@ -22,8 +23,22 @@ def vcpus(instance_type: str) -> int | None:
     return kind.vcpu if kind else None
 
 
-def used_vcpus(context: Context) -> Counter[str]:
-    """Quota code -> vCPU in use.
+@dataclass
+class Use:
+    """What is in use.
+
+    Attributes:
+        vcpus: quota code -> vCPU.
+        reserved: reservation id -> nodes of it that the request may take: the free ones, or all
+            where the environment's own nodes may be what fills them.
+    """
+
+    vcpus: Counter[str] = field(default_factory=Counter)
+    reserved: dict[str, int] = field(default_factory=dict)
+
+
+def use(context: Context) -> Use:
+    """What is in use of the account's quotas and reservations.
 
     Where the whole environment is asked about, its own nodes don't count as use: they are part of
     what it needs.
@@ -31,10 +46,10 @@ def used_vcpus(context: Context) -> Counter[str]:
     Raises:
         ClientError, BotoCoreError: AWS gave no answer.
     """
-    used: Counter[str] = Counter()
-    _count_instances(context, used)
-    _count_unused_reservations(context, used)
-    return used
+    found = Use()
+    _count_instances(context, found.vcpus)
+    _count_reservations(context, found)
+    return found
 
 
 def _count_instances(context: Context, used: Counter[str]) -> None:
@@ -62,15 +77,18 @@ def _count_instances(context: Context, used: Counter[str]) -> None:
                     used[code] += vcpus(kind) or running
 
 
-def _count_unused_reservations(context: Context, used: Counter[str]) -> None:
+def _count_reservations(context: Context, found: Use) -> None:
     pages = (
         context.clients.ec2()
         .get_paginator("describe_capacity_reservations")
         .paginate(Filters=[{"Name": "state", "Values": ["active"]}])
     )
+    whole = context.request.scope == "environment"
     for page in pages:
         for item in page.get("CapacityReservations", []):
-            kind = item["InstanceType"]
+            kind, free = item["InstanceType"], item.get("AvailableInstanceCount", 0)
+            room = item.get("TotalInstanceCount", 0) if whole else free
+            found.reserved[item["CapacityReservationId"]] = room
             code = quota_code(kind, "on_demand")
             if code and item.get("ReservationType", "default") == "default":
-                used[code] += item.get("AvailableInstanceCount", 0) * (vcpus(kind) or 0)
+                found.vcpus[code] += free * (vcpus(kind) or 0)
