@@ -32,7 +32,7 @@ PRICING_REGION = "us-east-1"
 _CONFIG = Config(
     connect_timeout=5,
     read_timeout=10,
-    retries={"mode": "standard", "max_attempts": 3},
+    retries={"mode": "standard", "total_max_attempts": 3},
     user_agent_extra="moltghost",
 )
 
