@@ -6,8 +6,10 @@ import pulumi
 
 from components.agent_namespace import AgentNamespace
 from components.agent_tokens import AgentTokens
+from components.aws.agent_role import AgentRole
 from components.model_server import ModelServer, ModelServerInputs
 from components.runtime import Runtime, RuntimeInputs
+from infra.aws_access import aws_provider
 from infra.layers import cluster_provider, output_of
 from moltghost.config import StackName
 from moltghost.planning.agent import AgentPlan
@@ -17,8 +19,13 @@ def declare_agent(plan: AgentPlan) -> None:
     """Declare everything that one agent has."""
     # The platform's stack, not the cloud's: an agent needs the pools to be there.
     kubeconfig = output_of(StackName(plan.environment, "platform"), "kubeconfig")
-    opts = pulumi.ResourceOptions(provider=cluster_provider(kubeconfig))
+    cluster = cluster_provider(kubeconfig)
+    opts = pulumi.ResourceOptions(provider=cluster)
     space = AgentNamespace("agent", plan, opts)
+    server_ready = list(space.ready)
+    if plan.aws:
+        both = pulumi.ResourceOptions(providers=[aws_provider(plan.aws.place), cluster])
+        server_ready += AgentRole("identity", plan, plan.aws, space.ready, both).ready
     inside = pulumi.ResourceOptions.merge(
         opts, pulumi.ResourceOptions(depends_on=[space.namespace])
     )
@@ -26,7 +33,7 @@ def declare_agent(plan: AgentPlan) -> None:
     ModelServer(
         "model-server",
         plan,
-        ModelServerInputs(gate_token=tokens.gate, namespace_ready=space.ready),
+        ModelServerInputs(gate_token=tokens.gate, namespace_ready=server_ready),
         opts,
     )
     Runtime(

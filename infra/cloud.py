@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import pulumi
 
+from infra.aws_cloud import declare_aws_cloud
+from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.cloud_base import CloudPlan
 
 
 def declare_cloud(plan: CloudPlan) -> None:
-    """Export the facts that the layers above read."""
+    """Declare what the provider has to make, and export the facts that the layers above read."""
+    if isinstance(plan, AwsCloudPlan):
+        declare_aws_cloud(plan)
+        return
     pulumi.export("provider", plan.provider)
     pulumi.export("simulated_nodes", plan.simulated_nodes)
     pulumi.export("cluster_name", plan.cluster_name)

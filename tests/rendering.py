@@ -39,6 +39,16 @@ class Rendered:
         return str(self.inputs.get("metadata", {}).get("name", ""))
 
 
+# What AWS gives to a resource, where a program looks inside of it.
+_COMPUTED: dict[str, dict[str, Any]] = {
+    "aws:eks/cluster:Cluster": {
+        "endpoint": "https://cluster.example.com",
+        "certificateAuthority": {"data": "Y2VydGlmaWNhdGU="},
+    },
+    "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 1},
+}
+
+
 class _Recorder(mocks.Mocks):
     def __init__(self) -> None:
         self.resources: list[Rendered] = []
@@ -50,7 +60,7 @@ class _Recorder(mocks.Mocks):
         if args.typ == "random:index/randomPassword:RandomPassword":
             inputs["result"] = "not-a-real-token"
         self.resources.append(Rendered(args.typ, args.name, inputs))
-        return f"{args.name}-id", inputs
+        return f"{args.name}-id", {**_COMPUTED.get(args.typ, {}), **inputs}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
         raise AssertionError(f"the programs call no function, but called {args.token}")

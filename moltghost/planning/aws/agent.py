@@ -5,6 +5,7 @@ from __future__ import annotations
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.flows import POD_IDENTITY
 from moltghost.planning.aws.iam import RolePlan, Statement, trust_of_pods
+from moltghost.planning.aws.names import Place
 from moltghost.planning.aws.weights import reader_statements
 from moltghost.planning.base import Plan
 
@@ -12,7 +13,7 @@ from moltghost.planning.base import Plan
 class AwsAgent(Plan):
     """Who an agent's model server is to AWS."""
 
-    cluster_name: str
+    place: Place
     namespace: str
     service_account: str
     role: RolePlan
@@ -42,7 +43,7 @@ def plan_aws_agent(
     bucket = cloud.weights_bucket.bucket
     address, port = POD_IDENTITY
     return AwsAgent(
-        cluster_name=cloud.cluster_name,
+        place=cloud.place,
         namespace=namespace,
         service_account=service_account,
         role=RolePlan(

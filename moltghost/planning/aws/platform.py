@@ -12,6 +12,7 @@ from moltghost.planning.aws.controllers import disk_driver_statements
 from moltghost.planning.aws.facts import karpenter_chart, kubernetes_release, node_images
 from moltghost.planning.aws.flows import SystemPolicy, plan_flows
 from moltghost.planning.aws.iam import RolePlan, trust_of_pods
+from moltghost.planning.aws.names import Place
 from moltghost.planning.aws.node_class import Ec2NodeClassPlan, plan_node_class
 from moltghost.planning.aws.nodes import SYSTEM_TAINT
 from moltghost.planning.aws.storage import mirrored
@@ -39,8 +40,7 @@ class ReleasePlan(Plan):
 class AwsPlatform(Plan):
     """What the platform layer has on AWS beside what it has everywhere."""
 
-    cluster_name: str
-    tags: dict[str, str]
+    place: Place
     policies: tuple[SystemPolicy, ...]
     addons: tuple[AddonPlan, ...]
     """Add-ons whose pods need network policies first, CoreDNS foremost."""
@@ -65,8 +65,7 @@ def plan_aws_platform(
     images = {name: mirrored(cloud.place, source) for name, source in node_images().items()}
     chart = karpenter_chart()
     return AwsPlatform(
-        cluster_name=cloud.cluster_name,
-        tags=cloud.tags,
+        place=cloud.place,
         policies=plan_flows(cloud),
         addons=_addons(cloud, spec),
         karpenter_crds=ReleasePlan(
