@@ -54,7 +54,7 @@ def test_an_account_where_all_is_well_has_only_ok(account: SimulatedAccount) -> 
         "quota.L-1216C47A",
         "addresses",
         "kubernetes-version",
-        "ami.amazon-eks-node-al2023-x86_64-nvidia-1.36-v20260818",
+        "ami.al2023-x86_64-nvidia-1.36-v20260818",
         "image.moltghost-prod/ollama",
         "weights-store",
         "kms-key.moltghost-prod-weights",
@@ -466,7 +466,7 @@ def test_a_node_image_is_found_available_or_not(
     else:
         account.answer(operation, answer)
 
-    result = run(account, images=())["ami.amazon-eks-node-al2023-x86_64-nvidia-1.36-v20260818"]
+    result = run(account, images=())["ami.al2023-x86_64-nvidia-1.36-v20260818"]
 
     assert result.status == status
     assert found in result.found

@@ -47,9 +47,11 @@ def _ceiling(context: Context) -> Sequence[Check]:
 
 def _sources(known: Collection[Price]) -> str:
     """Where the prices come from and of which days, with why where it isn't the API."""
-    origins = {f"{price.source} of {price.as_of}" for price in known}
+    origins = sorted({f"{price.source} of {price.as_of}" for price in known})
     notes = sorted({price.note for price in known if price.note})
-    return "; ".join([f"prices: {joined(sorted(origins))}", *notes])
+    others = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
+    why = f" ({notes[0]}{others})" if notes else ""
+    return f"prices: {joined(origins)}{why}"
 
 
 CEILING = Probe("monthly-ceiling", PERMISSIONS, _ceiling)

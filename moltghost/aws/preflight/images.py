@@ -38,7 +38,7 @@ def _amis(context: Context) -> Sequence[Check]:
 
 def _short(parameter: str) -> str:
     """The release in the parameter's name, which ends in ``/<release>/image_id``."""
-    return parameter.removesuffix("/image_id").rpartition("/")[2]
+    return parameter.removesuffix("/image_id").rpartition("/")[2].removeprefix("amazon-eks-node-")
 
 
 def _ami(context: Context, parameter: str) -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from moltghost.aws.preflight.probe import Context, Probe, joined
@@ -48,7 +49,11 @@ def _check(context: Context, need: NodeNeed, offered: dict[str, set[str]]) -> Ch
             f"{joined(missing)} for {need.name} is not offered in {joined(zones)}; {where}",
             _remedy(context, elsewhere, missing),
         )
-    found = "; ".join(f"{kind} in {joined(here[kind])}" for kind in here if here[kind])
+    by_zones: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for kind, its_zones in here.items():
+        if its_zones:
+            by_zones[tuple(its_zones)].append(kind)
+    found = "; ".join(f"{joined(kinds)} in {joined(each)}" for each, kinds in by_zones.items())
     if missing:
         return warning(
             name,

@@ -132,9 +132,10 @@ def _check(context: Context, code: str, demand: _Demand, used: Use | Trouble) ->
 
 def _raise(context: Context, code: str, demand: _Demand, in_use: int) -> str:
     return (
+        "ask for more (AWS decides within hours to days): "
         "aws service-quotas request-service-quota-increase --service-code ec2 "
         f"--quota-code {code} --desired-value {demand.total + in_use} "
-        f"--region {context.request.region} (AWS decides within hours to days)"
+        f"--region {context.request.region}"
     )
 
 

@@ -1,0 +1,70 @@
+"""Preflight of an environment, or of an agent in it, wherever the environment is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from moltghost.aws.preflight import Check, preflight
+from moltghost.aws.preflight.result import blocker, ok, warning
+from moltghost.config import AwsCloudSpec, Environment, StackName, read_environment
+from moltghost.engines.interface import Engine
+from moltghost.errors import Refused
+from moltghost.kube.pools import PoolStatus, pool_statuses
+from moltghost.lifecycle.agents import AgentChange, check, propose
+from moltghost.lifecycle.environments import connect
+from moltghost.lifecycle.preflight_request import agent_request, environment_request
+
+
+def check_environment(project: Path, name: str) -> list[Check]:
+    """Whether an environment can come up as its config says. Changes nothing.
+
+    Raises:
+        Refused: its config isn't there or is invalid.
+    """
+    environment = read_environment(project, name)
+    if isinstance(environment.cloud, AwsCloudSpec):
+        return preflight(environment_request(environment))
+    return _pools(project, environment)
+
+
+def check_agent(project: Path, stack: StackName, engine: Engine) -> list[Check]:
+    """Whether an agent finds what its config asks for in its environment. Changes nothing.
+
+    Raises:
+        Refused: a config isn't there or is invalid, or no pool of the environment fits.
+    """
+    environment = read_environment(project, stack.environment)
+    deployed = str(stack) in {each.name for each in engine.stacks()}
+    change = propose(project, stack, {}, deployed=deployed, must_exist=True)
+    if isinstance(environment.cloud, AwsCloudSpec):
+        return preflight(agent_request(environment, change.plan, change.update))
+    return [_room(project, change)]
+
+
+def _pools(project: Path, environment: Environment) -> list[Check]:
+    try:
+        client = connect(project, environment.name)
+    except Refused as absent:
+        return [ok("cluster", f"{absent.message}; moltghost up {environment.name} starts it")]
+    return [_pool(environment.name, status) for status in pool_statuses(client).values()]
+
+
+def _pool(environment: str, status: PoolStatus) -> Check:
+    name = f"pool.{status.name}"
+    found = f"{status.nodes} of {status.max_nodes} nodes are in use"
+    if status.nodes < status.max_nodes or status.idle_types:
+        return ok(name, found)
+    return warning(
+        name,
+        f"{found}: the pool is full",
+        f"raise max_nodes in Pulumi.platform.{environment}.yaml, then moltghost up {environment}",
+    )
+
+
+def _room(project: Path, change: AgentChange) -> Check:
+    name = f"pool.{change.plan.model_server.pool}"
+    try:
+        check(change, connect(project, change.stack.environment))
+    except Refused as refusal:
+        return blocker(name, refusal.message, refusal.hint)
+    return ok(name, f"there is room for {change.plan.model_server.instance_type}")
