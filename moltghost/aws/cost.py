@@ -1,7 +1,7 @@
-"""What an environment and an agent on AWS cost, by the hour and the month. Pure arithmetic.
+"""What an environment on AWS costs, by the hour and the month. Pure arithmetic.
 
 A month has 730 hours, AWS's own convention. Traffic, storage and logs are not in it: they depend
-on use.
+on use. What one agent costs is in its sizing (`moltghost.sizing.cost`).
 """
 
 from __future__ import annotations
@@ -9,15 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from moltghost.aws.facts import fee
 from moltghost.aws.prices import Price
-from moltghost.aws.request import NodeNeed
+from moltghost.aws.request import Holdings, NodeNeed
 from moltghost.sizing.cost import HOURS_PER_MONTH
-
-if TYPE_CHECKING:
-    from moltghost.sizing.cost import Cost
 
 _CENT = Decimal("0.01")
 _NOTHING = Decimal(0)
@@ -84,71 +80,31 @@ class EnvironmentCost:
         return month(self.full_usd_per_hour)
 
 
-@dataclass(frozen=True, kw_only=True)
-class AgentCost:
-    """What one agent costs while it runs.
-
-    Attributes:
-        model_server_usd_per_hour: its node, or its GPUs' share where it shares one.
-        idle_usd_per_hour: part of that which the model leaves unused.
-        surge_usd_per_hour: on top of it while an update runs old and new side by side.
-    """
-
-    model_server_usd_per_hour: Decimal
-    idle_usd_per_hour: Decimal
-    surge_usd_per_hour: Decimal
-
-    @property
-    def usd_per_month(self) -> Decimal:
-        """For a month without an update."""
-        return month(self.model_server_usd_per_hour)
-
-
 def month(usd_per_hour: Decimal) -> Decimal:
     """Dollars for a month of 730 hours, to the cent."""
     return (usd_per_hour * HOURS_PER_MONTH).quantize(_CENT)
 
 
-def environment_cost(
-    fixed_nodes: Sequence[NodeNeed],
-    pools: Sequence[NodeNeed],
-    prices: Mapping[str, Price],
-    *,
-    nat_gateways: int,
-    interface_endpoints: int,
-) -> EnvironmentCost:
+def environment_cost(holdings: Holdings, prices: Mapping[str, Price]) -> EnvironmentCost:
     """What an environment costs idle, full and surging.
 
     Args:
-        fixed_nodes: nodes that are always there, such as the system group's.
-        pools: what scales from zero.
+        holdings: what it consists of.
         prices: by instance type.
-        nat_gateways: zonal gateways, or zones of a regional one.
-        interface_endpoints: VPC endpoints times their zones.
     """
+    fixed_nodes, pools = holdings.fixed, holdings.pools
     needs = (*fixed_nodes, *pools)
     priced = {need.name: _dearest(need, prices) for need in needs}
     return EnvironmentCost(
         fixed=(
             _fee_line("EKS control plane", "eks_control_plane", 1),
-            _fee_line("NAT gateways", "nat_gateway", nat_gateways),
-            _fee_line("interface endpoints", "interface_endpoint", interface_endpoints),
+            _fee_line("NAT gateways", "nat_gateway", holdings.nat_gateways),
+            _fee_line("interface endpoints", "interface_endpoint", holdings.interface_endpoints),
             *(_node_line(need, need.nodes, priced[need.name]) for need in fixed_nodes),
         ),
         pools=tuple(_node_line(need, need.nodes, priced[need.name]) for need in pools),
         surge=tuple(_node_line(need, need.surge_nodes, priced[need.name]) for need in pools),
-        unpriced=tuple(
-            sorted({kind for need in needs for kind in need.instance_types if kind not in prices})
-        ),
-    )
-
-
-def agent_cost(cost: Cost) -> AgentCost:
-    """What an agent costs by its sizing."""
-    return AgentCost(
-        model_server_usd_per_hour=cost.usd_per_hour,
-        idle_usd_per_hour=cost.idle_usd_per_hour,
-        surge_usd_per_hour=cost.surge_usd_per_hour,
+        unpriced=tuple(sorted(set(holdings.instance_types) - set(prices))),
     )
 
 

@@ -42,22 +42,26 @@ class NodeNeed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ceiling:
-    """What an environment may cost in a month, and what it consists of.
+class Holdings:
+    """What an environment consists of, as far as it has a price by the hour.
 
     Attributes:
-        monthly_usd: the ceiling.
         fixed: nodes that are always there.
         pools: what scales from zero.
         nat_gateways: zonal gateways.
         interface_endpoints: VPC endpoints times their zones.
     """
 
-    monthly_usd: Decimal
     fixed: tuple[NodeNeed, ...]
     pools: tuple[NodeNeed, ...]
     nat_gateways: int
     interface_endpoints: int
+
+    @property
+    def instance_types(self) -> tuple[str, ...]:
+        """Every type that it may have."""
+        needs = (*self.fixed, *self.pools)
+        return tuple(dict.fromkeys(kind for need in needs for kind in need.instance_types))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +94,8 @@ class PreflightRequest:
         images: container images in ECR, with tag or digest.
         weights_bucket: the weights store; empty leaves the check out.
         kms_key_aliases: keys, such as ``alias/moltghost-prod-weights``.
-        ceiling: None where the environment has none.
+        monthly_ceiling_usd: what the environment may cost; None where it has no ceiling.
+        holdings: what it consists of; needed for the ceiling only.
     """
 
     environment: str
@@ -108,7 +113,8 @@ class PreflightRequest:
     images: tuple[str, ...] = ()
     weights_bucket: str = ""
     kms_key_aliases: tuple[str, ...] = ()
-    ceiling: Ceiling | None = None
+    monthly_ceiling_usd: Decimal | None = None
+    holdings: Holdings | None = None
 
     def zones_of(self, need: NodeNeed) -> tuple[str, ...]:
         """Zone ids in which nodes of ``need`` may run."""

@@ -68,13 +68,22 @@ def show_checks(checks: list[Check]) -> None:
         ("status", "check", "found"),
         [(str(check.status), check.id, check.found) for check in checks],
     )
-    remedies = [check for check in checks if check.remedy]
-    if remedies:
-        click.echo("\nWhat to do:")
-    for check in remedies:
-        click.echo(f"  {check.status} {check.id}: {check.remedy}")
+    _show_remedies(checks)
     counts = [
         f"{sum(check.status == status for check in checks)} {status}"
         for status in dict.fromkeys(check.status for check in checks)
     ]
     click.echo(f"\n{', '.join(counts)}")
+
+
+def _show_remedies(checks: list[Check]) -> None:
+    """One line for each thing to do, the gravest first; several checks may ask for the same."""
+    asking: dict[tuple[str, str], list[str]] = {}
+    for status in ("blocker", "unknown", "warning"):
+        for check in checks:
+            if check.status == status and check.remedy:
+                asking.setdefault((status, check.remedy), []).append(check.id)
+    if asking:
+        click.echo("\nWhat to do:")
+    for (status, remedy), names in asking.items():
+        click.echo(f"  {status} {', '.join(names)}: {remedy}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from moltghost.aws.request import CapacityType, Ceiling, NodeNeed, PreflightRequest, SubnetPlan
+from moltghost.aws.request import CapacityType, Holdings, NodeNeed, PreflightRequest, SubnetPlan
 from moltghost.config import AwsCloudSpec, Environment
 from moltghost.models import instance_type
 from moltghost.planning.agent import AgentPlan
@@ -102,7 +102,8 @@ def _request(
         images=tuple(dict.fromkeys(images)),
         weights_bucket=cloud.weights_bucket.bucket,
         kms_key_aliases=tuple(key.alias for key in cloud.keys),
-        ceiling=_ceiling(plans),
+        monthly_ceiling_usd=spec.monthly_ceiling_usd,
+        holdings=_holdings(plans),
     )
 
 
@@ -180,10 +181,9 @@ def _ami_parameters(plans: _Plans) -> tuple[str, ...]:
     )
 
 
-def _ceiling(plans: _Plans) -> Ceiling:
+def _holdings(plans: _Plans) -> Holdings:
     doors = sum(endpoint.kind == "Interface" for endpoint in plans.cloud.network.endpoints)
-    return Ceiling(
-        monthly_usd=plans.spec.monthly_ceiling_usd,
+    return Holdings(
         fixed=_fixed_needs(plans),
         pools=tuple(_pool_need(plans, pool) for pool in plans.pools),
         nat_gateways=len(plans.cloud.network.nat_zones),

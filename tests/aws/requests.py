@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from moltghost.aws.request import Ceiling, NodeNeed, PreflightRequest, SubnetPlan
+from moltghost.aws.request import Holdings, NodeNeed, PreflightRequest, SubnetPlan
 from tests.aws.simulated import ACCOUNT, REGION
 
 AMI = (
@@ -28,9 +28,8 @@ SYSTEM = NodeNeed(
 
 # Idle: 0.10 + 2 x 0.045 + 4 x 0.01 + 2 x 0.1008 = 0.4316 $/h, 315.07 $/month.
 # Full: 2 x 6.88 more, 10359.87 $/month.
-def ceiling(usd: int, *pools: NodeNeed) -> Ceiling:
-    return Ceiling(
-        monthly_usd=Decimal(usd),
+def holdings(*pools: NodeNeed) -> Holdings:
+    return Holdings(
         fixed=(SYSTEM,),
         pools=pools or (need(nodes=2),),
         nat_gateways=2,
@@ -55,6 +54,7 @@ def request(**changes: Any) -> PreflightRequest:
         "images": (IMAGE,),
         "weights_bucket": f"moltghost-weights-prod-{ACCOUNT}",
         "kms_key_aliases": ("alias/moltghost-prod-weights",),
-        "ceiling": ceiling(50_000),
+        "monthly_ceiling_usd": Decimal(50_000),
+        "holdings": holdings(),
     }
     return PreflightRequest(**{**values, **changes})

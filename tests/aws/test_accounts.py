@@ -89,7 +89,7 @@ ACCOUNTS: dict[str, tuple[Spoil, str, int, list[str]]] = {
         "",
         2,
         [
-            "(L-417A185B): limit 0 vCPU, 0 in use; 16 vCPU needed now, 48 with everything full",
+            "Running On-Demand P instances: limit 0 vCPU, 0 in use; 16 vCPU needed now, 48 with",
             "blocker quota.L-417A185B: ask for more (AWS decides within hours to days): aws "
             "service-quotas request-service-quota-increase --service-code ec2 --quota-code "
             "L-417A185B --desired-value 48 --region us-east-1",
@@ -126,8 +126,10 @@ ACCOUNTS: dict[str, tuple[Spoil, str, int, list[str]]] = {
         "",
         0,
         [
+            "16 vCPU needed now, 48 with everything full and surging (pool h100); "
             "no permission: servicequotas:GetServiceQuota was denied",
-            "unknown quota.L-417A185B: have servicequotas:GetServiceQuota granted",
+            "unknown quota.L-1216C47A, quota.L-DB2E81BA, quota.L-417A185B: have "
+            "servicequotas:GetServiceQuota granted",
         ],
     ),
     "spot-only": (
@@ -143,7 +145,7 @@ ACCOUNTS: dict[str, tuple[Spoil, str, int, list[str]]] = {
         0,
         [
             "AWS throttled DescribeInstanceTypeOfferings (RequestLimitExceeded), after retries",
-            "unknown offerings: wait a minute and run it again",
+            "offerings, quota.L-1216C47A, quota.L-DB2E81BA, quota.L-417A185B: wait a minute",
         ],
     ),
 }
@@ -202,7 +204,7 @@ def test_an_agent_asks_for_its_own_node_and_perhaps_one_for_its_runtime(
     assert "16 vCPU needed now" in found["quota.L-417A185B"]["found"]
     assert "0 vCPU needed now, 2 with" in found["quota.L-1216C47A"]["found"]
     assert "quota.L-DB2E81BA" not in found
-    assert "image.moltghost-prod/dcgm-exporter" not in found
+    assert "image.dcgm-exporter" not in found
     assert found["endpoint"]["status"] == "blocker"
 
 

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from moltghost.aws.cost import EnvironmentCost, agent_cost, environment_cost
+from moltghost.aws.cost import EnvironmentCost, environment_cost
 from moltghost.aws.prices import Price
-from moltghost.models import instance_type
-from moltghost.sizing.cost import cost
+from moltghost.aws.request import Holdings, NodeNeed
 from tests.aws.requests import SYSTEM, need
 from tests.aws.simulated import REGION
 
@@ -22,13 +21,9 @@ PRICES = {
 POOL = need(instance_types=("p5.4xlarge", "p5.48xlarge"), nodes=2, surge_nodes=1)
 
 
-def of(*pools: object) -> EnvironmentCost:
+def of(*pools: NodeNeed) -> EnvironmentCost:
     return environment_cost(
-        [SYSTEM],
-        list(pools),  # type: ignore[arg-type]
-        PRICES,
-        nat_gateways=2,
-        interface_endpoints=20,
+        Holdings(fixed=(SYSTEM,), pools=pools, nat_gateways=2, interface_endpoints=20), PRICES
     )
 
 
@@ -64,14 +59,3 @@ def test_a_capacity_block_was_paid_when_it_was_bought() -> None:
 
     assert of(block).full_usd_per_hour == of().full_usd_per_hour
     assert of(block).pools[0].source == "prepaid"
-
-
-def test_an_agent_pays_its_node_idle_gpus_included() -> None:
-    sized = cost(instance_type("p4d.24xlarge"), Decimal("21.957642"), 2, dedicated=True)
-
-    found = agent_cost(sized)
-
-    assert found.model_server_usd_per_hour == Decimal("21.957642")
-    assert found.idle_usd_per_hour == Decimal("21.957642") - Decimal("5.48941")
-    assert found.surge_usd_per_hour == found.model_server_usd_per_hour
-    assert found.usd_per_month == Decimal("16029.08")

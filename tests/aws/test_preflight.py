@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTim
 from moltghost.aws.clients import Clients
 from moltghost.aws.preflight import PERMISSIONS, PROBES, Check, Status, preflight
 from moltghost.aws.request import SubnetPlan
-from tests.aws.requests import AMI, IMAGE, ceiling, need, request
+from tests.aws.requests import AMI, IMAGE, holdings, need, request
 from tests.aws.simulated import (
     ACCOUNT,
     OFFERED,
@@ -55,7 +56,7 @@ def test_an_account_where_all_is_well_has_only_ok(account: SimulatedAccount) -> 
         "addresses",
         "kubernetes-version",
         "ami.al2023-x86_64-nvidia-1.36-v20260818",
-        "image.moltghost-prod/ollama",
+        "image.ollama",
         "weights-store",
         "kms-key.moltghost-prod-weights",
         "endpoint",
@@ -257,7 +258,7 @@ CASES: list[tuple[str, str, Spoil, str, str]] = [
         "granted",
     ),
     (
-        "image.moltghost-prod/ollama",
+        "image.ollama",
         "unknown",
         lambda a: a.deny("DescribeImages", "ecr:DescribeImages"),
         "ecr:DescribeImages was denied",
@@ -377,13 +378,23 @@ REQUESTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("addresses", "ok", {"subnets": ()}, "no subnets"),
     ("addresses", "blocker", {"addresses_total": 5000}, "have 4091 addresses; 5000 with"),
     ("monthly-ceiling", "ok", {}, "at most 10359.87 of 50000.00 $/month with every pool full, 315"),
-    ("monthly-ceiling", "blocker", {"ceiling": ceiling(10_000)}, "10359.87 of 10000.00 $/month"),
-    ("monthly-ceiling", "warning", {"ceiling": ceiling(11_000)}, "10359.87 of 11000.00 $/month"),
-    ("monthly-ceiling", "warning", {"ceiling": None}, "no monthly ceiling"),
+    (
+        "monthly-ceiling",
+        "blocker",
+        {"monthly_ceiling_usd": Decimal(10_000)},
+        "10359.87 of 10000.00 $/month",
+    ),
+    (
+        "monthly-ceiling",
+        "warning",
+        {"monthly_ceiling_usd": Decimal(11_000)},
+        "10359.87 of 11000.00 $/month",
+    ),
+    ("monthly-ceiling", "warning", {"monthly_ceiling_usd": None}, "no monthly ceiling"),
     (
         "monthly-ceiling",
         "unknown",
-        {"ceiling": ceiling(50_000, need(kind="x99.large"))},
+        {"holdings": holdings(need(kind="x99.large"))},
         "no price of x99.large",
     ),
     ("endpoint", "ok", {}, "up creates it"),
@@ -435,7 +446,7 @@ def test_an_image_may_be_pushed_after_the_environment_but_not_after_the_agent(
     account: SimulatedAccount,
 ) -> None:
     account.fail("DescribeImages", Fault("RepositoryNotFoundException"))
-    name = "image.moltghost-prod/ollama"
+    name = "image.ollama"
 
     assert run(account, ami_parameters=())[name].status == "warning"
     missing = run(account, ami_parameters=(), scope="agent")[name]
@@ -579,6 +590,26 @@ def test_the_quota_of_the_other_way_to_buy_is_named_as_no_use(account: Simulated
     found = run(account)["quota.L-417A185B"].found
 
     assert "the 192 vCPU of spot quota L-C4BD4855 are no use for on-demand nodes" in found
+
+
+def test_spot_nodes_count_in_the_quota_of_their_generation(account: SimulatedAccount) -> None:
+    found = run(account, needs=(need(capacity="spot"), need("pool x", "p4de.24xlarge")))
+
+    assert found["quota.L-C4BD4855"].status == "blocker"
+    assert "768 vCPU of on-demand quota L-417A185B" in found["quota.L-C4BD4855"].found
+    assert "no use for spot nodes" in found["quota.L-C4BD4855"].found
+    assert found["quota.L-417A185B"].status == "ok"
+
+
+def test_credentials_that_expire_on_the_way_leave_what_is_left_unknown(
+    account: SimulatedAccount,
+) -> None:
+    account.fail("DescribeKey", Fault("ExpiredTokenException", "the token has expired"))
+
+    found = run(account)[KEY]
+
+    assert found.status == "unknown"
+    assert "aws sso login" in found.remedy
 
 
 def test_a_quota_that_was_never_raised_has_the_default_of_aws(account: SimulatedAccount) -> None:

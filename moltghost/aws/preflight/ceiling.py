@@ -15,25 +15,19 @@ _NEARLY = Decimal("0.8")
 
 
 def _ceiling(context: Context) -> Sequence[Check]:
-    name, ceiling = "monthly-ceiling", context.request.ceiling
-    file = f"Pulumi.{context.request.environment}.yaml"
-    if ceiling is None:
+    name, request = "monthly-ceiling", context.request
+    file = f"Pulumi.{request.environment}.yaml"
+    limit, holdings = request.monthly_ceiling_usd, request.holdings
+    if limit is None or holdings is None:
         return [warning(name, "the environment has no monthly ceiling", f"set one in {file}")]
-    needs = (*ceiling.fixed, *ceiling.pools)
-    known = prices([kind for need in needs for kind in need.instance_types], context.clients)
-    cost = environment_cost(
-        ceiling.fixed,
-        ceiling.pools,
-        known,
-        nat_gateways=ceiling.nat_gateways,
-        interface_endpoints=ceiling.interface_endpoints,
-    )
-    planned, limit = cost.full_usd_per_month, ceiling.monthly_usd
+    known = prices(holdings.instance_types, context.clients)
+    cost = environment_cost(holdings, known)
+    planned = cost.full_usd_per_month
     found = (
         f"at most {planned:.2f} of {limit:.2f} $/month with every pool full, "
         f"{cost.idle_usd_per_month:.2f} with all at zero; {_sources(known.values())}"
     )
-    lower = f"lower max_nodes in Pulumi.platform.{context.request.environment}.yaml, or raise "
+    lower = f"lower max_nodes in Pulumi.platform.{request.environment}.yaml, or raise "
     lower += f"monthly_ceiling_usd in {file}"
     if planned > limit:
         return [blocker(name, found, lower)]

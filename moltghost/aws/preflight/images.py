@@ -76,9 +76,7 @@ def _images(context: Context) -> Sequence[Check]:
     if not images:
         return [ok("image", "the plan takes no image from ECR")]
     return [
-        guarded(
-            f"image.{match['repository']}", _ECR_PERMISSIONS, partial(_image, context, each, match)
-        )
+        guarded(_image_check(match), _ECR_PERMISSIONS, partial(_image, context, each, match))
         for each, match in images
     ]
 
@@ -87,8 +85,12 @@ def _parse(image: str) -> re.Match[str] | None:
     return _ECR_IMAGE.fullmatch(image)
 
 
+def _image_check(parts: re.Match[str]) -> str:
+    return f"image.{parts['repository'].rpartition('/')[2]}"
+
+
 def _image(context: Context, image: str, parts: re.Match[str]) -> Check:
-    name = f"image.{parts['repository']}"
+    name = _image_check(parts)
     identifier: ImageIdentifierTypeDef = (
         {"imageDigest": parts["digest"]}
         if parts["digest"]
@@ -108,7 +110,7 @@ def _image(context: Context, image: str, parts: re.Match[str]) -> Check:
         return report(
             name, f"ECR has no {image}", f"push it: docker push {image.partition('@')[0]}"
         )
-    return ok(name, f"{image} is there")
+    return ok(name, f"{image.partition('/')[2]} is there")
 
 
 AMIS = Probe("ami", _AMI_PERMISSIONS, _amis)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from botocore.exceptions import ClientError
 
 from moltghost.aws.facts import Usage, facts, quota_code
-from moltghost.aws.preflight.probe import AwsError, Context, Probe, guarded, joined
+from moltghost.aws.preflight.probe import AwsError, Context, Probe, joined
 from moltghost.aws.preflight.result import Check, blocker, ok, unknown, warning
 from moltghost.aws.preflight.usage import PERMISSIONS as USAGE_PERMISSIONS
 from moltghost.aws.preflight.usage import Use, use, vcpus
@@ -60,10 +59,7 @@ def _quotas(context: Context) -> Sequence[Check]:
     ]
     if not demands:
         return checks or [ok("quotas", "nothing on demand or spot is needed")]
-    checks += [
-        guarded(f"quota.{code}", _PERMISSIONS, partial(_check, context, code, demand, used))
-        for code, demand in demands.items()
-    ]
+    checks += [_check(context, code, demand, used) for code, demand in demands.items()]
     return checks
 
 
@@ -110,18 +106,23 @@ def _limit(context: Context, code: str) -> int:
 
 
 def _check(context: Context, code: str, demand: _Demand, used: Use | Trouble) -> Check:
-    name, limit = f"quota.{code}", _limit(context, code)
-    in_use = used.vcpus[code] if isinstance(used, Use) else 0
-    counted = "use unknown" if isinstance(used, Trouble) else f"{in_use} in use"
-    found = (
-        f"{quotas()[code].name} ({code}): limit {limit} vCPU, {counted}; {demand.now} vCPU needed "
-        f"now, {demand.total} with everything full and surging "
+    name, label = f"quota.{code}", quotas()[code].name
+    needed = (
+        f"{demand.now} vCPU needed now, {demand.total} with everything full and surging "
         f"({joined([need.name for need in demand.needs])})"
     )
+    try:
+        limit = _limit(context, code)
+    except AwsError as error:
+        why = trouble(error, _PERMISSIONS)
+        return unknown(name, f"{label}: {needed}; {why.found}", why.remedy)
+    in_use = used.vcpus[code] if isinstance(used, Use) else 0
+    counted = "use unknown" if isinstance(used, Trouble) else f"{in_use} in use"
+    found = f"{label}: limit {limit} vCPU, {counted}; {needed}"
     # Without knowing the reservations, what they would take in can't be told apart.
     may_be_reserved = any(need.reservation_ids for need in demand.needs)
     if isinstance(used, Trouble) and (demand.now <= limit or may_be_reserved):
-        return unknown(name, f"{found}: {used.found}", used.remedy)
+        return unknown(name, f"{found}; {used.found}", used.remedy)
     remedy = _raise(context, code, demand, in_use)
     if demand.now > limit - in_use:
         return blocker(name, found + _other_quota(context, demand), remedy)

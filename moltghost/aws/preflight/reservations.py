@@ -136,7 +136,7 @@ def _room(context: Context, need: NodeNeed, found: list[CapacityReservationTypeD
     free = sum(item.get("AvailableInstanceCount", 0) for item in active)
     total = sum(item.get("TotalInstanceCount", 0) for item in active)
     text = (
-        f"{free} of {total} reserved nodes are free; {need.name} needs {need.nodes_now} now, "
+        f"{free} of {total} reserved nodes are free; {need.nodes_now} needed now, "
         f"{need.nodes + need.surge_nodes} with everything full and surging"
     )
     # The environment's own nodes may be what fills them.
