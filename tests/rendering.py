@@ -46,6 +46,7 @@ _COMPUTED: dict[str, dict[str, Any]] = {
         "certificateAuthority": {"data": "Y2VydGlmaWNhdGU="},
     },
     "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 1},
+    "aws:kms/key:Key": {"keyId": "key-id"},
 }
 
 
@@ -60,7 +61,11 @@ class _Recorder(mocks.Mocks):
         if args.typ == "random:index/randomPassword:RandomPassword":
             inputs["result"] = "not-a-real-token"
         self.resources.append(Rendered(args.typ, args.name, inputs))
-        return f"{args.name}-id", {**_COMPUTED.get(args.typ, {}), **inputs}
+        if args.typ.startswith("aws:"):
+            # Every resource of AWS has an ARN.
+            given = {"arn": f"arn:aws:mock:::{args.name}", **_COMPUTED.get(args.typ, {})}
+            return f"{args.name}-id", {**given, **inputs}
+        return f"{args.name}-id", inputs
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
         raise AssertionError(f"the programs call no function, but called {args.token}")
