@@ -44,14 +44,12 @@ class EnvironmentCost:
 
     Attributes:
         fixed: what is there without any agent.
-        pools: each pool when full, at the price of its dearest type.
-        surge: on top while updates run in every pool at once.
+        pools: each pool when full, surge included, at the price of its dearest type.
         unpriced: types that no source has a price for; the sums are too low by them.
     """
 
     fixed: tuple[CostLine, ...]
     pools: tuple[CostLine, ...]
-    surge: tuple[CostLine, ...]
     unpriced: tuple[str, ...]
 
     @property
@@ -65,18 +63,13 @@ class EnvironmentCost:
         return _sum(self.fixed) + _sum(self.pools)
 
     @property
-    def surge_usd_per_hour(self) -> Decimal:
-        """On top of it while every pool has an update running."""
-        return _sum(self.surge)
-
-    @property
     def idle_usd_per_month(self) -> Decimal:
         """The idle price for a month."""
         return month(self.idle_usd_per_hour)
 
     @property
     def full_usd_per_month(self) -> Decimal:
-        """The price of full pools for a month; a surge lasts minutes and is not in it."""
+        """The price of full pools for a month."""
         return month(self.full_usd_per_hour)
 
 
@@ -86,7 +79,7 @@ def month(usd_per_hour: Decimal) -> Decimal:
 
 
 def environment_cost(holdings: Holdings, prices: Mapping[str, Price]) -> EnvironmentCost:
-    """What an environment costs idle, full and surging.
+    """What an environment costs idle and full.
 
     Args:
         holdings: what it consists of.
@@ -102,8 +95,9 @@ def environment_cost(holdings: Holdings, prices: Mapping[str, Price]) -> Environ
             _fee_line("interface endpoints", "interface_endpoint", holdings.interface_endpoints),
             *(_node_line(need, need.nodes, priced[need.name]) for need in fixed_nodes),
         ),
-        pools=tuple(_node_line(need, need.nodes, priced[need.name]) for need in pools),
-        surge=tuple(_node_line(need, need.surge_nodes, priced[need.name]) for need in pools),
+        pools=tuple(
+            _node_line(need, need.nodes + need.surge_nodes, priced[need.name]) for need in pools
+        ),
         unpriced=tuple(sorted(set(holdings.instance_types) - set(prices))),
     )
 

@@ -74,7 +74,7 @@ def prices(
         now: the time, for the age of what is kept.
     """
     moment = now or datetime.now(UTC)
-    file = (cache or paths.cache_home() / "prices") / f"{clients.region}.json"
+    file = _cache_file(cache, clients.region)
     kept = _read_cache(file, moment)
     asked = _ask_all([kind for kind in dict.fromkeys(types) if kind not in kept], clients, moment)
     _write_cache(file, asked, moment)
@@ -125,9 +125,17 @@ def _ask(kind: str, clients: Clients, now: datetime) -> Price | None:
     )
 
 
-def catalogue_price(kind: str, region: str) -> Price | None:
-    """The dated price that is shipped, which is of one region, or None."""
-    return _of_catalogue(kind, region, "")
+def prices_at_hand(
+    types: Sequence[str], region: str, *, cache: Path | None = None, now: datetime | None = None
+) -> dict[str, Price]:
+    """The same without asking AWS: what was asked for within a day, else the catalogue's."""
+    kept = _read_cache(_cache_file(cache, region), now or datetime.now(UTC))
+    found = {kind: kept.get(kind) or _of_catalogue(kind, region, "") for kind in types}
+    return {kind: price for kind, price in found.items() if price}
+
+
+def _cache_file(cache: Path | None, region: str) -> Path:
+    return (cache or paths.cache_home() / "prices") / f"{region}.json"
 
 
 def _of_catalogue(kind: str, region: str, reason: str) -> Price | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,7 @@ from moltghost.config import StackName
 from moltghost.errors import ExitCode, Refused
 
 if TYPE_CHECKING:
+    from moltghost.aws.cost import CostLine, EnvironmentCost
     from moltghost.aws.preflight import Check
 
 
@@ -34,7 +35,7 @@ def preflight(ctx: click.Context, environment: str, agent: str | None, as_json: 
       moltghost preflight prod --agent my-agent
     """
     from moltghost.aws.preflight import blocked
-    from moltghost.lifecycle.preflight import check_agent, check_environment
+    from moltghost.lifecycle.preflight import check_agent, check_environment, cost_at_most
 
     project = project_folder(ctx)
     if agent:
@@ -42,10 +43,16 @@ def preflight(ctx: click.Context, environment: str, agent: str | None, as_json: 
         checks = check_agent(project, stack, engine_for(project))
     else:
         checks = check_environment(project, _environment_name(environment))
+    cost = None if agent else cost_at_most(project, environment)
     if as_json:
-        click.echo(json.dumps({"checks": [asdict(check) for check in checks]}))
+        answer: dict[str, Any] = {"checks": [asdict(check) for check in checks]}
+        if cost:
+            answer["cost"] = _cost_json(cost)
+        click.echo(json.dumps(answer))
     else:
         show_checks(checks)
+        if cost:
+            show_cost(cost)
     if blocked(checks):
         ctx.exit(ExitCode.REFUSED)
 
@@ -87,3 +94,40 @@ def _show_remedies(checks: list[Check]) -> None:
         click.echo("\nWhat to do:")
     for (status, remedy), names in asking.items():
         click.echo(f"  {status} {', '.join(names)}: {remedy}")
+
+
+def show_cost(cost: EnvironmentCost) -> None:
+    """Print what an environment costs while no agent runs, and with every pool full."""
+    from moltghost.cli.tables import print_table
+
+    click.echo()
+    print_table(
+        ("cost", "at most", "$/h", "price"),
+        [_cost_row(line) for line in (*cost.fixed, *cost.pools)],
+        right=("at most", "$/h"),
+    )
+    click.echo(
+        f"\n{cost.idle_usd_per_hour:.2f} $/h ({cost.idle_usd_per_month:,.2f} $/month) with every "
+        f"pool empty, {cost.full_usd_per_hour:.2f} $/h ({cost.full_usd_per_month:,.2f} $/month) "
+        "with every pool full; traffic, disks and logs come on top"
+    )
+
+
+def _cost_row(line: CostLine) -> tuple[str, str, str, str]:
+    about = "about " if line.approximate else ""
+    return line.what, str(line.count), f"{about}{line.usd_per_hour:.2f}", line.source
+
+
+def _cost_json(cost: EnvironmentCost) -> dict[str, Any]:
+    lines = [
+        {**asdict(line), "usd_per_hour": float(line.usd_per_hour)}
+        for line in (*cost.fixed, *cost.pools)
+    ]
+    return {
+        "idle_usd_per_hour": float(cost.idle_usd_per_hour),
+        "idle_usd_per_month": float(cost.idle_usd_per_month),
+        "full_usd_per_hour": float(cost.full_usd_per_hour),
+        "full_usd_per_month": float(cost.full_usd_per_month),
+        "lines": lines,
+        "unpriced": list(cost.unpriced),
+    }

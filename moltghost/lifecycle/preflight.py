@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from moltghost.aws.cost import EnvironmentCost, environment_cost
 from moltghost.aws.preflight import Check, preflight
 from moltghost.aws.preflight.result import blocker, ok, warning
+from moltghost.aws.prices import prices_at_hand
 from moltghost.config import AwsCloudSpec, Environment, StackName, read_environment
 from moltghost.engines.interface import Engine
 from moltghost.errors import Refused
@@ -39,6 +41,23 @@ def check_agent(project: Path, stack: StackName, engine: Engine) -> list[Check]:
     if isinstance(environment.cloud, AwsCloudSpec):
         return preflight(agent_request(environment, change.plan, change.update))
     return [_room(project, change)]
+
+
+def cost_at_most(project: Path, name: str) -> EnvironmentCost | None:
+    """What an environment costs idle and full, or None for one on this machine.
+
+    With the prices that preflight asked for within a day, else those of the catalogue.
+
+    Raises:
+        Refused: its config isn't there or is invalid.
+    """
+    environment = read_environment(project, name)
+    if not isinstance(environment.cloud, AwsCloudSpec):
+        return None
+    request = environment_request(environment)
+    assert request.holdings is not None  # noqa: S101 every environment on AWS has them
+    known = prices_at_hand(request.holdings.instance_types, request.region)
+    return environment_cost(request.holdings, known)
 
 
 def _pools(project: Path, environment: Environment) -> list[Check]:

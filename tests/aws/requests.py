@@ -31,7 +31,7 @@ SYSTEM = NodeNeed(
 def holdings(*pools: NodeNeed) -> Holdings:
     return Holdings(
         fixed=(SYSTEM,),
-        pools=pools or (need(nodes=2),),
+        pools=pools or (need(nodes=1),),
         nat_gateways=2,
         interface_endpoints=4,
     )

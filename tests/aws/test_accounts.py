@@ -227,3 +227,22 @@ def test_a_stack_is_no_environment(preflight: Callable[..., Result]) -> None:
 
     assert "my-agent.prod is a stack, not an environment" in str(result.exception)
     assert "moltghost preflight prod --agent my-agent" in str(result.exception)
+
+
+def test_the_cost_of_an_environment_is_shown_with_its_prices_sources(
+    preflight: Callable[..., Result],
+) -> None:
+    text = flat(preflight("prod").output)
+
+    assert "NAT gateways 2 about 0.09 us-east-1" in text
+    assert "pool h100 (p5.4xlarge) 3 20.64 pricing-api of 2026-11-20" in text
+    assert "0.59 $/h (431.87 $/month) with every pool empty" in text
+
+
+def test_the_cost_in_json_adds_up(preflight: Callable[..., Result]) -> None:
+    cost = json.loads(preflight("prod", "--json").output)["cost"]
+
+    total = sum(line["usd_per_hour"] for line in cost["lines"])
+    assert total == pytest.approx(cost["full_usd_per_hour"])
+    assert cost["idle_usd_per_month"] == pytest.approx(431.87)
+    assert cost["unpriced"] == []

@@ -42,11 +42,10 @@ def test_an_idle_environment_costs_its_control_plane_gateways_endpoints_and_syst
     }
 
 
-def test_a_full_pool_costs_its_dearest_type_on_every_node_and_surge_comes_on_top() -> None:
+def test_a_full_pool_costs_its_dearest_type_on_every_node_surge_included() -> None:
     found = of(POOL)
 
-    assert found.full_usd_per_hour - found.idle_usd_per_hour == 2 * Decimal("55.04")
-    assert found.surge_usd_per_hour == Decimal("55.04")
+    assert found.full_usd_per_hour - found.idle_usd_per_hour == 3 * Decimal("55.04")
     assert found.pools[0].source == "pricing-api of 2026-11-20"
 
 

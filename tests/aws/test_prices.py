@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from moltghost.aws.price_list import read_price
-from moltghost.aws.prices import catalogue_price, prices
+from moltghost.aws.prices import prices, prices_at_hand
 from moltghost.errors import Failed
 from tests.aws.simulated import REGION, Fault, SimulatedAccount, product
 
@@ -88,11 +88,24 @@ def test_without_the_api_the_dated_table_serves_and_says_why(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_price_of_the_table_for_another_region_is_marked_as_one() -> None:
-    found = catalogue_price("p5.4xlarge", "eu-north-1")
+def test_a_price_of_the_table_for_another_region_is_marked_as_one(tmp_path: Path) -> None:
+    found = prices_at_hand(["p5.4xlarge"], "eu-north-1", cache=tmp_path)["p5.4xlarge"]
 
-    assert found is not None
     assert (found.region, found.note) == (REGION, "the price is of us-east-1, not eu-north-1")
+
+
+def test_prices_at_hand_are_what_was_asked_for_within_a_day_and_else_the_tables(
+    account: SimulatedAccount, tmp_path: Path
+) -> None:
+    prices(["p5.4xlarge"], account.clients(), cache=tmp_path, now=NOW)
+    calls = len(account.calls)
+
+    kinds = ["p5.4xlarge", "g6e.xlarge", "x99.large"]
+    found = prices_at_hand(kinds, REGION, cache=tmp_path, now=NOW)
+
+    sources = {kind: price.source for kind, price in found.items()}
+    assert sources == {"p5.4xlarge": "pricing-api", "g6e.xlarge": "catalogue"}
+    assert len(account.calls) == calls
 
 
 def test_a_type_without_any_price_is_left_out(account: SimulatedAccount, tmp_path: Path) -> None:
