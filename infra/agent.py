@@ -6,10 +6,8 @@ import pulumi
 
 from components.agent_namespace import AgentNamespace
 from components.agent_tokens import AgentTokens
-from components.aws.agent_role import AgentRole
 from components.model_server import ModelServer, ModelServerInputs
 from components.runtime import Runtime, RuntimeInputs
-from infra.aws_access import aws_provider
 from infra.layers import cluster_provider, output_of
 from moltghost.config import StackName
 from moltghost.planning.agent import AgentPlan
@@ -24,8 +22,10 @@ def declare_agent(plan: AgentPlan) -> None:
     space = AgentNamespace("agent", plan, opts)
     server_ready = list(space.ready)
     if plan.aws:
-        both = pulumi.ResourceOptions(providers=[aws_provider(plan.aws.place), cluster])
-        server_ready += AgentRole("identity", plan, plan.aws, space.ready, both).ready
+        # Loading AWS's SDK takes a second that no other environment has to wait for.
+        from infra.aws_agent import declare_identity
+
+        server_ready += declare_identity(plan, plan.aws, space.ready, cluster)
     inside = pulumi.ResourceOptions.merge(
         opts, pulumi.ResourceOptions(depends_on=[space.namespace])
     )

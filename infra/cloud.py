@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pulumi
 
-from infra.aws_cloud import declare_aws_cloud
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.cloud_base import CloudPlan
 
@@ -12,6 +11,9 @@ from moltghost.planning.cloud_base import CloudPlan
 def declare_cloud(plan: CloudPlan) -> None:
     """Declare what the provider has to make, and export the facts that the layers above read."""
     if isinstance(plan, AwsCloudPlan):
+        # Loading AWS's SDK takes a second that no other environment has to wait for.
+        from infra.aws_cloud import declare_aws_cloud
+
         declare_aws_cloud(plan)
         return
     pulumi.export("provider", plan.provider)

@@ -8,7 +8,6 @@ import pulumi_kubernetes as k8s
 from components.admission import AdmissionPolicies
 from components.node_pool import NodePool
 from components.storage import AgentStorage
-from infra.aws_platform import declare_aws_platform
 from infra.layers import cluster_provider, output_of
 from moltghost.config import StackName
 from moltghost.planning.platform import PlatformPlan
@@ -36,6 +35,9 @@ def _node_classes(
 ) -> dict[str, pulumi.Resource]:
     """The node class of each pool; simulated pools share one."""
     if plan.aws:
+        # Loading AWS's SDK takes a second that no other environment has to wait for.
+        from infra.aws_platform import declare_aws_platform
+
         return declare_aws_platform(plan.aws, plan.labels, cluster)
     shared = _node_class(plan, opts)
     return {pool.name: shared for pool in plan.pools}
