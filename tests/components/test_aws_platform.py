@@ -74,9 +74,7 @@ def test_karpenter_comes_after_core_dns_and_pools_after_their_node_class(case: s
 
 def test_pools_are_those_of_local_but_for_node_class_and_zones() -> None:
     local = {
-        each.object_name: each.inputs
-        for each in render("platform.local")
-        if each.type == NODE_POOL
+        each.object_name: each.inputs for each in render("platform.local") if each.type == NODE_POOL
     }
     prod = {
         each.inputs["metadata"]["name"]: each.inputs for each in by_type("platform.prod", NODE_POOL)
