@@ -96,6 +96,7 @@ class PreflightRequest:
         kms_key_aliases: keys, such as ``alias/moltghost-prod-weights``.
         monthly_ceiling_usd: what the environment may cost; None where it has no ceiling.
         holdings: what it consists of; needed for the ceiling only.
+        frees: instance types of nodes that a change gives back once it is done.
     """
 
     environment: str
@@ -115,6 +116,7 @@ class PreflightRequest:
     kms_key_aliases: tuple[str, ...] = ()
     monthly_ceiling_usd: Decimal | None = None
     holdings: Holdings | None = None
+    frees: tuple[str, ...] = ()
 
     def zones_of(self, need: NodeNeed) -> tuple[str, ...]:
         """Zone ids in which nodes of ``need`` may run."""

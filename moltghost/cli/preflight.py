@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moltghost.cli.options import engine_for, json_option, project_folder
+from moltghost.cli.options import json_option, project_folder
 from moltghost.config import StackName
 from moltghost.errors import ExitCode, Refused
 
@@ -40,7 +40,7 @@ def preflight(ctx: click.Context, environment: str, agent: str | None, as_json: 
     project = project_folder(ctx)
     if agent:
         stack = StackName.of_agent(agent, environment)
-        checks = check_agent(project, stack, engine_for(project))
+        checks = check_agent(project, stack)
     else:
         checks = check_environment(project, _environment_name(environment))
     cost = None if agent else cost_at_most(project, environment)

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from moltghost.aws.cost import EnvironmentCost, environment_cost
 from moltghost.aws.preflight import Check, preflight
-from moltghost.aws.preflight.result import blocker, ok, warning
+from moltghost.aws.preflight.result import blocker, ok, unknown, warning
 from moltghost.aws.prices import prices_at_hand
-from moltghost.config import AwsCloudSpec, Environment, StackName, read_environment
-from moltghost.engines.interface import Engine
-from moltghost.errors import Refused
+from moltghost.config import AgentSpec, AwsCloudSpec, Environment, StackName, read_environment
+from moltghost.errors import MoltghostError, Refused
+from moltghost.kube.agents import list_agents
 from moltghost.kube.pools import PoolStatus, pool_statuses
-from moltghost.lifecycle.agents import AgentChange, check, propose
 from moltghost.lifecycle.environments import connect
 from moltghost.lifecycle.preflight_request import agent_request, environment_request
+from moltghost.lifecycle.proposal import AgentChange, check, propose, running_spec
+from moltghost.planning.agent import AgentPlan, plan_agent
 
 
 def check_environment(project: Path, name: str) -> list[Check]:
@@ -29,18 +30,38 @@ def check_environment(project: Path, name: str) -> list[Check]:
     return _pools(project, environment)
 
 
-def check_agent(project: Path, stack: StackName, engine: Engine) -> list[Check]:
+def check_agent(project: Path, stack: StackName) -> list[Check]:
     """Whether an agent finds what its config asks for in its environment. Changes nothing.
 
     Raises:
         Refused: a config isn't there or is invalid, or no pool of the environment fits.
     """
     environment = read_environment(project, stack.environment)
-    deployed = str(stack) in {each.name for each in engine.stacks()}
-    change = propose(project, stack, {}, deployed=deployed, must_exist=True)
+    running, doubts = _running(project, stack)
+    change = propose(project, stack, {}, running=running, must_exist=True)
     if isinstance(environment.cloud, AwsCloudSpec):
-        return preflight(agent_request(environment, change.plan, change.update))
-    return [_room(project, change)]
+        asked = agent_request(environment, change.plan, change.update, _before(change, environment))
+        return (doubts or [_room(project, change)]) + preflight(asked)
+    return [*doubts, _room(project, change)]
+
+
+def _running(project: Path, stack: StackName) -> tuple[AgentSpec | None, list[Check]]:
+    """What the cluster has of the agent; a check says so if it can't be asked."""
+    try:
+        client = connect(project, stack.environment)
+        found = [running_spec(each, stack) for each in list_agents(client, stack.agent)]
+    except MoltghostError as error:
+        why = f"what runs can't be read, so this is taken for a first deploy: {error.message}"
+        return None, [unknown("agent", why, error.hint)]
+    return next(iter(found), None), []
+
+
+def _before(change: AgentChange, environment: Environment) -> AgentPlan | None:
+    try:
+        return plan_agent(change.stack, change.old, environment) if change.old else None
+    except Refused:
+        # Its pool is gone from the config; then nothing can be said of what it frees.
+        return None
 
 
 def cost_at_most(project: Path, name: str) -> EnvironmentCost | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moltghost.aws.request import CapacityType, Holdings, NodeNeed, PreflightRequest, SubnetPlan
 from moltghost.config import AwsCloudSpec, Environment
@@ -58,16 +58,24 @@ def environment_request(environment: Environment) -> PreflightRequest:
 
 
 def agent_request(
-    environment: Environment, plan: AgentPlan, update: UpdatePlan
+    environment: Environment, plan: AgentPlan, update: UpdatePlan, before: AgentPlan | None = None
 ) -> PreflightRequest:
     """What has to be asked before an agent is deployed or changed.
+
+    Args:
+        environment: the agent's.
+        plan: the agent as it shall be.
+        update: what going there does.
+        before: the agent as it runs; None for the first deploy.
 
     Raises:
         Refused: the environment's plan can't be made.
     """
     plans = _plans(environment)
     needs = tuple(_agent_needs(plans, plan, update))
-    return _request(plans, needs, plan.images.model_dump().values(), scope="agent")
+    request = _request(plans, needs, plan.images.model_dump().values(), scope="agent")
+    frees = (before.model_server.instance_type,) if before and update.added_nodes else ()
+    return replace(request, frees=frees)
 
 
 def _plans(environment: Environment) -> _Plans:
@@ -145,7 +153,7 @@ def _group_need(group: NodeGroupPlan) -> NodeNeed:
 def _agent_needs(plans: _Plans, plan: AgentPlan, update: UpdatePlan) -> Iterable[NodeNeed]:
     """The model server's new node, and on the first deploy perhaps one for the runtime."""
     server, first = plan.model_server, update.action == "create"
-    added = 1 if first else update.surge.nodes if update.surge else 0
+    added = update.added_nodes
     there = any(
         group.nodes and group.instance_type == server.instance_type
         for group in plans.cloud.fixed_groups

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from moltghost.cli.main import cli
+from moltghost.kube.pools import PoolStatus
 from tests.aws.projects import BLOCK, RESERVED, project
 from tests.aws.simulated import (
     OFFERED,
@@ -145,7 +146,7 @@ ACCOUNTS: dict[str, tuple[Spoil, str, int, list[str]]] = {
         0,
         [
             "AWS throttled DescribeInstanceTypeOfferings (RequestLimitExceeded), after retries",
-            "offerings, quota.L-1216C47A, quota.L-DB2E81BA, quota.L-417A185B: wait a minute",
+            "offerings, quota.L-1216C47A, quota.L-DB2E81BA, quota.L-417A185B, monthly-ceiling: ",
         ],
     ),
 }
@@ -206,6 +207,21 @@ def test_an_agent_asks_for_its_own_node_and_perhaps_one_for_its_runtime(
     assert "quota.L-DB2E81BA" not in found
     assert "image.dcgm-exporter" not in found
     assert found["endpoint"]["status"] == "blocker"
+    assert found["agent"]["status"] == "unknown"
+
+
+def test_an_agent_needs_room_in_its_pool_where_the_cluster_answers(
+    preflight: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = {"h100": PoolStatus("h100", nodes=3, max_nodes=3)}
+    monkeypatch.setattr("moltghost.lifecycle.preflight.connect", lambda *_: None)
+    monkeypatch.setattr("moltghost.lifecycle.preflight.list_agents", lambda *_: [])
+    monkeypatch.setattr("moltghost.lifecycle.proposal.pool_statuses", lambda _: full)
+
+    found = by_id(preflight("prod", "--agent", "my-agent", "--json"))
+
+    assert found["pool.h100"]["status"] == "blocker"
+    assert "agent" not in found
 
 
 def test_an_agent_on_reserved_nodes_needs_no_quota(

@@ -377,25 +377,34 @@ REQUESTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("quota.x99.large", "unknown", {"needs": (need(kind="x99.large"),)}, "which quota x99.large"),
     ("addresses", "ok", {"subnets": ()}, "no subnets"),
     ("addresses", "blocker", {"addresses_total": 5000}, "have 4091 addresses; 5000 with"),
-    ("monthly-ceiling", "ok", {}, "at most 10359.87 of 50000.00 $/month with every pool full, 315"),
-    (
-        "monthly-ceiling",
-        "blocker",
-        {"monthly_ceiling_usd": Decimal(10_000)},
-        "10359.87 of 10000.00 $/month",
-    ),
-    (
-        "monthly-ceiling",
-        "warning",
-        {"monthly_ceiling_usd": Decimal(11_000)},
-        "10359.87 of 11000.00 $/month",
-    ),
+    ("monthly-ceiling", "ok", {}, "315.07 of 50000.00 $/month at the rate of what runs"),
+    ("monthly-ceiling", "ok", {}, "10359.87 with every pool full; prices: pricing-api"),
+    ("monthly-ceiling", "blocker", {"monthly_ceiling_usd": Decimal(300)}, "315.07 of 300.00"),
+    ("monthly-ceiling", "warning", {"monthly_ceiling_usd": Decimal(9_000)}, "10359.87 with every"),
     ("monthly-ceiling", "warning", {"monthly_ceiling_usd": None}, "no monthly ceiling"),
     (
         "monthly-ceiling",
         "unknown",
         {"holdings": holdings(need(kind="x99.large"))},
         "no price of x99.large",
+    ),
+    # The h100 node of 6.88 $/h that is asked for: 5022.40 $/month more.
+    (
+        "monthly-ceiling",
+        "blocker",
+        {"scope": "agent", "needs": (need(),), "monthly_ceiling_usd": Decimal(5_000)},
+        "5337.47 of 5000.00",
+    ),
+    (
+        "monthly-ceiling",
+        "ok",
+        {
+            "scope": "agent",
+            "needs": (need(),),
+            "monthly_ceiling_usd": Decimal(4_000),
+            "frees": ("g6e.2xlarge",),
+        },
+        "3700.75 of 4000.00",
     ),
     ("endpoint", "ok", {}, "up creates it"),
     ("endpoint", "blocker", {"scope": "agent"}, "has no cluster moltghost-prod"),
@@ -572,6 +581,16 @@ def test_a_pool_fills_its_reservations_before_it_needs_quota(account: SimulatedA
     assert found["reserved.h100"].status == "ok"
     account.deny("DescribeInstances")
     assert run(account, needs=(pool,))["quota.L-417A185B"].status == "unknown"
+
+
+def test_the_ceiling_counts_nodes_that_run_beside_those_that_are_always_there(
+    account: SimulatedAccount,
+) -> None:
+    nodes = [running("m7i.large", **OWN)] * 2 + [running("p5.4xlarge", **OWN)]
+    block = running("p5.4xlarge", InstanceLifecycle="capacity-block", **OWN)
+    account.answer("DescribeInstances", instances(*nodes, block, running("p5.48xlarge")))
+
+    assert "5337.47 of 50000.00" in run(account)["monthly-ceiling"].found
 
 
 def test_the_ceiling_is_held_without_the_pricing_api_and_says_so(account: SimulatedAccount) -> None:

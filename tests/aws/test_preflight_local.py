@@ -32,7 +32,9 @@ def preflight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Preflight:
 
 def in_cluster(monkeypatch: pytest.MonkeyPatch, *pools: PoolStatus) -> None:
     monkeypatch.setattr("moltghost.lifecycle.preflight.connect", lambda *_: None)
-    for module in ("preflight", "agents"):
+    monkeypatch.setattr("moltghost.lifecycle.preflight.list_agents", lambda *_: [])
+    monkeypatch.setattr("moltghost.lifecycle.proposal.require_room_for_pod", lambda *_, **__: None)
+    for module in ("preflight", "proposal"):
         monkeypatch.setattr(
             f"moltghost.lifecycle.{module}.pool_statuses",
             lambda _: {pool.name: pool for pool in pools},
@@ -45,9 +47,11 @@ def test_a_cluster_that_is_not_running_stops_an_agent_but_not_the_environment(
     (found,), code = preflight()
     assert (found["id"], found["status"], code) == ("cluster", "ok", 0)
 
-    (found,), code = preflight("--agent", "my-agent")
+    (doubt, found), code = preflight("--agent", "my-agent")
     assert (found["id"], found["status"], code) == ("pool.h100", "blocker", 2)
     assert found["remedy"] == "moltghost up local"
+    assert (doubt["id"], doubt["status"]) == ("agent", "unknown")
+    assert "taken for a first deploy" in doubt["found"]
 
 
 def test_a_full_pool_is_a_warning_and_one_with_room_is_ok(
@@ -70,11 +74,12 @@ def test_a_full_pool_is_a_warning_and_one_with_room_is_ok(
 def test_an_agent_finds_room_in_its_pool_or_is_told_the_way_out(
     preflight: Preflight, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_cluster(monkeypatch, PoolStatus("h100", nodes=1, max_nodes=2))
+    cpu = PoolStatus("cpu", nodes=1, max_nodes=8)
+    in_cluster(monkeypatch, PoolStatus("h100", nodes=1, max_nodes=2), cpu)
     (found,), code = preflight("--agent", "my-agent")
     assert (found["status"], code) == ("ok", 0)
 
-    in_cluster(monkeypatch, PoolStatus("h100", nodes=2, max_nodes=2))
+    in_cluster(monkeypatch, PoolStatus("h100", nodes=2, max_nodes=2), cpu)
     (found,), code = preflight("--agent", "my-agent")
     assert (found["status"], code) == ("blocker", 2)
     assert "raise max_nodes of h100" in found["remedy"]

@@ -7,11 +7,16 @@ reservation is use, and an instance in one is counted once. Capacity Blocks coun
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from moltghost.aws.facts import Usage, quota_code
 from moltghost.aws.preflight.probe import Context
 from moltghost.models import instance_types
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import InstanceTypeDef
 
 PERMISSIONS = ("ec2:DescribeInstances", "ec2:DescribeCapacityReservations")
 _COUNTED_STATES = ["pending", "running"]
@@ -52,9 +57,20 @@ def use(context: Context) -> Use:
     return found
 
 
-def _count_instances(context: Context, used: Counter[str]) -> None:
-    request = context.request
-    own = f"kubernetes.io/cluster/{request.cluster_name}"
+def own_nodes(context: Context) -> Counter[str]:
+    """Instance type -> nodes of the environment's own that run and cost; blocks are prepaid.
+
+    Raises:
+        ClientError, BotoCoreError: AWS gave no answer.
+    """
+    return Counter(
+        str(instance["InstanceType"])
+        for instance in _running(context)
+        if _is_own(context, instance) and instance.get("InstanceLifecycle") != "capacity-block"
+    )
+
+
+def _running(context: Context) -> Iterator[InstanceTypeDef]:
     pages = (
         context.clients.ec2()
         .get_paginator("describe_instances")
@@ -62,19 +78,27 @@ def _count_instances(context: Context, used: Counter[str]) -> None:
     )
     for page in pages:
         for reservation in page.get("Reservations", []):
-            for instance in reservation.get("Instances", []):
-                tags = {tag.get("Key") for tag in instance.get("Tags", [])}
-                lifecycle = str(instance.get("InstanceLifecycle", ""))
-                if lifecycle == "capacity-block":
-                    continue
-                if request.scope == "environment" and own in tags:
-                    continue
-                usage: Usage = "spot" if lifecycle == "spot" else "on_demand"
-                kind = str(instance["InstanceType"])
-                options = instance.get("CpuOptions", {})
-                running = options.get("CoreCount", 0) * options.get("ThreadsPerCore", 0)
-                if code := quota_code(kind, usage):
-                    used[code] += vcpus(kind) or running
+            yield from reservation.get("Instances", [])
+
+
+def _is_own(context: Context, instance: InstanceTypeDef) -> bool:
+    """EKS and Karpenter both tag their nodes so."""
+    own = f"kubernetes.io/cluster/{context.request.cluster_name}"
+    return any(tag.get("Key") == own for tag in instance.get("Tags", []))
+
+
+def _count_instances(context: Context, used: Counter[str]) -> None:
+    whole = context.request.scope == "environment"
+    for instance in _running(context):
+        lifecycle = str(instance.get("InstanceLifecycle", ""))
+        if lifecycle == "capacity-block" or (whole and _is_own(context, instance)):
+            continue
+        usage: Usage = "spot" if lifecycle == "spot" else "on_demand"
+        kind = str(instance["InstanceType"])
+        options = instance.get("CpuOptions", {})
+        running = options.get("CoreCount", 0) * options.get("ThreadsPerCore", 0)
+        if code := quota_code(kind, usage):
+            used[code] += vcpus(kind) or running
 
 
 def _count_reservations(context: Context, found: Use) -> None:
