@@ -115,7 +115,7 @@ def show_cost(cost: EnvironmentCost) -> None:
 
 def _cost_row(line: CostLine) -> tuple[str, str, str, str]:
     about = "about " if line.approximate else ""
-    return line.what, str(line.count), f"{about}{line.usd_per_hour:.2f}", line.source
+    return line.what, str(line.count), f"{about}{line.usd_per_hour:.3f}", line.source
 
 
 def _cost_json(cost: EnvironmentCost) -> dict[str, Any]:

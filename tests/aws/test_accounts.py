@@ -250,8 +250,8 @@ def test_the_cost_of_an_environment_is_shown_with_its_prices_sources(
 ) -> None:
     text = flat(preflight("prod").output)
 
-    assert "NAT gateways 2 about 0.09 us-east-1" in text
-    assert "pool h100 (p5.4xlarge) 3 20.64 pricing-api of 2026-11-20" in text
+    assert "NAT gateways 2 about 0.090 us-east-1" in text
+    assert "pool h100 (p5.4xlarge) 3 20.640 pricing-api of 2026-11-20" in text
     assert "0.59 $/h (431.87 $/month) with every pool empty" in text
 
 
