@@ -100,6 +100,8 @@ Principal = Annotated[str, AfterValidator(_checked_principal)]
 ZoneId = Annotated[str, Field(pattern=r"^[a-z]{2,3}[nsewc]{1,2}\d-az\d$")]
 """A zone's id, such as ``use1-az4``; letters (us-east-1a) differ from account to account."""
 
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
 GroupName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
 
 
@@ -180,6 +182,8 @@ class AwsCloudSpec(Spec):
     """What the environment may cost in a month: the budget, and what preflight holds pools to."""
     alarm_email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
     system_nodes: SystemNodesSpec = SystemNodesSpec()
+    image_digests: dict[GroupName, Digest] = Field(default_factory=dict)
+    """Digest of each image in the environment's own registry, by its repository: ``ollama``."""
     reservations: tuple[ReservationSpec, ...] = ()
     fixed_groups: dict[GroupName, FixedGroupSpec] = Field(default_factory=dict)
 

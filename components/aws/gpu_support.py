@@ -17,6 +17,7 @@ from moltghost.planning.pools import GPU_TAINT_KEY, GPU_TAINT_VALUE, gpu_labels
 
 _DEVICE_PLUGINS = "/var/lib/kubelet/device-plugins"
 _POD_RESOURCES = "/var/lib/kubelet/pod-resources"
+_DCGM_START_SECONDS = 45  # of the exporter's own chart
 
 
 class GpuSupport(pulumi.ComponentResource):
@@ -79,6 +80,8 @@ class GpuSupport(pulumi.ComponentResource):
                     _env("NVIDIA_VISIBLE_DEVICES", "all"),
                 ],
                 ports=[core.ContainerPortArgs(name="metrics", container_port=DCGM_PORT)],
+                liveness_probe=_probe(delay_seconds=_DCGM_START_SECONDS),
+                readiness_probe=_probe(delay_seconds=_DCGM_START_SECONDS),
                 # Profiling counters of the card need it.
                 security_context=_security(add=["SYS_ADMIN"]),
                 resources=_resources("100m", "512Mi"),
@@ -137,6 +140,13 @@ class GpuSupport(pulumi.ComponentResource):
 
 def _selector(name: str) -> dict[str, str]:
     return {"app.kubernetes.io/name": name}
+
+
+def _probe(delay_seconds: int) -> core.ProbeArgs:
+    return core.ProbeArgs(
+        http_get=core.HTTPGetActionArgs(path="/health", port="metrics"),
+        initial_delay_seconds=delay_seconds,
+    )
 
 
 def _env(name: str, value: str) -> core.EnvVarArgs:

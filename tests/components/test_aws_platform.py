@@ -232,3 +232,35 @@ def test_agents_pull_their_images_from_the_environments_own_registry() -> None:
 @pytest.mark.parametrize("stack", ["local", "platform.local"])
 def test_local_has_nothing_of_aws(stack: str) -> None:
     assert not [each for each in render(stack) if "aws" in each.type]
+
+
+def test_every_agent_pod_has_a_pool_that_it_can_land_on() -> None:
+    pools = {
+        each.inputs["metadata"]["name"]: each.inputs["spec"]["template"]["spec"]
+        for each in by_type("platform.prod", NODE_POOL)
+    }
+    for deployment in by_type("agent", "kubernetes:apps/v1:Deployment"):
+        pod = deployment.inputs["spec"]["template"]["spec"]
+        pool = pools[pod["nodeSelector"]["karpenter.sh/nodepool"]]
+        offered = {
+            each["key"]: each["values"] for each in pool["requirements"] if each["operator"] == "In"
+        }
+        wanted = pod["nodeSelector"].get("node.kubernetes.io/instance-type")
+        assert wanted is None or wanted in offered["node.kubernetes.io/instance-type"]
+        tolerated = {(each["key"], each["value"]) for each in pod.get("tolerations", ())}
+        assert {(each["key"], each["value"]) for each in pool["taints"]} <= tolerated
+
+
+def test_a_fixed_groups_nodes_look_like_its_pools() -> None:
+    (group,) = (e for e in by_type("capacity", "aws:eks/nodeGroup:NodeGroup") if e.name == "block")
+    (pool,) = (
+        e for e in by_type("platform.prod", NODE_POOL) if e.inputs["metadata"]["name"] == "h100"
+    )
+    template = pool.inputs["spec"]["template"]
+    assert group.inputs["labels"]["karpenter.sh/nodepool"] == "h100"
+    assert gpu_labels().items() <= group.inputs["labels"].items()
+    assert gpu_labels().items() <= template["metadata"]["labels"].items()
+    effects = {"NoSchedule": "NO_SCHEDULE"}
+    assert group.inputs["taints"] == [
+        {**taint, "effect": effects[taint["effect"]]} for taint in template["spec"]["taints"]
+    ]

@@ -142,7 +142,7 @@ def plan_aws_cloud(environment: str, spec: AwsCloudSpec) -> AwsCloudPlan:
             url=f"s3://{bucket.bucket}",
             egress_cidrs=network.public_cidrs,
         ),
-        images=mirrored_images(place, images),
+        images=mirrored_images(place, images, spec.image_digests),
         place=place,
         boundary=spec.permissions_boundary,
         log_retention_days=spec.log_retention_days,
@@ -156,7 +156,7 @@ def plan_aws_cloud(environment: str, spec: AwsCloudSpec) -> AwsCloudPlan:
         karpenter=karpenter,
         weights_bucket=bucket,
         weights_builder=builder,
-        repositories=plan_repositories(place, images),
+        repositories=plan_repositories(place, images, spec.image_digests),
         guards=plan_guards(place, spec, karpenter.queue),
     )
 

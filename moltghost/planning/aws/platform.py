@@ -62,7 +62,10 @@ def plan_aws_platform(
         spec: its config.
         pools: instance types by pool.
     """
-    images = {name: mirrored(cloud.place, source) for name, source in node_images().items()}
+    images = {
+        name: mirrored(cloud.place, source, spec.image_digests)
+        for name, source in node_images().items()
+    }
     chart = karpenter_chart()
     return AwsPlatform(
         place=cloud.place,

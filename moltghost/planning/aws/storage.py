@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
+from moltghost.errors import Refused
 from moltghost.planning.aws.facts import node_images
 from moltghost.planning.aws.iam import ANYTHING, Statement, document
 from moltghost.planning.aws.names import Place
@@ -127,27 +129,44 @@ def plan_weights_bucket(place: Place) -> WeightsBucketPlan:
     )
 
 
-def plan_repositories(place: Place, images: Images) -> tuple[RepositoryPlan, ...]:
-    """A repository for every image that isolated nodes run: they reach no other registry."""
+def plan_repositories(
+    place: Place, images: Images, digests: Mapping[str, str]
+) -> tuple[RepositoryPlan, ...]:
+    """A repository for every image that isolated nodes run: they reach no other registry.
+
+    Raises:
+        Refused: a digest is given for an image that there isn't.
+    """
     sources = {**images.model_dump(), **node_images()}
+    repositories = [_repository(source) for source in sources.values()]
+    unknown = sorted(set(digests) - set(repositories))
+    if unknown:
+        raise Refused(
+            f"image_digests names {', '.join(unknown)}, which is no image of the environment",
+            f"its images are {', '.join(repositories)}",
+        )
     return tuple(
         RepositoryPlan(
             name=f"{place.name}/{_repository(source)}",
-            image=mirrored(place, source),
+            image=mirrored(place, source, digests),
             source=source,
         )
         for source in sources.values()
     )
 
 
-def mirrored(place: Place, source: str) -> str:
-    """Where the environment's own registry has an image."""
-    return f"{place.registry}/{source.rpartition('/')[2]}"
+def mirrored(place: Place, source: str, digests: Mapping[str, str]) -> str:
+    """Where the environment's own registry has an image; by digest where that is known."""
+    copy = f"{place.registry}/{source.rpartition('/')[2]}"
+    digest = digests.get(_repository(source))
+    return f"{copy}@{digest}" if digest else copy
 
 
-def mirrored_images(place: Place, images: Images) -> Images:
+def mirrored_images(place: Place, images: Images, digests: Mapping[str, str]) -> Images:
     """The images of an agent's pods, in the environment's own registry."""
-    copies = {name: mirrored(place, source) for name, source in images.model_dump().items()}
+    copies = {
+        name: mirrored(place, source, digests) for name, source in images.model_dump().items()
+    }
     return images.model_copy(update=copies)
 
 
