@@ -75,6 +75,11 @@ def test_what_nodes_need_exists_before_nodes(case: str) -> None:
         for each in by_type(case, "aws:iam/rolePolicyAttachment:RolePolicyAttachment")
         if each.name.startswith("node-role-")
     }
+    policies |= {
+        each.urn
+        for each in by_type(case, "aws:iam/rolePolicy:RolePolicy")
+        if each.name == "node-role-policy"
+    }
     assert len(policies) == 2
     for group in by_type(case, "aws:eks/nodeGroup:NodeGroup"):
         before = needs_all(case, group)

@@ -12,7 +12,7 @@ import pytest
 
 from moltghost.config import AgentSpec, StackName
 from moltghost.planning.agent import plan_agent
-from moltghost.planning.aws.iam import RolePlan, Statement
+from moltghost.planning.aws.iam import RolePlan, Statement, document
 from moltghost.planning.aws.platform import AwsPlatform
 from moltghost.planning.platform import plan_platform
 from tests.planning.aws import cloud_plan, environment
@@ -200,3 +200,36 @@ def test_every_role_is_held_by_the_boundary_that_the_environment_names() -> None
     ]
     assert {role.boundary for role in ours} == {boundary}
     assert all(len(role.name) <= 64 for role in ours)
+
+
+def test_what_a_role_in_the_cluster_may_do_passes_the_endpoints_on_its_way() -> None:
+    passed: dict[str, set[str]] = {}
+    for endpoint in cloud_plan().network.endpoints:
+        service = endpoint.service.partition(".")[0]
+        for statement in json.loads(endpoint.policy)["Statement"]:
+            passed.setdefault(service, set()).update(statement["Action"])
+    cloud = cloud_plan()
+    # These are taken on by services of AWS, outside of the network.
+    outside = {cloud.flow_log_role.name, cloud.guards.scheduler_role.name, cloud.cluster.role.name}
+    checked = 0
+    for role in roles():
+        for statement in role.statements if role.name not in outside else ():
+            for action in statement.actions:
+                service = action.partition(":")[0]
+                if service in passed:
+                    assert action in passed[service], f"{role.name}: {action}"
+                    checked += 1
+    assert checked > 50
+
+
+def test_documents_are_no_longer_than_aws_takes() -> None:
+    """IAM quotas count no white space: 10240 inline in a role, 2048 of trust; endpoints 20480."""
+
+    def length(text: str) -> int:
+        return len(re.sub(r"\s", "", text))
+
+    for role in roles():
+        assert length(document(role.statements)) <= 10_240, role.name
+        assert length(document(role.trust)) <= 2_048, role.name
+    for endpoint in cloud_plan().network.endpoints:
+        assert len(endpoint.policy) <= 20_480, endpoint.service

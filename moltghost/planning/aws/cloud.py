@@ -5,7 +5,11 @@ from __future__ import annotations
 from moltghost import paths
 from moltghost.config_aws import AwsCloudSpec
 from moltghost.planning.aws.cluster import ClusterPlan, plan_cluster
-from moltghost.planning.aws.controllers import karpenter_statements
+from moltghost.planning.aws.controllers import (
+    disk_driver_statements,
+    karpenter_statements,
+    node_statements,
+)
 from moltghost.planning.aws.facts import kubernetes_release
 from moltghost.planning.aws.guards import GuardsPlan, plan_guards
 from moltghost.planning.aws.iam import (
@@ -50,7 +54,8 @@ _INTERRUPTIONS: dict[str, tuple[str, str]] = {
 }
 # Karpenter reads within seconds; an older message is about an instance that is gone.
 _QUEUE_RETENTION_SECONDS = 300
-_NODE_POLICIES = ("AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerRegistryPullOnly")
+# EKS's own images come from registries of several accounts, which this policy knows.
+_NODE_POLICIES = ("AmazonEC2ContainerRegistryPullOnly",)
 
 
 class EventPlan(Plan):
@@ -124,6 +129,8 @@ def plan_aws_cloud(environment: str, spec: AwsCloudSpec) -> AwsCloudPlan:
     )
     roles = (karpenter.controller, builder, *(each.role for each in cluster.addons if each.role))
     used = [statement for role in roles for statement in role.statements]
+    used += node_statements(place)
+    used += disk_driver_statements(place)  # the driver itself comes with the platform layer
     used += reader_statements(place, bucket.bucket, "")
     network = plan_network(place, spec, bucket.bucket, used)
     group, kind, version = EC2_NODE_CLASS
@@ -195,6 +202,7 @@ def _nodes(place: Place, spec: AwsCloudSpec, what: str) -> RolePlan:
     return RolePlan(
         name=place.role_name(what),
         trust=(trust_of_service("ec2"),),
+        statements=node_statements(place),
         managed_policies=aws_managed(*_NODE_POLICIES),
         boundary=spec.permissions_boundary,
     )

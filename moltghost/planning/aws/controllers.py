@@ -147,6 +147,31 @@ def _reading(place: Place) -> tuple[Statement, ...]:
     )
 
 
+def node_statements(place: Place) -> tuple[Statement, ...]:
+    """What a node itself does: nodeadm finds its name, size and cluster; agents hand out roles.
+
+    AmazonEKSWorkerNodePolicy allows more to read; AmazonEKSWorkerNodeMinimalPolicy is made for
+    Auto Mode, whose nodes ask less.
+    """
+    return (
+        Statement(
+            sid="Describe",
+            actions=("ec2:DescribeInstances", "ec2:DescribeInstanceTypes"),
+            resources=(ANYTHING,),
+            conditions={"StringEquals": {"aws:RequestedRegion": (place.region,)}},
+            why_any_resource=_DESCRIBE,
+        ),
+        Statement(
+            sid="FindCluster", actions=("eks:DescribeCluster",), resources=(place.cluster_arn,)
+        ),
+        Statement(
+            sid="PodIdentity",
+            actions=("eks-auth:AssumeRoleForPodIdentity",),
+            resources=(place.cluster_arn,),
+        ),
+    )
+
+
 def network_plugin_statements(place: Place) -> tuple[Statement, ...]:
     """What the VPC CNI may do: AmazonEKS_CNI_Policy, narrowed to the account and region."""
     return (

@@ -227,8 +227,8 @@ def _api_resources(place: Place, prefix: str) -> tuple[str, ...]:
     return (ANYTHING,)
 
 
-# What nodes do by policies of AWS's own (AmazonEKSWorkerNodeMinimalPolicy,
-# AmazonEC2ContainerRegistryPullOnly) and by their agents.
+# What nodes do beyond the statements of their role: pull images by a policy of AWS's own
+# (AmazonEC2ContainerRegistryPullOnly), take roles on, write logs, open what is encrypted.
 _NODE_ACTIONS: dict[str, tuple[str, ...]] = {
     "ecr:": (
         "ecr:GetAuthorizationToken",
@@ -237,9 +237,6 @@ _NODE_ACTIONS: dict[str, tuple[str, ...]] = {
         "ecr:BatchGetImage",
     ),
     "sts:": ("sts:AssumeRole", "sts:TagSession", "sts:GetCallerIdentity"),
-    "ec2:": ("ec2:DescribeInstances", "ec2:DescribeInstanceTypes", "ec2:DescribeTags"),
-    "eks:": ("eks:DescribeCluster",),
-    "eks-auth:": ("eks-auth:AssumeRoleForPodIdentity",),
     "kms:": ("kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"),
     "logs:": ("logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"),
 }

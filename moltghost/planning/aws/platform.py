@@ -106,7 +106,11 @@ def _karpenter_values(cloud: AwsCloudPlan) -> dict[str, Any]:
         },
         # CoreDNS runs on the system nodes, which don't come from Karpenter.
         "dnsPolicy": "ClusterFirst",
-        "controller": {"resources": {"requests": resources, "limits": resources}},
+        "controller": {
+            "resources": {"requests": resources, "limits": resources},
+            # It would ask the instance, which pods can't.
+            "env": [{"name": "AWS_REGION", "value": cloud.place.region}],
+        },
         **_ON_SYSTEM_NODES,
     }
 
