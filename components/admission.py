@@ -13,7 +13,8 @@ import pulumi_kubernetes as k8s
 from pulumi_kubernetes.admissionregistration import v1 as admission
 
 from moltghost.planning.base import LABEL_PREFIX
-from moltghost.planning.platform import GPU_TAINT_KEY, PlatformPlan
+from moltghost.planning.platform import PlatformPlan
+from moltghost.planning.pools import GPU_TAINT_KEY
 
 AGENT_LABEL = f"{LABEL_PREFIX}/agent"
 OWNER_LABEL = f"{LABEL_PREFIX}/owner"

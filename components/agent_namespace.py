@@ -9,12 +9,12 @@ from pulumi_kubernetes.networking import v1 as net
 
 from components.admission import POOLS_ANNOTATION, SHARING_LABEL, TYPES_ANNOTATION
 from moltghost.planning.agent import AgentPlan
+from moltghost.planning.base import MODEL_SERVER
 from moltghost.planning.model_server import GATE_PORT
 
 # Pod Security levels change with Kubernetes; the version pins what was tested.
 POD_SECURITY_VERSION = "v1.36"
 
-MODEL_SERVER = "model-server"
 RUNTIME = "runtime"
 
 

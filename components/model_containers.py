@@ -9,7 +9,7 @@ from components.hardening import container_security
 from components.naming import seconds
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.model_server import GATE_METRICS_PORT, GATE_PORT, OLLAMA_PORT, Share
-from moltghost.planning.platform import GPU_TAINT_KEY
+from moltghost.planning.pools import GPU_TAINT_KEY
 from moltghost.units import GIB
 
 MODELS_DIR = "/models"

@@ -16,15 +16,16 @@ from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 
 from components.admission import AGENT_LABEL, OWNER_LABEL
-from components.agent_namespace import MODEL_SERVER, selector
+from components.agent_namespace import selector
 from components.agent_tokens import TOKEN_KEY
 from components.gate import TOKEN_FILE, caddyfile
 from components.hardening import pod_security, scratch
 from components.model_containers import init_containers, main_containers
 from components.naming import content_name, seconds
 from moltghost.planning.agent import AgentPlan
+from moltghost.planning.base import MODEL_SERVER
 from moltghost.planning.model_server import GATE_PORT
-from moltghost.planning.platform import GPU_TAINT_KEY, GPU_TAINT_VALUE
+from moltghost.planning.pools import GPU_TAINT_KEY, GPU_TAINT_VALUE
 from moltghost.units import MIB
 
 _TMP_BYTES = 256 * MIB

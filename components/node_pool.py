@@ -58,7 +58,7 @@ def _node_spec(plan: PoolPlan) -> dict[str, object]:
         },
         "requirements": [
             _requirement("node.kubernetes.io/instance-type", plan.instance_types),
-            _requirement("topology.kubernetes.io/zone", plan.zones),
+            _requirement(plan.zone_label, plan.zones),
             _requirement("kubernetes.io/arch", (plan.architecture,)),
             _requirement("karpenter.sh/capacity-type", plan.capacity_types),
         ],

@@ -17,8 +17,15 @@ def declare_agent(plan: AgentPlan) -> None:
     """Declare everything that one agent has."""
     # The platform's stack, not the cloud's: an agent needs the pools to be there.
     kubeconfig = output_of(StackName(plan.environment, "platform"), "kubeconfig")
-    opts = pulumi.ResourceOptions(provider=cluster_provider(kubeconfig))
+    cluster = cluster_provider(kubeconfig)
+    opts = pulumi.ResourceOptions(provider=cluster)
     space = AgentNamespace("agent", plan, opts)
+    server_ready = list(space.ready)
+    if plan.aws:
+        # Loading AWS's SDK takes a second that no other environment has to wait for.
+        from infra.aws_agent import declare_identity
+
+        server_ready += declare_identity(plan, plan.aws, space.ready, cluster)
     inside = pulumi.ResourceOptions.merge(
         opts, pulumi.ResourceOptions(depends_on=[space.namespace])
     )
@@ -26,7 +33,7 @@ def declare_agent(plan: AgentPlan) -> None:
     ModelServer(
         "model-server",
         plan,
-        ModelServerInputs(gate_token=tokens.gate, namespace_ready=space.ready),
+        ModelServerInputs(gate_token=tokens.gate, namespace_ready=server_ready),
         opts,
     )
     Runtime(

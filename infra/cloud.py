@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pulumi
 
-from moltghost.planning.cloud import CloudPlan
+from moltghost.planning.aws.cloud import AwsCloudPlan
+from moltghost.planning.cloud_base import CloudPlan
 
 
 def declare_cloud(plan: CloudPlan) -> None:
-    """Export the facts that the layers above read."""
+    """Declare what the provider has to make, and export the facts that the layers above read."""
+    if isinstance(plan, AwsCloudPlan):
+        # Loading AWS's SDK takes a second that no other environment has to wait for.
+        from infra.aws_cloud import declare_aws_cloud
+
+        declare_aws_cloud(plan)
+        return
     pulumi.export("provider", plan.provider)
     pulumi.export("simulated_nodes", plan.simulated_nodes)
     pulumi.export("cluster_name", plan.cluster_name)

@@ -17,20 +17,30 @@ def declare_platform(plan: PlatformPlan) -> None:
     """Declare pools, storage, priorities and admission policies."""
     cloud = StackName(plan.environment, "cloud")
     kubeconfig = output_of(cloud, "kubeconfig")
-    opts = pulumi.ResourceOptions(provider=cluster_provider(kubeconfig))
-    node_class = _node_class(plan, opts)
+    cluster = cluster_provider(kubeconfig)
+    opts = pulumi.ResourceOptions(provider=cluster)
+    node_classes = _node_classes(plan, cluster, opts)
     for pool in plan.pools:
-        NodePool(
-            pool.name,
-            pool,
-            plan.labels,
-            pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[node_class])),
-        )
+        after = pulumi.ResourceOptions(depends_on=[node_classes[pool.name]])
+        NodePool(pool.name, pool, plan.labels, pulumi.ResourceOptions.merge(opts, after))
     AgentStorage("storage", plan, opts)
     _priority_class(plan, opts)
     AdmissionPolicies("admission", plan, opts)
     pulumi.export("kubeconfig", kubeconfig)
     pulumi.export("pools", [pool.name for pool in plan.pools])
+
+
+def _node_classes(
+    plan: PlatformPlan, cluster: k8s.Provider, opts: pulumi.ResourceOptions
+) -> dict[str, pulumi.Resource]:
+    """The node class of each pool; simulated pools share one."""
+    if plan.aws:
+        # Loading AWS's SDK takes a second that no other environment has to wait for.
+        from infra.aws_platform import declare_aws_platform
+
+        return declare_aws_platform(plan.aws, plan.labels, cluster)
+    shared = _node_class(plan, opts)
+    return {pool.name: shared for pool in plan.pools}
 
 
 def _node_class(plan: PlatformPlan, opts: pulumi.ResourceOptions) -> pulumi.Resource:

@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     TypeAdapter,
     ValidationError,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from moltghost.config_aws import AwsCloudSpec as AwsCloudSpec
+from moltghost.config_aws import Spec
 from moltghost.errors import Refused
 from moltghost.units import format_context, parse_context, parse_gpu_memory_gb
 
@@ -90,22 +90,21 @@ Label = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$")]
 """A value that is valid as a Kubernetes label."""
 
 
-class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CloudSpec(_Spec):
-    """The lower layer of an environment: what the cloud provides."""
+class EmbeddedCloudSpec(Spec):
+    """The lower layer of an environment on this machine: a real Kubernetes, simulated nodes."""
 
     kind: Literal["cloud"]
     """What the stack is."""
     provider: Literal["embedded"]
-    """``embedded`` is the Kubernetes on this machine, with simulated nodes."""
     kubeconfig: str | None = None
     """Path of a kubeconfig to use in place of the embedded cluster's own."""
 
 
-class PoolSpec(_Spec):
+CloudSpec = EmbeddedCloudSpec | AwsCloudSpec
+"""The lower layer of an environment: what the cloud provides."""
+
+
+class PoolSpec(Spec):
     """One pool: a class of nodes that Karpenter scales from zero."""
 
     max_nodes: Count = Field(ge=0)
@@ -114,7 +113,7 @@ class PoolSpec(_Spec):
     """EC2 types to choose from; empty means every type that the catalogue has for the pool."""
 
 
-class PlatformSpec(_Spec):
+class PlatformSpec(Spec):
     """The upper layer of an environment: what runs in the cluster for every agent."""
 
     kind: Literal["platform"]
@@ -123,7 +122,7 @@ class PlatformSpec(_Spec):
     """The pools that the environment has; one that isn't named doesn't exist."""
 
 
-class ModelSpec(_Spec):
+class ModelSpec(Spec):
     """Which model an agent runs and on what: all that an update or a scale changes."""
 
     model: str
@@ -168,7 +167,10 @@ class AgentSpec(ModelSpec):
         )
 
 
-StackSpec = Annotated[CloudSpec | PlatformSpec | AgentSpec, Field(discriminator="kind")]
+StackSpec = Annotated[
+    Annotated[CloudSpec, Field(discriminator="provider")] | PlatformSpec | AgentSpec,
+    Field(discriminator="kind"),
+]
 _SPEC: TypeAdapter[CloudSpec | PlatformSpec | AgentSpec] = TypeAdapter(StackSpec)
 
 
@@ -281,8 +283,8 @@ def parse_spec(
         spec = _SPEC.validate_python(value)
     except ValidationError as error:
         problems = "\n".join(
-            f"  {'.'.join(str(part) for part in problem['loc'][1:]) or 'kind'}: {problem['msg']}"
-            for problem in error.errors()
+            f"  {_place(each)}{each['msg'].removeprefix('Value error, ')}"
+            for each in error.errors()
         )
         raise Refused(
             f"the spec of stack {stack} in {where} is invalid:\n{problems}", f"correct {where}"
@@ -294,6 +296,18 @@ def parse_spec(
             f"write 'kind: {stack.layer}', or name the stack after what it is",
         )
     return spec
+
+
+def _place(problem: ErrorDetails) -> str:
+    """Where in the spec, with a colon; a check of the whole spec names the place itself."""
+    path = problem["loc"]
+    if not path:
+        return "kind: "
+    if problem["type"].startswith("union_tag"):
+        return "provider: "
+    # The path starts with what tells the kinds of spec apart.
+    inside = path[2 if path[:1] == ("cloud",) else 1 :]
+    return ".".join(str(part) for part in inside) + ": " if inside else ""
 
 
 def _article(layer: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from moltghost.config import (
     POOL_NAMES,
     AgentSpec,
-    CloudSpec,
+    EmbeddedCloudSpec,
     Environment,
     PlatformSpec,
     StackName,
@@ -22,7 +22,7 @@ STACK = StackName.parse("my-agent.local")
 
 LOCAL = Environment(
     "local",
-    CloudSpec(kind="cloud", provider="embedded"),
+    EmbeddedCloudSpec(kind="cloud", provider="embedded"),
     PlatformSpec.model_validate(
         {"kind": "platform", "pools": {name: {"max_nodes": 4} for name in POOL_NAMES}}
     ),

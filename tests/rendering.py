@@ -39,6 +39,17 @@ class Rendered:
         return str(self.inputs.get("metadata", {}).get("name", ""))
 
 
+# What AWS gives to a resource, where a program looks inside of it.
+_COMPUTED: dict[str, dict[str, Any]] = {
+    "aws:eks/cluster:Cluster": {
+        "endpoint": "https://cluster.example.com",
+        "certificateAuthority": {"data": "Y2VydGlmaWNhdGU="},
+    },
+    "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 1},
+    "aws:kms/key:Key": {"keyId": "key-id"},
+}
+
+
 class _Recorder(mocks.Mocks):
     def __init__(self) -> None:
         self.resources: list[Rendered] = []
@@ -50,6 +61,10 @@ class _Recorder(mocks.Mocks):
         if args.typ == "random:index/randomPassword:RandomPassword":
             inputs["result"] = "not-a-real-token"
         self.resources.append(Rendered(args.typ, args.name, inputs))
+        if args.typ.startswith("aws:"):
+            # Every resource of AWS has an ARN.
+            given = {"arn": f"arn:aws:mock:::{args.name}", **_COMPUTED.get(args.typ, {})}
+            return f"{args.name}-id", {**given, **inputs}
         return f"{args.name}-id", inputs
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:

@@ -141,7 +141,7 @@ INVALID: list[tuple[StackName, Any, str]] = [
         r"  pools\.cpu\.max_nodes: Input should be greater than or equal to 0",
     ),
     (PLATFORM, {"kind": "platform", "pools": {"cpu": {}}}, r"  pools\.cpu\.max_nodes: Field req"),
-    (STACK.cloud, {"kind": "cloud", "provider": "gcp"}, "  provider: Input should be"),
+    (STACK.cloud, {"kind": "cloud", "provider": "gcp"}, "  provider: Input tag 'gcp' found"),
 ]
 
 

@@ -12,7 +12,8 @@ from moltghost.config import (
     PROJECT,
     SPEC_KEY,
     AgentSpec,
-    CloudSpec,
+    AwsCloudSpec,
+    EmbeddedCloudSpec,
     ModelSpec,
     PlatformSpec,
     PoolSpec,
@@ -70,7 +71,9 @@ def test_every_stack_file_belongs_to_an_environment_with_both_layers(file: Path)
     assert read_environment(FOLDER, name).name == name
 
 
-@pytest.mark.parametrize("spec", [CloudSpec, PlatformSpec, PoolSpec, AgentSpec, ModelSpec])
+@pytest.mark.parametrize(
+    "spec", [EmbeddedCloudSpec, AwsCloudSpec, PlatformSpec, PoolSpec, AgentSpec, ModelSpec]
+)
 def test_no_kind_of_spec_takes_a_key_that_it_does_not_know(spec: type[Any]) -> None:
     assert spec.model_config["extra"] == "forbid"
     assert spec.model_config["frozen"]

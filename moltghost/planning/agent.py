@@ -8,9 +8,12 @@ from typing import Literal
 from moltghost.config import AgentSpec, Environment, StackName
 from moltghost.errors import Refused
 from moltghost.models import find_model
-from moltghost.planning.base import Plan, agent_labels, agent_namespace
-from moltghost.planning.cloud import CloudPlan, plan_cloud
-from moltghost.planning.images import Images, pinned_images
+from moltghost.planning.aws.agent import AwsAgent, plan_aws_agent
+from moltghost.planning.aws.cloud import AwsCloudPlan
+from moltghost.planning.base import MODEL_SERVER, Plan, agent_labels, agent_namespace
+from moltghost.planning.cloud import plan_cloud
+from moltghost.planning.cloud_base import CloudPlan
+from moltghost.planning.images import Images
 from moltghost.planning.isolation import IsolationPlan, plan_isolation
 from moltghost.planning.model_server import (
     ADVISED_AGENT_CONTEXT,
@@ -50,6 +53,8 @@ class AgentPlan(Plan):
     isolation: IsolationPlan
     storage_class: str = STORAGE_CLASS
     priority_class: str = PRIORITY_CLASS
+    aws: AwsAgent | None = None
+    """Who its model server is to AWS; None elsewhere."""
     simulated: bool
     """Nodes are simulated: scheduled for real, but no container runs."""
     notes: tuple[str, ...]
@@ -61,7 +66,8 @@ def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> A
     Raises:
         Refused: the model is unknown, the context out of range, or no pool of the environment fits.
     """
-    cloud, platform, images = plan_cloud(environment), plan_platform(environment), pinned_images()
+    cloud, platform = plan_cloud(environment), plan_platform(environment)
+    images = cloud.images
     sizing = size_model(spec, platform)
     server = plan_model_server(spec, sizing, platform, cloud, images)
     platform.pool(server.pool)
@@ -84,9 +90,23 @@ def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> A
         model_server=server,
         runtime=runtime,
         isolation=plan_isolation(server, before, runtime, cloud.weights_store.egress_cidrs),
+        aws=_on_aws(stack.agent, spec.owner, cloud, server, before),
         simulated=cloud.simulated_nodes,
         notes=tuple(_notes(spec, sizing, simulated=cloud.simulated_nodes)),
     )
+
+
+def _on_aws(
+    agent: str,
+    owner: str,
+    cloud: CloudPlan,
+    server: ModelServerPlan,
+    before: ModelServerPlan | None,
+) -> AwsAgent | None:
+    if not isinstance(cloud, AwsCloudPlan):
+        return None
+    stores = tuple(each.store_url for each in (server, before) if each)
+    return plan_aws_agent(cloud, agent, owner, agent_namespace(agent), MODEL_SERVER, stores)
 
 
 def _plan_previous(

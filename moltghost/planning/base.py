@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict
 
 MANAGED_BY = "moltghost"
 LABEL_PREFIX = "moltghost.dev"
+MODEL_SERVER = "model-server"
+"""Deployment, Service and service account of an agent's model server."""
 
 
 class Plan(BaseModel):

@@ -20,7 +20,7 @@ class Images(Plan):
     @property
     def ollama_version(self) -> str:
         """The version in the reference; model stores are kept per version of Ollama."""
-        return self.ollama.rpartition(":")[2]
+        return self.ollama.partition("@")[0].rpartition(":")[2]
 
 
 @cache

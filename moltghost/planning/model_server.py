@@ -6,7 +6,7 @@ from moltghost.config import ModelSpec
 from moltghost.errors import Refused
 from moltghost.models import ModelChoice, find_model
 from moltghost.planning.base import Plan
-from moltghost.planning.cloud import CloudPlan
+from moltghost.planning.cloud_base import CloudPlan
 from moltghost.planning.images import Images
 from moltghost.planning.platform import PlatformPlan
 from moltghost.sizing import Sizing, SizingRequest, size

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from moltghost.config import POOL_NAMES, Environment, PoolName, PoolSpec
+from moltghost.config import POOL_NAMES, AwsCloudSpec, Environment, PoolName, PoolSpec
 from moltghost.errors import Refused
 from moltghost.models import instance_types
+from moltghost.planning.aws.cloud import AwsCloudPlan
+from moltghost.planning.aws.platform import AwsPlatform, plan_aws_platform
 from moltghost.planning.base import Plan, environment_labels
-from moltghost.planning.cloud import CloudPlan, NodeClass, Storage, plan_cloud
+from moltghost.planning.cloud import plan_cloud
+from moltghost.planning.cloud_base import CloudPlan, NodeClass, Storage
+from moltghost.planning.pools import Taint, gpu_labels, gpu_taints
 from moltghost.sizing import Pool, build_types, runtime_types
 
-GPU_TAINT_KEY = "nvidia.com/gpu"
-GPU_TAINT_VALUE = "present"
 STORAGE_CLASS = "moltghost"
 PRIORITY_CLASS = "moltghost-agent"
 
@@ -21,14 +23,6 @@ NODE_TERMINATION_GRACE_SECONDS = 1800
 CONSOLIDATE_AFTER_SECONDS = 60
 
 
-class Taint(Plan):
-    """A node taint."""
-
-    key: str
-    value: str
-    effect: str = "NoSchedule"
-
-
 class PoolPlan(Plan):
     """One class of nodes, scaled 0..max_nodes by Karpenter; a NodePool in every environment."""
 
@@ -37,6 +31,7 @@ class PoolPlan(Plan):
     """The GPU kind, or None for a pool without GPUs."""
     instance_types: tuple[str, ...]
     zones: tuple[str, ...]
+    zone_label: str
     architecture: str = "amd64"
     capacity_types: tuple[str, ...] = ("reserved", "on-demand")
     """In order of preference; Karpenter takes reserved capacity first."""
@@ -64,6 +59,8 @@ class PlatformPlan(Plan):
     storage: Storage
     storage_class: str = STORAGE_CLASS
     priority_class: str = PRIORITY_CLASS
+    aws: AwsPlatform | None = None
+    """What AWS needs besides; None elsewhere."""
 
     def pool(self, name: str) -> PoolPlan:
         """The pool of that name.
@@ -94,21 +91,32 @@ def plan_platform(environment: Environment) -> PlatformPlan:
     """
     cloud = plan_cloud(environment)
     specs = environment.platform.pools
+    pools = tuple(
+        _plan_pool(name, specs[name], cloud, environment.name)
+        for name in POOL_NAMES
+        if name in specs
+    )
     return PlatformPlan(
         environment=environment.name,
         labels=environment_labels(environment.name),
-        pools=tuple(
-            _plan_pool(name, specs[name], cloud, environment.name)
-            for name in POOL_NAMES
-            if name in specs
-        ),
+        pools=pools,
         node_class=cloud.node_class,
         storage=cloud.storage,
+        aws=_on_aws(environment, cloud, pools),
     )
 
 
+def _on_aws(
+    environment: Environment, cloud: CloudPlan, pools: tuple[PoolPlan, ...]
+) -> AwsPlatform | None:
+    spec = environment.cloud
+    if not (isinstance(spec, AwsCloudSpec) and isinstance(cloud, AwsCloudPlan)):
+        return None
+    return plan_aws_platform(cloud, spec, {pool.name: pool.instance_types for pool in pools})
+
+
 def _plan_pool(name: PoolName, spec: PoolSpec, cloud: CloudPlan, environment: str) -> PoolPlan:
-    offered = _offered_types(name)
+    offered = _types_here(name, cloud, environment)
     unknown = [kind for kind in spec.instance_types if kind not in offered]
     if unknown:
         raise Refused(
@@ -121,10 +129,11 @@ def _plan_pool(name: PoolName, spec: PoolSpec, cloud: CloudPlan, environment: st
         gpu=gpu,
         instance_types=spec.instance_types or offered,
         zones=cloud.zones,
+        zone_label=cloud.zone_label,
         max_nodes=spec.max_nodes,
-        labels={"nvidia.com/gpu.present": "true"} if gpu else {},
+        labels=gpu_labels() if gpu else {},
         taints=_taints(name, gpu),
-        node_class=cloud.node_class,
+        node_class=cloud.node_class_of(name),
     )
 
 
@@ -144,9 +153,36 @@ def _offered_types(name: PoolName) -> tuple[str, ...]:
     )
 
 
+def _types_here(name: PoolName, cloud: CloudPlan, environment: str) -> tuple[str, ...]:
+    """The pool's types that the region offers in one of the environment's zones.
+
+    Raises:
+        Refused: there is none.
+    """
+    types = _offered_types(name)
+    if not cloud.region:
+        return types
+    known = instance_types()
+    regional = [each for each in types if cloud.region in known[each].regions]
+    # The catalogue doesn't know the zones of every region; preflight asks EC2 itself.
+    zones = {each: known[each].zone_ids.get(cloud.region, cloud.zones) for each in regional}
+    here = tuple(each for each in regional if set(zones[each]) & set(cloud.zones))
+    if not here:
+        elsewhere = sorted({zone for each in regional for zone in zones[each]})
+        raise Refused(
+            f"pool {name} of environment {environment}: none of its types is on offer in "
+            f"{', '.join(cloud.zones)} of {cloud.region}",
+            f"add one of {', '.join(elsewhere)} to zone_ids in Pulumi.{environment}.yaml"
+            if elsewhere
+            else f"take the pool out of Pulumi.platform.{environment}.yaml, or move the "
+            f"environment to another region",
+        )
+    return here
+
+
 def _taints(name: PoolName, gpu: str | None) -> tuple[Taint, ...]:
     if gpu:
-        return (Taint(key=GPU_TAINT_KEY, value=GPU_TAINT_VALUE),)
+        return gpu_taints()
     if name == "weights":
         return (Taint(key="moltghost.dev/pool", value="weights"),)
     return ()

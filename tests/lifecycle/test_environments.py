@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from moltghost import paths
-from moltghost.config import CloudSpec, Environment, read_environment
+from moltghost.config import EmbeddedCloudSpec, Environment, read_environment
 from moltghost.errors import Refused
 from moltghost.lifecycle.environments import (
     agent_stacks,
@@ -28,7 +28,9 @@ def test_a_name_that_is_no_environment_is_refused() -> None:
 
 
 def test_a_users_own_cluster_is_not_ours_to_start_or_stop() -> None:
-    theirs = CloudSpec(kind="cloud", provider="embedded", kubeconfig="/home/me/.kube/config")
+    theirs = EmbeddedCloudSpec(
+        kind="cloud", provider="embedded", kubeconfig="/home/me/.kube/config"
+    )
     assert is_embedded(LOCAL)
     assert not is_embedded(Environment("local", theirs, LOCAL.platform))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from moltghost.config import CloudSpec, Environment, PlatformSpec, StackName
+from moltghost.config import EmbeddedCloudSpec, Environment, PlatformSpec, StackName
 from moltghost.errors import ExitCode, Refused
 from moltghost.planning.agent import plan_agent
 from moltghost.planning.update import plan_change, plan_json
@@ -34,7 +34,7 @@ def local_with(**pools: dict[str, Any]) -> Environment:
     """The environment `local` with these pools and a `cpu` pool, unless it is given."""
     named = {"cpu": {"max_nodes": 4}, **{name.replace("_", "-"): p for name, p in pools.items()}}
     platform = PlatformSpec.model_validate({"kind": "platform", "pools": named})
-    return Environment("local", CloudSpec(kind="cloud", provider="embedded"), platform)
+    return Environment("local", EmbeddedCloudSpec(kind="cloud", provider="embedded"), platform)
 
 
 @pytest.mark.parametrize(("model", "instance_type", "gpus"), PRODUCT_MODELS)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from moltghost import paths
-from moltghost.config import POOL_NAMES, CloudSpec, Environment, PlatformSpec
+from moltghost.config import POOL_NAMES, EmbeddedCloudSpec, Environment, PlatformSpec
 from moltghost.errors import Refused
 from moltghost.models import instance_types
 from moltghost.planning.cloud import plan_cloud
@@ -118,7 +118,7 @@ def test_the_embedded_cluster_is_simulated_and_its_kubeconfig_is_ours() -> None:
 
 
 def test_a_kubeconfig_of_the_users_replaces_the_embedded_one() -> None:
-    spec = CloudSpec(kind="cloud", provider="embedded", kubeconfig="~/.kube/config")
+    spec = EmbeddedCloudSpec(kind="cloud", provider="embedded", kubeconfig="~/.kube/config")
     cloud = plan_cloud(Environment("local", spec, LOCAL.platform))
     assert cloud.kubeconfig == "~/.kube/config"
 

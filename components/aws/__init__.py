@@ -1,0 +1,1 @@
+"""Components of an environment on AWS: raw resources, rendered from plans."""

@@ -1,0 +1,126 @@
+"""What people may do in the cluster who deploy agents and nothing else.
+
+Kubernetes can't limit a role to namespaces by the start of their name, so the role says what, and
+an admission policy says where.
+"""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_kubernetes as k8s
+from pulumi_kubernetes.admissionregistration import v1 as admission
+from pulumi_kubernetes.rbac import v1 as rbac
+
+from components.aws.options import child_of
+
+_CHANGE = ["get", "create", "update", "patch", "delete"]
+_LOOK = ["get", "list", "watch"]
+# API group -> what an agent's stack has of it.
+_CHANGED: dict[str, list[str]] = {
+    "": [
+        "namespaces",
+        "resourcequotas",
+        "limitranges",
+        "serviceaccounts",
+        "configmaps",
+        "services",
+        "persistentvolumeclaims",
+    ],
+    "apps": ["deployments"],
+    "networking.k8s.io": ["networkpolicies"],
+    "policy": ["poddisruptionbudgets"],
+}
+_SEEN: dict[str, list[str]] = {
+    "": ["nodes", "namespaces", "pods", "pods/log", "events", "persistentvolumeclaims"],
+    "apps": ["deployments", "replicasets"],
+    "karpenter.sh": ["nodepools", "nodeclaims"],
+}
+_NAME = "moltghost-deployers"
+
+
+class Deployers(pulumi.ComponentResource):
+    """A role for a group, held to the namespaces of agents."""
+
+    def __init__(
+        self,
+        name: str,
+        group: str,
+        labels: dict[str, str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("moltghost:aws:Deployers", name, None, opts)
+        meta = k8s.meta.v1.ObjectMetaArgs(name=_NAME, labels=labels)
+        # The wall first: nobody has the role before it stands.
+        wall = self._wall(group, meta)
+        role = rbac.ClusterRole(
+            "deployers-role",
+            metadata=meta,
+            rules=[
+                *(_rule(api, what, _CHANGE) for api, what in _CHANGED.items()),
+                # An agent's tokens; without `list`, only by a name that one knows.
+                _rule("", ["secrets"], _CHANGE),
+                *(_rule(api, what, _LOOK) for api, what in _SEEN.items()),
+            ],
+            opts=child_of(self),
+        )
+        rbac.ClusterRoleBinding(
+            "deployers-binding",
+            metadata=meta,
+            role_ref=rbac.RoleRefArgs(
+                api_group="rbac.authorization.k8s.io", kind="ClusterRole", name=_NAME
+            ),
+            subjects=[
+                rbac.SubjectArgs(api_group="rbac.authorization.k8s.io", kind="Group", name=group)
+            ],
+            opts=child_of(self, after=[role, *wall]),
+        )
+        self.register_outputs({})
+
+    def _wall(self, group: str, meta: k8s.meta.v1.ObjectMetaArgs) -> list[pulumi.Resource]:
+        policy = admission.ValidatingAdmissionPolicy(
+            "deployers-wall",
+            metadata=meta,
+            spec=admission.ValidatingAdmissionPolicySpecArgs(
+                failure_policy="Fail",
+                match_constraints=admission.MatchResourcesArgs(
+                    resource_rules=[
+                        admission.NamedRuleWithOperationsArgs(
+                            api_groups=list(_CHANGED),
+                            api_versions=["v1"],
+                            operations=["CREATE", "UPDATE", "DELETE"],
+                            resources=[
+                                "secrets",
+                                *(each for what in _CHANGED.values() for each in what),
+                            ],
+                        )
+                    ]
+                ),
+                match_conditions=[
+                    admission.MatchConditionArgs(
+                        name="deployer", expression=f"'{group}' in request.userInfo.groups"
+                    )
+                ],
+                validations=[
+                    admission.ValidationArgs(
+                        # A namespace's own request carries its name as namespace too.
+                        expression="request.namespace.startsWith('agent-')",
+                        message="who deploys agents changes only what is in namespaces of agents "
+                        "(agent-NAME)",
+                    )
+                ],
+            ),
+            opts=child_of(self),
+        )
+        binding = admission.ValidatingAdmissionPolicyBinding(
+            "deployers-wall-binding",
+            metadata=meta,
+            spec=admission.ValidatingAdmissionPolicyBindingSpecArgs(
+                policy_name=_NAME, validation_actions=["Deny"]
+            ),
+            opts=child_of(self, after=[policy]),
+        )
+        return [policy, binding]
+
+
+def _rule(api: str, resources: list[str], verbs: list[str]) -> rbac.PolicyRuleArgs:
+    return rbac.PolicyRuleArgs(api_groups=[api], resources=resources, verbs=verbs)

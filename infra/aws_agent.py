@@ -1,0 +1,28 @@
+"""The AWS part of an agent: who its model server is to AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.aws.agent_role import AgentRole
+from infra.aws_access import aws_provider
+from moltghost.planning.agent import AgentPlan
+from moltghost.planning.aws.agent import AwsAgent
+
+
+def declare_identity(
+    plan: AgentPlan,
+    identity: AwsAgent,
+    namespace_ready: Sequence[pulumi.Resource],
+    cluster: k8s.Provider,
+) -> list[pulumi.Resource]:
+    """Declare the agent's role.
+
+    Returns:
+        What the model server has to come after.
+    """
+    both = pulumi.ResourceOptions(providers=[aws_provider(identity.place), cluster])
+    return AgentRole("identity", plan, identity, namespace_ready, both).ready

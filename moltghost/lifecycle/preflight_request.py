@@ -1,0 +1,199 @@
+"""Turns the plans of an environment on AWS, and of an agent in it, into what preflight asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from moltghost.aws.request import CapacityType, Holdings, NodeNeed, PreflightRequest, SubnetPlan
+from moltghost.config import AwsCloudSpec, Environment
+from moltghost.models import instance_type
+from moltghost.planning.agent import AgentPlan
+from moltghost.planning.aws.cloud import AwsCloudPlan
+from moltghost.planning.aws.nodes import NodeGroupPlan
+from moltghost.planning.cloud import plan_cloud
+from moltghost.planning.platform import PlatformPlan, PoolPlan, plan_platform
+from moltghost.planning.update import UpdatePlan
+
+# A node holds the addresses of the network interface in use and of a spare one (VPC CNI,
+# WARM_ENI_TARGET=1, its default in secondary-IP mode).
+_INTERFACES_HELD = 2
+# Karpenter's name for a release of the EKS image, al2023@vYYYYMMDD (Karpenter's al2023.go).
+_AMI_PARAMETER = (
+    "/aws/service/eks/optimized-ami/{version}/amazon-linux-2023/x86_64/{variant}/"
+    "amazon-eks-node-al2023-x86_64-{variant}-{version}-{release}/image_id"
+)
+
+
+@dataclass(frozen=True)
+class _Plans:
+    """All that is planned for an environment on AWS."""
+
+    spec: AwsCloudSpec
+    cloud: AwsCloudPlan
+    platform: PlatformPlan
+
+    @property
+    def pools(self) -> tuple[PoolPlan, ...]:
+        return tuple(pool for pool in self.platform.pools if pool.max_nodes)
+
+    def reservations(self, pool: str) -> tuple[str, ...]:
+        classes = self.platform.aws.node_classes if self.platform.aws else ()
+        return next((each.reservations for each in classes if each.name == pool), ())
+
+
+def environment_request(environment: Environment) -> PreflightRequest:
+    """What has to be asked before an environment comes up.
+
+    Raises:
+        Refused: its plan can't be made.
+    """
+    plans = _plans(environment)
+    fixed = _fixed_needs(plans)
+    pools = tuple(_pool_need(plans, pool) for pool in plans.pools)
+    images = list(plans.cloud.images.model_dump().values())
+    if plans.platform.aws:
+        images += [plans.platform.aws.device_plugin_image, plans.platform.aws.dcgm_image]
+    return _request(plans, (*fixed, *pools), images, scope="environment")
+
+
+def agent_request(
+    environment: Environment, plan: AgentPlan, update: UpdatePlan, before: AgentPlan | None = None
+) -> PreflightRequest:
+    """What has to be asked before an agent is deployed or changed.
+
+    Args:
+        environment: the agent's.
+        plan: the agent as it shall be.
+        update: what going there does.
+        before: the agent as it runs; None for the first deploy.
+
+    Raises:
+        Refused: the environment's plan can't be made.
+    """
+    plans = _plans(environment)
+    needs = tuple(_agent_needs(plans, plan, update))
+    request = _request(plans, needs, plan.images.model_dump().values(), scope="agent")
+    frees = (before.model_server.instance_type,) if before and update.added_nodes else ()
+    return replace(request, frees=frees)
+
+
+def _plans(environment: Environment) -> _Plans:
+    cloud = plan_cloud(environment)
+    assert isinstance(environment.cloud, AwsCloudSpec)  # noqa: S101 the caller told them apart
+    assert isinstance(cloud, AwsCloudPlan)  # noqa: S101 follows from the spec
+    return _Plans(environment.cloud, cloud, plan_platform(environment))
+
+
+def _request(
+    plans: _Plans, needs: tuple[NodeNeed, ...], images: Iterable[str], *, scope: str
+) -> PreflightRequest:
+    cloud, spec = plans.cloud, plans.spec
+    return PreflightRequest(
+        environment=cloud.environment,
+        scope="agent" if scope == "agent" else "environment",
+        region=spec.region,
+        account_id=spec.account_id,
+        zone_ids=spec.zone_ids,
+        kubernetes_version=spec.kubernetes_version,
+        cluster_name=cloud.cluster_name,
+        needs=needs,
+        subnets=tuple(
+            SubnetPlan(zone_id=subnet.zone_id, cidr=subnet.cidr)
+            for subnet in cloud.network.tier("isolated")
+        ),
+        addresses_now=sum(need.nodes_now * _addresses(need.instance_types) for need in needs),
+        addresses_total=sum(
+            pool.max_nodes * _addresses(pool.instance_types) for pool in plans.pools
+        ),
+        ami_parameters=_ami_parameters(plans),
+        images=tuple(dict.fromkeys(images)),
+        weights_bucket=cloud.weights_bucket.bucket,
+        kms_key_aliases=tuple(key.alias for key in cloud.keys),
+        monthly_ceiling_usd=spec.monthly_ceiling_usd,
+        holdings=_holdings(plans),
+    )
+
+
+def _addresses(types: Iterable[str]) -> int:
+    """Addresses that a node takes at most, of these types."""
+    return max(_INTERFACES_HELD * instance_type(each).ipv4_per_eni for each in types)
+
+
+def _pool_need(plans: _Plans, pool: PoolPlan) -> NodeNeed:
+    """A pool's nodes; its limit has room for the surge already."""
+    return NodeNeed(
+        name=f"pool {pool.name}",
+        instance_types=pool.instance_types,
+        nodes=pool.max_nodes,
+        reservation_ids=plans.reservations(pool.name),
+    )
+
+
+def _fixed_needs(plans: _Plans) -> tuple[NodeNeed, ...]:
+    groups = [_group_need(group) for group in plans.cloud.fixed_groups if group.nodes]
+    return (_group_need(plans.cloud.system_nodes), *groups)
+
+
+def _group_need(group: NodeGroupPlan) -> NodeNeed:
+    held = group.reservation
+    ways: dict[str, CapacityType] = {"on-demand": "reserved", "capacity-block": "capacity-block"}
+    return NodeNeed(
+        name=f"{group.name} nodes",
+        instance_types=(group.instance_type,),
+        nodes=group.nodes,
+        surge_nodes=group.max_nodes - group.nodes,
+        nodes_now=group.nodes,
+        capacity=ways[held.kind] if held else "on-demand",
+        reservation_ids=(held.id,) if held else (),
+        zone_ids=group.zone_ids,
+    )
+
+
+def _agent_needs(plans: _Plans, plan: AgentPlan, update: UpdatePlan) -> Iterable[NodeNeed]:
+    """The model server's new node, and on the first deploy perhaps one for the runtime."""
+    server, first = plan.model_server, update.action == "create"
+    added = update.added_nodes
+    there = any(
+        group.nodes and group.instance_type == server.instance_type
+        for group in plans.cloud.fixed_groups
+    )
+    if added and not there:
+        yield NodeNeed(
+            name=f"pool {server.pool}",
+            instance_types=(server.instance_type,),
+            nodes=added,
+            nodes_now=added,
+            reservation_ids=plans.reservations(server.pool),
+        )
+    if first:
+        # Runtimes share nodes, so that there may be room for one more.
+        pool = plans.platform.pool(plan.runtime.pool)
+        yield NodeNeed(
+            name=f"pool {pool.name}", instance_types=pool.instance_types, nodes=1, nodes_now=0
+        )
+
+
+def _ami_parameters(plans: _Plans) -> tuple[str, ...]:
+    classes = plans.platform.aws.node_classes if plans.platform.aws else ()
+    gpu = {pool.name for pool in plans.pools if pool.gpu}
+    variants = {
+        ("nvidia" if each.name in gpu else "standard", each.ami_alias.partition("@")[2])
+        for each in classes
+    }
+    return tuple(
+        _AMI_PARAMETER.format(
+            version=plans.spec.kubernetes_version, variant=variant, release=release
+        )
+        for variant, release in sorted(variants)
+    )
+
+
+def _holdings(plans: _Plans) -> Holdings:
+    doors = sum(endpoint.kind == "Interface" for endpoint in plans.cloud.network.endpoints)
+    return Holdings(
+        fixed=_fixed_needs(plans),
+        pools=tuple(_pool_need(plans, pool) for pool in plans.pools),
+        nat_gateways=len(plans.cloud.network.nat_zones),
+        interface_endpoints=doors * len(plans.spec.zone_ids),
+    )

@@ -1,0 +1,149 @@
+"""The flows of system pods. Strict mode cuts off every pod that no policy names.
+
+Pods on the host's network (network plugin, kube-proxy, Pod Identity agent) are beyond policies;
+traffic from a node to its own pods, such as probes, is always let through.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from moltghost.planning.aws.cloud import WEIGHTS_NAMESPACE, AwsCloudPlan
+from moltghost.planning.base import Plan
+
+HTTPS, DNS = 443, 53
+KUBELET_PORT = 10250
+METRICS_SERVER_PORT = 10251  # of the EKS community add-on
+DCGM_PORT = 9400
+POD_IDENTITY = ("169.254.170.23/32", 80)
+_KUBE_SYSTEM, _SYSTEM = "kube-system", "moltghost-system"
+SYSTEM_NAMESPACE = _SYSTEM
+MONITORING_LABEL = ("moltghost.dev/monitoring", "true")
+"""Namespaces with this label may scrape GPU metrics."""
+
+
+class Flow(Plan):
+    """A flow between a pod and addresses, or pods of other namespaces."""
+
+    ports: tuple[int, ...]
+    protocols: tuple[Literal["TCP", "UDP"], ...] = ("TCP",)
+    cidrs: tuple[str, ...] = ()
+    pods: dict[str, str] | None = None
+    """Labels of pods; an empty mapping is all pods of the namespaces. None: addresses."""
+    namespaces: dict[str, str] = Field(default_factory=dict)
+    """Labels of namespaces; empty is all."""
+
+
+class SystemPolicy(Plan):
+    """What reaches the pods of one system component, and what they reach. Nothing else does."""
+
+    name: str
+    namespace: str
+    pods: dict[str, str]
+    ingress: tuple[Flow, ...] = ()
+    egress: tuple[Flow, ...] = ()
+
+
+def plan_flows(cloud: AwsCloudPlan) -> tuple[SystemPolicy, ...]:
+    """Policies of every system pod that isn't on the host's network."""
+    return (*_kube_system(cloud), *_gpu_support(), _weights_jobs(cloud))
+
+
+def _kube_system(cloud: AwsCloudPlan) -> tuple[SystemPolicy, ...]:
+    api, identity, names = _api(cloud), _identity(), _names()
+    aws = Flow(ports=(HTTPS,), cidrs=_control_cidrs(cloud))
+    outside = Flow(ports=(HTTPS,), cidrs=(*_control_cidrs(cloud), *cloud.network.public_cidrs))
+    everybody = Flow(ports=(DNS,), protocols=("UDP", "TCP"), pods={})
+    resolver = Flow(ports=(DNS,), protocols=("UDP", "TCP"), cidrs=_resolvers(cloud))
+    return (
+        _policy("coredns", {"k8s-app": "kube-dns"}, (everybody,), (resolver, api)),
+        _policy(
+            "metrics-server",
+            {"app.kubernetes.io/name": "metrics-server"},
+            (Flow(ports=(METRICS_SERVER_PORT,), cidrs=_control_cidrs(cloud)),),
+            (names, api, Flow(ports=(KUBELET_PORT,), cidrs=(cloud.network.cidr,))),
+        ),
+        _policy(
+            "ebs-csi-controller", {"app": "ebs-csi-controller"}, (), (names, api, identity, aws)
+        ),
+        _policy("ebs-csi-node", {"app": "ebs-csi-node"}, (), (names, api)),
+        # Prices and IAM have no endpoint in the VPC: these two go out by NAT.
+        _policy(
+            "karpenter",
+            {"app.kubernetes.io/name": "karpenter"},
+            (),
+            (names, api, identity, outside),
+        ),
+    )
+
+
+def _gpu_support() -> tuple[SystemPolicy, ...]:
+    key, value = MONITORING_LABEL
+    return (
+        SystemPolicy(
+            name="nvidia-device-plugin",
+            namespace=_SYSTEM,
+            pods={"app.kubernetes.io/name": "nvidia-device-plugin"},
+        ),
+        SystemPolicy(
+            name="dcgm-exporter",
+            namespace=_SYSTEM,
+            pods={"app.kubernetes.io/name": "dcgm-exporter"},
+            ingress=(Flow(ports=(DCGM_PORT,), pods={}, namespaces={key: value}),),
+        ),
+    )
+
+
+def _weights_jobs(cloud: AwsCloudPlan) -> SystemPolicy:
+    """Downloads from model hubs, uploads to S3."""
+    return SystemPolicy(
+        name="weights-jobs",
+        namespace=WEIGHTS_NAMESPACE,
+        pods={},
+        egress=(
+            _names(),
+            _identity(),
+            Flow(ports=(HTTPS,), cidrs=cloud.network.public_cidrs),
+        ),
+    )
+
+
+def _policy(
+    name: str, pods: dict[str, str], ingress: tuple[Flow, ...], egress: tuple[Flow, ...]
+) -> SystemPolicy:
+    return SystemPolicy(
+        name=name, namespace=_KUBE_SYSTEM, pods=pods, ingress=ingress, egress=egress
+    )
+
+
+def _names() -> Flow:
+    return Flow(
+        ports=(DNS,),
+        protocols=("UDP", "TCP"),
+        pods={"k8s-app": "kube-dns"},
+        namespaces={"kubernetes.io/metadata.name": _KUBE_SYSTEM},
+    )
+
+
+def _identity() -> Flow:
+    address, port = POD_IDENTITY
+    return Flow(ports=(port,), cidrs=(address,))
+
+
+def _api(cloud: AwsCloudPlan) -> Flow:
+    """The API server: its service's address, and its interfaces behind it."""
+    first = cloud.cluster.service_cidr.replace(".0.0/16", ".0.1/32")
+    return Flow(ports=(HTTPS,), cidrs=(first, *_control_cidrs(cloud)))
+
+
+def _control_cidrs(cloud: AwsCloudPlan) -> tuple[str, ...]:
+    """Where the control plane's interfaces and the endpoints of AWS's APIs are."""
+    return tuple(subnet.cidr for subnet in cloud.network.tier("control"))
+
+
+def _resolvers(cloud: AwsCloudPlan) -> tuple[str, ...]:
+    """The VPC's resolver: the network's third address, and its link-local one."""
+    network = cloud.network.cidr.partition("/")[0].rsplit(".", 1)[0]
+    return (f"{network}.2/32", "169.254.169.253/32")

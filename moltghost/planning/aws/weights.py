@@ -1,0 +1,70 @@
+"""Who reads and who fills the weights store, each within its own prefix."""
+
+from __future__ import annotations
+
+from moltghost.planning.aws.iam import Statement
+from moltghost.planning.aws.names import Place
+
+STORES = "stores"
+"""Prefix of the model stores in the bucket."""
+
+
+def reader_statements(place: Place, bucket: str, prefix: str) -> tuple[Statement, ...]:
+    """What a model server may do: read the one store of its model.
+
+    Args:
+        place: where the bucket lies.
+        bucket: its name.
+        prefix: the store's prefix, without a slash at its end; empty for all stores.
+    """
+    inside = f"{prefix}/*" if prefix else f"{STORES}/*"
+    return (
+        Statement(
+            sid="ReadStore",
+            actions=("s3:GetObject",),
+            resources=(place.bucket_arn(f"{bucket}/{inside}"),),
+        ),
+        Statement(
+            sid="ListStore",
+            actions=("s3:ListBucket",),
+            resources=(place.bucket_arn(bucket),),
+            conditions={"StringLike": {"s3:prefix": (inside,)}},
+        ),
+        _by_key(place, ("kms:Decrypt",)),
+    )
+
+
+def builder_statements(place: Place, bucket: str) -> tuple[Statement, ...]:
+    """What the job that builds a store may do: read and add; never delete."""
+    return (
+        Statement(
+            sid="WriteStores",
+            actions=(
+                "s3:GetObject",
+                "s3:PutObject",
+                "s3:AbortMultipartUpload",
+                "s3:ListMultipartUploadParts",
+            ),
+            resources=(place.bucket_arn(f"{bucket}/{STORES}/*"),),
+        ),
+        Statement(
+            sid="ListStores",
+            actions=("s3:ListBucket",),
+            resources=(place.bucket_arn(bucket),),
+            conditions={"StringLike": {"s3:prefix": (f"{STORES}/*",)}},
+        ),
+        _by_key(place, ("kms:Decrypt", "kms:GenerateDataKey")),
+    )
+
+
+def _by_key(place: Place, actions: tuple[str, ...]) -> Statement:
+    """The weights key, named by its alias; its id isn't known before it exists."""
+    return Statement(
+        sid="WeightsKey",
+        actions=actions,
+        resources=(place.arn("kms", "key/*"),),
+        conditions={
+            "ForAnyValue:StringEquals": {"kms:ResourceAliases": (place.alias("weights"),)},
+            "StringEquals": {"kms:ViaService": (f"s3.{place.region}.amazonaws.com",)},
+        },
+    )

@@ -1,0 +1,61 @@
+"""What every plan of a cloud layer says, whichever provider it is."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from moltghost.planning.base import Plan
+from moltghost.planning.images import Images, pinned_images
+
+
+class NodeClass(Plan):
+    """The cloud's side of a Karpenter pool."""
+
+    group: str
+    kind: str
+    version: str
+    name: str
+
+
+class Storage(Plan):
+    """How volumes that outlive a pod are made: the StorageClass ``moltghost``."""
+
+    provisioner: str
+    parameters: dict[str, str] = Field(default_factory=dict)
+
+
+class WeightsStore(Plan):
+    """Where model stores are read from."""
+
+    url: str
+    """Bucket URL; a model's store lies below it."""
+    endpoint: str = ""
+    """S3 endpoint where it is not AWS's own."""
+    egress_cidrs: tuple[str, ...] = ()
+    """Addresses that pods need to reach for it, TCP 443. Empty: nothing is reachable."""
+
+
+class CloudPlan(Plan):
+    """What the cloud provides, as far as it is decided before anything exists."""
+
+    environment: str
+    provider: str
+    simulated_nodes: bool
+    """True where nodes are simulated: scheduled and scaled for real, but nothing runs in them."""
+    cluster_name: str
+    kubeconfig: str
+    """Path of the kubeconfig."""
+    region: str = ""
+    """Where types must be on offer; empty: nodes are simulated, so all are."""
+    zones: tuple[str, ...]
+    zone_label: str = "topology.kubernetes.io/zone"
+    """The node label that ``zones`` are values of."""
+    node_class: NodeClass
+    storage: Storage
+    weights_store: WeightsStore
+    images: Images = Field(default_factory=pinned_images)
+    """What agents' pods run, where this environment's nodes pull it from."""
+
+    def node_class_of(self, pool: str) -> NodeClass:
+        """The node class of a pool."""
+        return self.node_class

@@ -1,0 +1,98 @@
+"""What the plans of environments and agents ask of preflight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moltghost.aws.preflight import preflight
+from moltghost.aws.request import PreflightRequest
+from moltghost.config import AgentSpec, StackName, read_environment
+from moltghost.lifecycle.preflight_request import agent_request, environment_request
+from moltghost.models import instance_types
+from moltghost.planning.agent import plan_agent
+from moltghost.planning.update import plan_change
+from tests.aws.projects import BLOCK, RESERVED, project
+from tests.aws.simulated import SimulatedAccount, offerings
+
+SHIPPED = Path(__file__).parents[2]
+STACK = StackName.parse("my-agent.prod")
+
+
+def spec(**changes: Any) -> AgentSpec:
+    values = {"kind": "agent", "owner": "team-a", "model": "llama3.1-8b-q4", "context": "32k"}
+    return AgentSpec.model_validate({**values, **changes})
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_a_shipped_environment_has_no_blocker_in_an_account_where_all_is_well(
+    name: str, account: SimulatedAccount
+) -> None:
+    asked = environment_request(read_environment(SHIPPED, name))
+    account.answer(
+        "DescribeInstanceTypeOfferings",
+        offerings({kind.type: kind.zone_ids[asked.region] for kind in instance_types().values()}),
+    )
+    account.answer(
+        "GetCallerIdentity",
+        {"Account": asked.account_id, "Arn": f"arn:aws:iam::{asked.account_id}:role/deployer"},
+    )
+
+    found = preflight(asked, account.clients(asked.region))
+
+    assert {check.id for check in found if check.status in ("blocker", "unknown")} == set()
+
+
+def test_an_environment_asks_for_its_pools_system_nodes_images_keys_and_costs(
+    tmp_path: Path,
+) -> None:
+    asked = environment_request(read_environment(project(tmp_path), "prod"))
+
+    assert {need.name: (need.nodes, need.nodes_now) for need in asked.needs} == {
+        "system nodes": (2, 2),
+        "pool l40s": (2, 1),
+        "pool h100": (3, 1),
+        "pool cpu": (3, 1),
+    }
+    assert any("/nvidia/amazon-eks-node-al2023-x86_64-nvidia-" in p for p in asked.ami_parameters)
+    assert any("/standard/amazon-eks-node-" in p for p in asked.ami_parameters)
+    assert len(asked.images) == 6
+    assert asked.holdings is not None
+    assert asked.holdings.interface_endpoints == 20
+
+
+def test_reservations_go_to_their_pool_and_a_block_to_its_group(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    pooled = environment_request(read_environment(project(tmp_path / "a", RESERVED), "prod"))
+    grouped = environment_request(read_environment(project(tmp_path / "b", BLOCK), "prod"))
+
+    held = {need.name: need for need in pooled.needs if need.reservation_ids}
+    assert {name: need.capacity for name, need in held.items()} == {"pool h100": "on-demand"}
+    block = {need.name: need for need in grouped.needs if need.reservation_ids}
+    assert {name: need.capacity for name, need in block.items()} == {
+        "block nodes": "capacity-block"
+    }
+    assert block["block nodes"].zone_ids == ("use1-az2",)
+
+
+def change(folder: Path, old: AgentSpec, new: AgentSpec) -> PreflightRequest:
+    environment = read_environment(project(folder), "prod")
+    plan, update = plan_change(STACK, old, new, environment)
+    return agent_request(environment, plan, update, plan_agent(STACK, old, environment))
+
+
+def test_a_surge_needs_the_new_node_and_frees_the_old_one(tmp_path: Path) -> None:
+    asked = change(tmp_path, spec(gpu="l40s"), spec(gpu="h100"))
+
+    (need,) = asked.needs
+    assert (need.name, need.instance_types, need.nodes_now) == ("pool h100", ("p5.4xlarge",), 1)
+    assert asked.frees == ("g6e.2xlarge",)
+
+
+def test_an_update_in_place_needs_no_node_beside_the_old_one(tmp_path: Path) -> None:
+    asked = change(tmp_path, spec(gpu="l40s"), spec(gpu="l40s", context="64k", strategy="in-place"))
+
+    assert (asked.needs, asked.frees) == ((), ())
