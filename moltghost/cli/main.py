@@ -27,6 +27,7 @@ _COMMANDS = {
     "preview": ("stacks", "preview", "Show what `up` would change, resource by resource."),
     "up": ("stacks", "up", "Bring up an environment, or one stack of it."),
     "down": ("stacks", "down", "Take an environment down."),
+    "policy": ("policy", "policy", "Check stacks against the policy pack, list and explain it."),
     "local": ("local", "local", "The embedded cluster of environment `local`."),
     "completion": ("completion", "completion", "Print a completion script for your shell."),
 }
