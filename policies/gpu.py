@@ -51,10 +51,10 @@ def _bounded(nodes: Subject, config: Config) -> Iterator[str]:
     if most is None:
         yield "nothing bounds how many GPU nodes it makes"
     elif most > limit:
-        yield f"it may make {most:f} GPU nodes, and {limit:g} are allowed"
+        yield f"it may make {most:.0f} GPU nodes, and {limit:g} are allowed"
     fewest = quantity(get(nodes.props, "scalingConfig.minSize", 0)) or 0
     if fewest > config["maxIdleNodes"]:
-        yield f"it keeps {fewest:f} GPU nodes even when no agent needs them"
+        yield f"it keeps {fewest:.0f} GPU nodes even when no agent needs them"
 
 
 def _allowed(nodes: Subject, config: Config) -> Iterator[str]:

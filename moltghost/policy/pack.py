@@ -59,7 +59,7 @@ class Pack:
         self._servicer: Any = _PolicyAnalyzerServicer(
             module.NAME, "0.0.1", module.policies(), EnforcementLevel.ADVISORY
         )
-        info = self._servicer.GetAnalyzerInfo(empty_pb2.Empty(), None)
+        info = _asked(self._servicer, "GetAnalyzerInfo", empty_pb2.Empty())
         self.policies = {each.name: _info(each) for each in info.policies}
 
     def check(self, stack: str, resources: Sequence[Resource], config: PackConfig) -> Findings:

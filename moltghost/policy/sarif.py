@@ -8,7 +8,7 @@ from moltghost.policy.config import PolicyInfo
 from moltghost.policy.findings import Findings, Violation
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-# "security-severity" is a score that GitHub sorts alerts by: 9 and up is critical, 7 high, 4 medium.
+# GitHub sorts alerts by the score "security-severity": from 9 critical, from 7 high, from 4 medium.
 _SCORES = {"critical": "9.5", "high": "8.0", "medium": "5.0", "low": "2.0"}
 _RULES_LEVELS = {"mandatory": "error", "advisory": "warning"}
 

@@ -219,6 +219,8 @@ class EmbeddedEngine:
         state = self._load(stack)
         journal = Journal(state, self._store)
         run = UpdateRun(state, journal, self._references, report, cancelled)
+        for warning in preview.warnings:
+            run.program_message("warning", warning)
         with closing(run.providers), _saved(journal):
             try:
                 self._run_program(run, config)
