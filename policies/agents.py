@@ -106,8 +106,9 @@ def _contexts(subject: Subject) -> Iterator[tuple[str, str]]:
                 if name in variables:
                     yield f"{name} of {each.name}", variables[name]
     elif subject.type == _CONFIG_MAP:
-        for name, text in mapping(subject.props, "data").items():
-            yield from _client_contexts(name, document(text) if name.endswith(".json") else {})
+        data = mapping(subject.props, "data")
+        for name in (each for each in data if each.endswith(".json")):
+            yield from _client_contexts(name, document(data[name]))
 
 
 def _client_contexts(file: str, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

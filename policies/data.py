@@ -168,7 +168,7 @@ RULES = (
             "tags": {
                 "type": "array",
                 "items": {"type": "string"},
-                "default": ["moltghost:environment"],
+                "default": ["moltghost.dev/environment"],
                 "description": "Tags that every resource must have.",
             }
         },

@@ -17,10 +17,10 @@ NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"
 HOURS_PER_MONTH = 730
 _TYPE_LABEL = "node.kubernetes.io/instance-type"
 # Families with NVIDIA GPUs (EC2 user guide, accelerated computing).
-_GPU_FAMILIES = frozenset(
-    ("g4dn", "g5", "g6", "g6e", "g6f", "gr6", "g7e", "p3", "p3dn")
-    + ("p4d", "p4de", "p5", "p5e", "p5en", "p6-b200", "p6e-gb200")
-)
+_GPU_FAMILIES = {
+    *("g4dn", "g5", "g6", "g6e", "g6f", "gr6", "g7e", "p3", "p3dn"),
+    *("p4d", "p4de", "p5", "p5e", "p5en", "p6-b200", "p6e-gb200"),
+}
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,11 @@ _AREAS = (cluster, nodes, gpu, identity, data, namespaces, workloads, agents, co
 
 RULES: tuple[Rule, ...] = tuple(rule for area in _AREAS for rule in area.RULES)
 
+AREAS: dict[str, str] = {
+    area.RULES[0].area: (area.__doc__ or "").partition("\n")[0] for area in _AREAS
+}
+"""What each area is about."""
+
 
 def policies() -> list[Policy]:
     """The rules for the SDK."""

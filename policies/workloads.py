@@ -144,7 +144,8 @@ def _probed(subject: Subject, _config: Config) -> Iterator[str]:
     if subject.kind in ("Job", "CronJob"):
         return
     for each in pod_of(subject).containers:
-        if each.role == "container" and not has(each.spec, "readinessProbe"):
+        serves = subject.kind != "DaemonSet" and each.role == "container"
+        if serves and not has(each.spec, "readinessProbe"):
             yield f"{each} gets requests before it can answer: it has no readinessProbe"
         if (
             each.runs_on

@@ -47,7 +47,7 @@ class Pack:
 
     Args:
         folder: the folder of ``PulumiPolicy.yaml``, with a module ``pack`` that has ``NAME``,
-            ``DESCRIPTION``, ``RULES`` and ``policies()``.
+            ``DESCRIPTION``, ``RULES``, ``AREAS`` and ``policies()``.
 
     Raises:
         Refused: there is no pack, or it can't be loaded.
@@ -56,6 +56,7 @@ class Pack:
     def __init__(self, folder: Path) -> None:
         module = _loaded(folder.resolve())
         self.rules: Sequence[Any] = module.RULES
+        self.areas: Mapping[str, str] = module.AREAS
         self._servicer: Any = _PolicyAnalyzerServicer(
             module.NAME, "0.0.1", module.policies(), EnforcementLevel.ADVISORY
         )

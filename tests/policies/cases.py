@@ -309,7 +309,8 @@ CASES: dict[str, Case] = {
         (with_(p.binding, "cluster-admin"), "ClusterRoleBinding binding", "cluster-admin"),
     ),
     "required-tags": case(
-        p.node_group, (node_group(tags={"a": "b"}), GROUP, "lacks the tags moltghost:environment")
+        p.node_group,
+        (node_group(tags={"a": "b"}), GROUP, "lacks the tags moltghost.dev/environment"),
     ),
     "kms-rotation": case(p.key, (with_(p.key, rotation=False), "Key secrets", "never rotated")),
     "s3-private-encrypted": case(

@@ -5,14 +5,11 @@ from __future__ import annotations
 import pytest
 
 from moltghost.engines.interface import AnalyzedResource
-from moltghost.policy.pack import Pack
 from tests.policies.cases import CASES
-from tests.policies.declare import PROJECT, declare_all
+from tests.policies.declare import declare_all
+from tests.policies.fixtures import pack
 
-
-@pytest.fixture(scope="session")
-def pack() -> Pack:
-    return Pack(PROJECT / "policies")
+__all__ = ["declared_cases", "pack"]
 
 
 @pytest.fixture(scope="session")

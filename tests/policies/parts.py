@@ -14,7 +14,7 @@ from pulumi_kubernetes.networking import v1 as net
 from pulumi_kubernetes.rbac import v1 as rbac
 
 Opts = pulumi.ResourceOptions
-TAGS = {"moltghost:environment": "prod"}
+TAGS = {"moltghost.dev/environment": "prod"}
 SPACE = "agent-x"
 OWN = {"moltghost.dev/agent": "x", "moltghost.dev/owner": "team-a"}
 GPU = "nvidia.com/gpu"

@@ -24,7 +24,7 @@ from tests.policies.declare import PROJECT, declared
 CONFIG = PackConfig(
     {
         "image-digest": {"enforcementLevel": "mandatory"},
-        "required-tags": {"tags": ["moltghost:environment", "owner"]},
+        "required-tags": {"tags": ["moltghost.dev/environment", "owner"]},
         "pod-probes": {"enforcementLevel": "disabled"},
         "eks-private-endpoint": {
             "exemptions": [{"resource": "Cluster *", "reason": "old", "expires": "2020-01-01"}]
