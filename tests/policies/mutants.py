@@ -120,7 +120,7 @@ MUTANTS = (
     agent("pod-no-privileged-host", SERVER, (*_LOADER, "securityContext"), _PRIVILEGED),
     agent("pod-no-privileged-host", RUNTIME, (*_POD, "hostNetwork"), True),
     agent("pod-no-privileged-host", SERVER, (*_POD, "volumes", 0), {"name": "h", "hostPath": {}}),
-    agent("pod-readonly-rootfs", SERVER, (*_GATE, "securityContext", "readOnlyRootFilesystem"), 0),
+    agent("pod-readonly-rootfs", SERVER, (*_GATE, "securityContext", "readOnlyRootFilesystem"), False),
     agent("pod-readonly-rootfs", SERVER, (*_POD, "volumes", 0, "emptyDir"), {}),
     agent("pod-resources", SERVER, (*_GATE, "resources", "limits", "memory"), REMOVE),
     agent("pod-resources", SERVER, (*_OLLAMA, "resources", "requests", "nvidia.com/gpu"), "3"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -15,6 +13,7 @@ from tests.policies import parts
 from tests.policies.cases import STRICT
 from tests.policies.declare import PROJECT, declare_all, declared
 from tests.policies.mutants import AGENT, AWS, MUTANTS, PLATFORM, Mutant
+from tests.policies.write_mutants import with_known_secret
 
 
 def _aws_program(opts: parts.Opts) -> None:
@@ -40,7 +39,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[AnalyzedRe
     programs = {AWS: _aws_program}
     return {
         **declare_all(programs, tmp_path_factory.mktemp("aws")),
-        AGENT: [_with_known_secret(each) for each in declared(AGENT)],
+        AGENT: [with_known_secret(each) for each in declared(AGENT)],
         PLATFORM: list(declared(PLATFORM)),
     }
 
@@ -52,14 +51,6 @@ def originals(pack: Pack, bases: dict[str, list[AnalyzedResource]]) -> dict[str,
         name: set(pack.check(name, resources, PackConfig()).violations)
         for name, resources in bases.items()
     }
-
-
-def _with_known_secret(resource: AnalyzedResource) -> AnalyzedResource:
-    """As after the first `up`, when the generated tokens are known."""
-    if not resource.type.endswith(":Secret"):
-        return resource
-    inputs: dict[str, Any] = {**resource.inputs, "stringData": {"token": "known-token-" * 2}}
-    return replace(resource, inputs=inputs)
 
 
 @pytest.mark.parametrize("base", [AGENT, PLATFORM, AWS])
