@@ -38,7 +38,8 @@ def main() -> None:
         taken = seconds(lambda s=stack, r=resources: pack.check(s, r, PackConfig()))
         each = [value / len(resources) * 1000 for value in taken]
         print(
-            f"{stack}: {len(resources)} resources, median {statistics.median(taken) * 1000:.0f} ms, "
+            f"{stack}: {len(resources)} resources, "
+            f"median {statistics.median(taken) * 1000:.0f} ms, "
             f"{statistics.median(each):.1f} ms per resource "
             f"(min {min(each):.1f}, max {max(each):.1f}, n={REPEATS})"
         )

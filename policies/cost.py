@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from .instances import HOURS_PER_MONTH, NODE_POOL, instance_types, types_of
+from .instances import HOURS_PER_MONTH, NODE_POOL, instance_types, node_sources, types_of
 from .nodes import LAUNCH_TEMPLATE, NODE_GROUP
 from .pods import POD_TYPES, pod_of
 from .reading import get, mapping, quantity
@@ -49,9 +49,10 @@ def _price(kind: str) -> Decimal | None:
 def _monthly(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
     """Agents' stacks pay for the nodes that they select; platforms for all that pools may make."""
     ceiling = Decimal(str(config["maxUsdPerMonth"]))
-    bill = [(each, _most_per_month(each)) for each in subjects]
+    pods = [each for each in subjects if each.type in POD_TYPES]
+    bill = [(each, _most_per_month(each)) for each in (*node_sources(subjects), *pods)]
     total = sum((cost for _, cost in bill), Decimal(0))
-    if total > ceiling:
+    if bill and total > ceiling:
         dearest = max(bill, key=lambda entry: entry[1])[0]
         yield (
             dearest,
@@ -60,8 +61,6 @@ def _monthly(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subj
 
 
 def _most_per_month(subject: Subject) -> Decimal:
-    if subject.type not in (NODE_GROUP, NODE_POOL, *POD_TYPES):
-        return Decimal(0)
     if get(subject.props, "spec.template.spec.nodeClassRef.kind") == _SIMULATED:
         return Decimal(0)
     dearest = max((_price(kind) or Decimal(0) for kind in _machines(subject)), default=Decimal(0))

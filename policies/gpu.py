@@ -10,13 +10,25 @@ from .instances import (
     has_gpu,
     holds_gpus,
     instance_types,
+    node_sources,
     requirement,
     types_of,
 )
 from .nodes import LAUNCH_TEMPLATE, NODE_CLASS, NODE_GROUP
 from .pods import GPU
 from .reading import get, has, items, mapping, quantity
-from .rule import ADVISORY, HIGH, LOW, MANDATORY, MEDIUM, Config, Rule, Subject
+from .rule import (
+    ADVISORY,
+    HIGH,
+    LOW,
+    MANDATORY,
+    MEDIUM,
+    Check,
+    Config,
+    Rule,
+    StackCheck,
+    Subject,
+)
 
 _LABEL = "nvidia.com/gpu.present"
 _CAPACITY = "karpenter.sh/capacity-type"
@@ -90,11 +102,17 @@ def _ami(nodes: Subject, _config: Config) -> Iterator[str]:
             yield f"its AMI type {kind or '(default)'} has no NVIDIA driver"
 
 
+def _amis(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+    classes = [each for each in subjects if each.type == NODE_CLASS]
+    groups = [each for each in node_sources(subjects) if each.type == NODE_GROUP]
+    for nodes in (*classes, *groups):
+        for problem in _ami(nodes, config):
+            yield nodes, problem
+
+
 def _nvme(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subject, str]]:
     classes = {get(s.props, "metadata.name"): s for s in subjects if s.type == NODE_CLASS}
-    for nodes in subjects:
-        if nodes.type not in (NODE_POOL, NODE_GROUP) or not holds_gpus(nodes):
-            continue
+    for nodes in filter(holds_gpus, node_sources(subjects)):
         for kind in types_of(nodes):
             if kind in instance_types() and not instance_types()[kind].nvme:
                 yield nodes, f"{kind} has no NVMe, so weights load from the network disk"
@@ -104,6 +122,17 @@ def _nvme(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subjec
                 nodes,
                 f"{node_class.title} leaves its NVMe unused: instanceStorePolicy is not RAID0",
             )
+
+
+def _over_nodes(check: Check) -> StackCheck:
+    """A check of node groups and pools: it takes the stack to know a group's launch template."""
+
+    def over(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+        for nodes in node_sources(subjects):
+            for problem in check(nodes, config):
+                yield nodes, problem
+
+    return over
 
 
 _NODES = (NODE_GROUP, NODE_POOL)
@@ -119,7 +148,7 @@ RULES = (
         level=MANDATORY,
         types=_NODES,
         sources=("EKS BPG aiml_compute",),
-        check=_tainted,
+        stack_check=_over_nodes(_tainted),
     ),
     Rule(
         id="gpu-node-labelled",
@@ -131,7 +160,7 @@ RULES = (
         level=MANDATORY,
         types=_NODES,
         sources=("EKS BPG aiml_compute",),
-        check=_labelled,
+        stack_check=_over_nodes(_labelled),
     ),
     Rule(
         id="gpu-scale-bounds",
@@ -154,7 +183,7 @@ RULES = (
                 "description": "GPU nodes that a node group may keep without work.",
             },
         },
-        check=_bounded,
+        stack_check=_over_nodes(_bounded),
     ),
     Rule(
         id="gpu-instance-allowlist",
@@ -192,7 +221,7 @@ RULES = (
                 "description": "Whether spot nodes are allowed.",
             }
         },
-        check=_capacity,
+        stack_check=_over_nodes(_capacity),
     ),
     Rule(
         id="gpu-ami-accelerated",
@@ -203,7 +232,7 @@ RULES = (
         severity=MEDIUM,
         level=ADVISORY,
         types=(NODE_GROUP, NODE_CLASS),
-        check=_ami,
+        stack_check=_amis,
     ),
     Rule(
         id="gpu-nvme-instance-store",

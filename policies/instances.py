@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -65,6 +66,21 @@ def types_of(nodes: Subject) -> tuple[str, ...]:
     if nodes.type == LAUNCH_TEMPLATE:
         return (str(get(nodes.props, "instanceType")),) if has(nodes.props, "instanceType") else ()
     return requirement(nodes, _TYPE_LABEL)
+
+
+def node_sources(subjects: Sequence[Subject]) -> Iterator[Subject]:
+    """Node groups and NodePools of a stack; a group has the type that its launch template names."""
+    templates = {each.urn: each for each in subjects if each.type == LAUNCH_TEMPLATE}
+    for nodes in subjects:
+        if nodes.type == NODE_POOL:
+            yield nodes
+        elif nodes.type == NODE_GROUP:
+            found = [
+                kind for urn in nodes.needs if urn in templates for kind in types_of(templates[urn])
+            ]
+            own = has(nodes.props, "instanceTypes") or not found
+            given = {"instanceTypes": found}
+            yield nodes if own else replace(nodes, props=ChainMap(given, nodes.props))  # type: ignore[arg-type]
 
 
 def requirement(pool: Subject, key: str) -> tuple[str, ...]:

@@ -236,6 +236,7 @@ CASES: dict[str, Case] = {
         all_(p.node_group, p.node_pool),
         (node_group(taints=None), GROUP, "lack the taint"),
         (with_(p.node_pool, taints=False), POOL, "lack the taint"),
+        (with_(p.templated_group, taints=None), GROUP, "lack the taint"),
     ),
     "gpu-node-labelled": case(
         all_(p.node_group, p.node_pool),
@@ -581,5 +582,10 @@ CASES: dict[str, Case] = {
         all_(p.model_server, p.node_pool),
         (with_(p.model_server, replicas=100), SERVER, "a month, and the ceiling is 50,000"),
         (with_(p.node_pool, types=("p5.48xlarge",)), POOL, "a month, and the ceiling is 50,000"),
+        (
+            with_(p.templated_group, scaling_config=scaling(0, 50)),
+            GROUP,
+            "a month, and the ceiling is 50,000",
+        ),
     ),
 }

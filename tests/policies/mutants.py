@@ -1,7 +1,7 @@
 """Mutants: the resources of the real programs with one thing made wrong.
 
 ``AGENT`` and ``PLATFORM`` are the repository's own stacks, ``AWS`` the good examples of the AWS
-types together. To add an environment's own stacks, add its name to ``BASES``.
+types together. A mutant's base may be any stack of the repository.
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ MUTANTS = (
     agent("pod-no-privileged-host", SERVER, (*_LOADER, "securityContext"), _PRIVILEGED),
     agent("pod-no-privileged-host", RUNTIME, (*_POD, "hostNetwork"), True),
     agent("pod-no-privileged-host", SERVER, (*_POD, "volumes", 0), {"name": "h", "hostPath": {}}),
-    agent("pod-readonly-rootfs", SERVER, (*_GATE, "securityContext", "readOnlyRootFilesystem"), False),
+    agent(
+        "pod-readonly-rootfs", SERVER, (*_GATE, "securityContext", "readOnlyRootFilesystem"), False
+    ),
     agent("pod-readonly-rootfs", SERVER, (*_POD, "volumes", 0, "emptyDir"), {}),
     agent("pod-resources", SERVER, (*_GATE, "resources", "limits", "memory"), REMOVE),
     agent("pod-resources", SERVER, (*_OLLAMA, "resources", "requests", "nvidia.com/gpu"), "3"),

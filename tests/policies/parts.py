@@ -92,7 +92,14 @@ def node_group(opts: Opts, **over: Any) -> None:
     eks.NodeGroup("gpus", **{**given, **over}, opts=opts)
 
 
-def launch_template(opts: Opts, **over: Any) -> None:
+def templated_group(opts: Opts, **over: Any) -> None:
+    """A node group whose instance type is in its launch template, as a Capacity Block needs it."""
+    template = launch_template(opts, instance_type="p5.4xlarge")
+    version = eks.NodeGroupLaunchTemplateArgs(id=template.id, version="1")
+    node_group(opts, instance_types=None, launch_template=version, **over)
+
+
+def launch_template(opts: Opts, **over: Any) -> ec2.LaunchTemplate:
     given: dict[str, Any] = {
         "instance_type": "g6e.xlarge",
         "metadata_options": ec2.LaunchTemplateMetadataOptionsArgs(
@@ -106,7 +113,7 @@ def launch_template(opts: Opts, **over: Any) -> None:
         ],
         "tags": TAGS,
     }
-    ec2.LaunchTemplate("nodes", **{**given, **over}, opts=opts)
+    return ec2.LaunchTemplate("nodes", **{**given, **over}, opts=opts)
 
 
 def node_pool(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from moltghost.engines.interface import AnalyzedResource
@@ -40,7 +39,11 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[AnalyzedRe
     return {
         **declare_all(programs, tmp_path_factory.mktemp("aws")),
         AGENT: [with_known_secret(each) for each in declared(AGENT)],
-        PLATFORM: list(declared(PLATFORM)),
+        **{
+            each.base: list(declared(each.base))
+            for each in MUTANTS
+            if each.base not in (AWS, AGENT)
+        },
     }
 
 
