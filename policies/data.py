@@ -6,13 +6,13 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
+from .nodes import LAUNCH_TEMPLATE, NODE_CLASS
 from .pods import POD_TYPES, env_of, pod_of
-from .reading import UNKNOWN, document, get, leaves, mapping
+from .reading import UNKNOWN, document, get, items, leaves, mapping
 from .rule import ADVISORY, CRITICAL, HIGH, LOW, MANDATORY, MEDIUM, Config, Rule, Subject
 
 _KEY = "aws:kms/key:Key"
@@ -51,14 +51,26 @@ def _taggable() -> tuple[str, ...]:
 
 def _tags(subject: Subject, config: Config) -> Iterator[str]:
     defaults = document(document(get(subject.provider, "defaultTags")).get("tags"))
-    tags = {**defaults, **dict(_present(mapping(subject.props, "tags")))}
-    if missing := [name for name in config["tags"] if name not in tags]:
+    own = mapping(subject.props, "spec.tags" if subject.type == NODE_CLASS else "tags")
+    if missing := [name for name in config["tags"] if name not in {*defaults, *own}]:
         yield f"it lacks the tags {', '.join(missing)}"
+    if subject.type == LAUNCH_TEMPLATE:
+        # Its own tags, and the provider's default ones, don't reach what is launched from it.
+        for kind in ("instance", "volume"):
+            launched = _launched_tags(subject, kind)
+            if missing := [name for name in config["tags"] if name not in launched]:
+                yield f"its tagSpecifications give no {kind} the tags {', '.join(missing)}"
 
 
-def _present(tags: Mapping[str, Any]) -> Iterator[tuple[str, None]]:
-    """Only the names: a value needn't be known for its tag to be there."""
-    return ((name, None) for name in tags)
+def _launched_tags(template: Subject, kind: str) -> set[str]:
+    """Names of the tags that machines or their volumes get."""
+    specified = items(template.props, "tagSpecifications")
+    return {
+        name
+        for each in specified
+        if get(each, "resourceType") == kind
+        for name in mapping(each, "tags")
+    }
 
 
 def _rotation(key: Subject, _config: Config) -> Iterator[str]:
@@ -159,10 +171,11 @@ RULES = (
         area="data",
         says="Everything that costs money in AWS says whom it belongs to.",
         why="Without tags nobody can tell what an agent costs, or what may be deleted.",
-        fix="set the tags, or defaultTags of the AWS provider",
+        fix="set the tags, or defaultTags of the AWS provider; in a launch template also the "
+        "tagSpecifications of instance and volume",
         severity=MEDIUM,
         level=MANDATORY,
-        types=_taggable(),
+        types=(*_taggable(), NODE_CLASS),
         sources=("BP resource-tagging",),
         schema={
             "tags": {

@@ -310,8 +310,10 @@ CASES: dict[str, Case] = {
         (with_(p.binding, "cluster-admin"), "ClusterRoleBinding binding", "cluster-admin"),
     ),
     "required-tags": case(
-        p.node_group,
+        all_(p.node_group, p.launch_template, p.node_class),
         (node_group(tags={"a": "b"}), GROUP, "lacks the tags moltghost.dev/environment"),
+        (with_(p.node_class, tags={}), CLASS, "lacks the tags moltghost.dev/environment"),
+        (with_(p.launch_template, tag_specifications=None), TEMPLATE, "give no volume the tags"),
     ),
     "kms-rotation": case(p.key, (with_(p.key, rotation=False), "Key secrets", "never rotated")),
     "s3-private-encrypted": case(

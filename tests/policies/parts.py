@@ -112,6 +112,10 @@ def launch_template(opts: Opts, **over: Any) -> ec2.LaunchTemplate:
             )
         ],
         "tags": TAGS,
+        "tag_specifications": [
+            ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=TAGS)
+            for kind in ("instance", "volume")
+        ],
     }
     return ec2.LaunchTemplate("nodes", **{**given, **over}, opts=opts)
 
@@ -166,6 +170,7 @@ def node_class(opts: Opts, **over: Any) -> None:
         "metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 1},
         "blockDeviceMappings": [{"deviceName": "/dev/xvda", "ebs": {"encrypted": True}}],
         "associatePublicIPAddress": False,
+        "tags": TAGS,
     }
     k8s.apiextensions.CustomResource(
         "gpu-class",
