@@ -87,6 +87,8 @@ def _one_context(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple
     for found in spaces.values():
         numbers = sorted({number for _, _, number in found})
         if len(numbers) > 1:
+            # Engines hand resources over in any order; the message is about the pod, always.
+            found.sort(key=lambda each: (each[0].type not in POD_TYPES, each[0].urn, each[1]))
             places = "; ".join(f"{place} {number}" for _, place, number in found)
             yield found[0][0], f"its agent's context length is {' or '.join(numbers)}: {places}"
 

@@ -22,7 +22,7 @@ from moltghost.engines.interface import AnalyzedResource
 
 
 def declared_resources(project: Path, stack: str) -> tuple[AnalyzedResource, ...]:
-    """The resources that the program of a stack declares, providers included.
+    """The resources that the program of a stack declares, providers included, by URN.
 
     Raises:
         Refused: the project, its config or its program is invalid.
@@ -32,7 +32,7 @@ def declared_resources(project: Path, stack: str) -> tuple[AnalyzedResource, ...
     collector = _Collector(stack, described.name)
     monitor = Monitor(collector, dry_run=True)
     run_program(described, stack, config, monitor, collector, dry_run=True)
-    return tuple(collector.resources)
+    return tuple(sorted(collector.resources, key=lambda each: each.urn))
 
 
 class _Collector:
