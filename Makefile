@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin
+UV ?= uv
 INSTALLED := .venv/.installed
 
 help: ## List the commands
@@ -33,14 +34,18 @@ check: $(INSTALLED) ## Fast checks: style, types, layers, unit tests
 test: check ## Every test; builds the embedded cluster's programs if they aren't cached
 	$(BIN)/pytest -q -m e2e
 
-bench: $(INSTALLED) ## Measure; numbers with their machine go to docs/benchmarks.md
-	$(BIN)/python -m benchmarks
+bench: $(INSTALLED) ## Measure; the numbers of docs/benchmarks.md come from here
+	$(BIN)/python -m benchmarks.command && $(BIN)/python -m benchmarks.engine && $(BIN)/python -m benchmarks.sizing
+
+docs: $(INSTALLED) ## Write docs/reference anew from the code
+	$(BIN)/python -m tools.gen_config_reference
+	$(BIN)/python -m tools.gen_cli_reference
 
 lock: ## Pin dependencies anew (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra dev pyproject.toml -o requirements-dev.txt
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.txt
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra dev pyproject.toml -o requirements-dev.txt
 
 clean: ## Remove caches: built programs, .venv and tool caches; not the cluster's data
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/moltghost" .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help up down install check test bench lock clean
+.PHONY: help up down install check test bench docs lock clean

@@ -127,7 +127,7 @@ class ModelServer(pulumi.ComponentResource):
         strategies = {"surge": surge, "in-place": apps.DeploymentStrategyArgs(type="Recreate")}
         return apps.Deployment(
             MODEL_SERVER,
-            metadata=self._meta(MODEL_SERVER, self._facts()),
+            metadata=self._meta(MODEL_SERVER, {**self._facts(), **self._stack_facts()}),
             spec=apps.DeploymentSpecArgs(
                 replicas=1,
                 revision_history_limit=3,
@@ -149,14 +149,21 @@ class ModelServer(pulumi.ComponentResource):
         )
 
     def _facts(self) -> dict[str, str]:
-        """What `moltghost agent list` reads back from the cluster."""
-        server, placement = self._plan.model_server, self._plan.sizing.placement
+        """What a pod runs; `moltghost agent list` reads it back."""
+        server = self._plan.model_server
         return {
             "moltghost.dev/model": server.model,
             "moltghost.dev/quantization": server.quantization,
             "moltghost.dev/context": str(server.context),
-            "moltghost.dev/usd-per-hour": str(placement.usd_per_hour),
-            "moltghost.dev/node-usd-per-hour": str(placement.node_usd_per_hour),
+        }
+
+    def _stack_facts(self) -> dict[str, str]:
+        """What concerns the agent, not its pods: a new price list must not restart them."""
+        placement = self._plan.sizing.placement
+        return {
+            "moltghost.dev/spec": self._plan.spec,
+            "moltghost.dev/usd-per-hour": format(placement.usd_per_hour.normalize(), "f"),
+            "moltghost.dev/node-usd-per-hour": format(placement.node_usd_per_hour.normalize(), "f"),
         }
 
     def _pod(self) -> core.PodSpecArgs:

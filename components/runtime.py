@@ -80,7 +80,7 @@ class Runtime(pulumi.ComponentResource):
                     requests={"storage": str(self._plan.runtime.volume_bytes)}
                 ),
             ),
-            # It needs the namespace and nothing else: what a protected resource needs stays with it.
+            # It needs the namespace and nothing else: what a protected resource needs stays too.
             opts=pulumi.ResourceOptions(
                 parent=self, protect=True, depends_on=[self._inputs.namespace]
             ),

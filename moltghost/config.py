@@ -8,7 +8,7 @@ them. The spec holds no secret: an object read from Pulumi config loses its secr
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -22,6 +22,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -36,17 +37,34 @@ PoolName = Literal["l40s", "a100-40", "a100-80", "h100", "cpu", "weights"]
 POOL_NAMES: tuple[PoolName, ...] = get_args(PoolName)
 
 # "agent-" + name must stay a DNS label (63 characters), and so must "<name>-<suffix>" of what
-# is derived from it.
-AGENT_NAME_MAX = 40
+# is derived from it; an environment's name is in the names of its cluster and bucket.
+NAME_MAX = 40
 _DNS_LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 
 
 def _tokens(value: object) -> object:
-    return parse_context(value) if isinstance(value, str) else value
+    return _read(parse_context, value)
 
 
 def _nominal_gb(value: object) -> object:
-    return parse_gpu_memory_gb(value) if isinstance(value, str) else value
+    return _read(parse_gpu_memory_gb, value)
+
+
+def _read(parse: Callable[[str], int], value: object) -> object:
+    """A quantity that was written as text, or the value; pydantic names the place of an error."""
+    if not isinstance(value, str):
+        return _no_truth_value(value)
+    try:
+        return parse(value)
+    except Refused as refused:
+        raise PydanticCustomError("quantity", f"{refused.message}; {refused.hint}") from refused
+
+
+def _no_truth_value(value: object) -> object:
+    """The value, unless it is true or false, which pydantic would read as 1 or 0."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "Input should be a number, not true or false")
+    return value
 
 
 Tokens = Annotated[
@@ -65,6 +83,9 @@ NominalGb = Annotated[
 ]
 """GPU memory in total over the GPUs, in the cards' nominal GB, written ``160gb``."""
 
+Count = Annotated[int, BeforeValidator(_no_truth_value)]
+"""A whole number of things."""
+
 Label = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$")]
 """A value that is valid as a Kubernetes label."""
 
@@ -77,6 +98,7 @@ class CloudSpec(_Spec):
     """The lower layer of an environment: what the cloud provides."""
 
     kind: Literal["cloud"]
+    """What the stack is."""
     provider: Literal["embedded"]
     """``embedded`` is the Kubernetes on this machine, with simulated nodes."""
     kubeconfig: str | None = None
@@ -86,7 +108,7 @@ class CloudSpec(_Spec):
 class PoolSpec(_Spec):
     """One pool: a class of nodes that Karpenter scales from zero."""
 
-    max_nodes: int = Field(ge=0)
+    max_nodes: Count = Field(ge=0)
     """Nodes at most, the one that an update needs for its surge included."""
     instance_types: tuple[str, ...] = ()
     """EC2 types to choose from; empty means every type that the catalogue has for the pool."""
@@ -96,7 +118,9 @@ class PlatformSpec(_Spec):
     """The upper layer of an environment: what runs in the cluster for every agent."""
 
     kind: Literal["platform"]
+    """What the stack is."""
     pools: dict[PoolName, PoolSpec] = Field(min_length=1)
+    """The pools that the environment has; one that isn't named doesn't exist."""
 
 
 class ModelSpec(_Spec):
@@ -105,9 +129,11 @@ class ModelSpec(_Spec):
     model: str
     """A name of the catalogue with its quantization: ``llama3.1-70b-q4``."""
     context: Tokens
-    parallel: int = Field(default=1, ge=1, le=64)
+    """Tokens of context: one number for sizing, Ollama and OpenClaw."""
+    parallel: Count = Field(default=1, ge=1, le=64)
     """Requests served side by side; each has a KV cache of the whole context."""
     kv_cache: Literal["f16", "q8_0", "q4_0"] = "f16"
+    """Type of the KV cache; a smaller one makes room for more context at some quality."""
     gpu: str | None = None
     """A GPU kind such as ``h100``; replaces the floor of the model's size class."""
     memory: NominalGb | None = None
@@ -120,14 +146,26 @@ class AgentSpec(ModelSpec):
     """One agent in one environment."""
 
     kind: Literal["agent"]
+    """What the stack is."""
     owner: Label
     """Who answers for the agent and its cost; a label on everything it has."""
     strategy: Literal["surge", "in-place"] = "surge"
     """How a change of the model server is carried out: without a gap, or with one but no surge."""
     previous: ModelSpec | None = None
     """What ran before the last change: quota and admission make room for both until the next."""
-    token_rotation: int = Field(default=1, ge=1)
+    token_rotation: Count = Field(default=1, ge=1)
     """Raise it to replace the agent's tokens; both pods restart."""
+
+    def as_written(self) -> dict[str, Any]:
+        """As a person would write it: defaults left out, quantities in their short form."""
+        return {"kind": self.kind, **self.model_dump(mode="json", exclude_defaults=True)}
+
+    @property
+    def model_part(self) -> ModelSpec:
+        """What an update or a scale changes, and what ``previous`` remembers."""
+        return ModelSpec.model_validate(
+            {name: getattr(self, name) for name in ModelSpec.model_fields}
+        )
 
 
 StackSpec = Annotated[CloudSpec | PlatformSpec | AgentSpec, Field(discriminator="kind")]
@@ -185,15 +223,15 @@ def checked_agent_name(name: str) -> str:
     """
     if name == PLATFORM_PREFIX:
         raise Refused("no agent may be called 'platform'", "that is the environment's own stack")
-    if len(name) > AGENT_NAME_MAX:
-        raise Refused(
-            f"agent name {name!r} has {len(name)} characters",
-            f"use {AGENT_NAME_MAX} at most: namespaces and volumes are named after it",
-        )
     return _checked_label(name, "agent")
 
 
 def _checked_label(name: str, what: str) -> str:
+    if len(name) > NAME_MAX:
+        raise Refused(
+            f"{what} name {name!r} has {len(name)} characters",
+            f"use {NAME_MAX} at most: namespaces, volumes and buckets are named after it",
+        )
     if not _DNS_LABEL.fullmatch(name):
         raise Refused(
             f"{what} name {name!r} is not a valid name",
@@ -268,7 +306,12 @@ def _create_hint(stack: StackName) -> str:
             f"moltghost deploy {stack.agent} --env {stack.environment} --model MODEL creates it; "
             f"moltghost agent list shows what is there"
         )
-    return f"copy the file of another environment, e.g. Pulumi.{PLATFORM_PREFIX}.local.yaml"
+    if stack.layer == "platform":
+        return f"copy the file of another environment, e.g. Pulumi.{PLATFORM_PREFIX}.local.yaml"
+    return (
+        "copy the file of another environment, e.g. Pulumi.local.yaml; if an agent was meant: "
+        f"agents' stacks are called NAME.ENVIRONMENT, e.g. {stack}.local"
+    )
 
 
 @dataclass(frozen=True)

@@ -40,3 +40,7 @@ class Refused(MoltghostError):
 
 class Failed(MoltghostError):
     """It was tried and did not succeed; something may have changed."""
+
+
+class Interrupted(Failed):
+    """The user asked to stop; the same command again takes it up."""

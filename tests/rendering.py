@@ -66,7 +66,7 @@ def render(stack: str, spec: Mapping[str, Any] | None = None) -> list[Rendered]:
     asyncio.set_event_loop(loop)
     mocks.set_mocks(recorder, project="moltghost", stack=stack, preview=False)
 
-    @pulumi.runtime.test  # type: ignore[misc]  # untyped decorator
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def program() -> None:
         declare(PROJECT, stack, spec)
 

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
-from moltghost.locks import exclusive
+import pytest
+
+from moltghost.errors import Refused
+from moltghost.locks import exclusive, held
 
 
 def fail_if_waiting(holder: str) -> None:
@@ -59,3 +64,33 @@ def test_a_lock_left_by_a_dead_process_is_free(tmp_path: Path) -> None:
     path.write_text("1")
     with exclusive(path, on_wait=fail_if_waiting):
         assert path.read_text() == str(os.getpid())
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from moltghost.locks import held
+with held(Path(sys.argv[1]) / "a.lock", "stack a.local", "up"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+
+        with (
+            pytest.raises(Refused, match=f"stack a.local .* up with pid {holder.pid}, since 20"),
+            held(tmp_path / "a.lock", "stack a.local", "up"),
+        ):
+            pass
+        with held(tmp_path / "b.lock", "stack b.local", "up"):
+            pass
+        holder.kill()
+
+    with held(tmp_path / "a.lock", "stack a.local", "up"):
+        pass

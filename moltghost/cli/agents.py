@@ -189,8 +189,8 @@ def status(ctx: click.Context, name: str, watch: bool, environment: str, as_json
       moltghost agent status my-agent --watch
     """
     from moltghost.kube.agents import list_agents
-    from moltghost.lifecycle.agents import no_such_agent
     from moltghost.lifecycle.environments import connect
+    from moltghost.lifecycle.proposal import no_such_agent
 
     project, stack = project_folder(ctx), StackName.of_agent(name, environment)
     client, shown = connect(project, environment), ""

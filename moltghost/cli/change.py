@@ -13,7 +13,7 @@ from moltghost.cli.options import confirm, engine_for
 from moltghost.config import StackName
 
 if TYPE_CHECKING:
-    from moltghost.lifecycle.agents import AgentChange
+    from moltghost.lifecycle.proposal import AgentChange
 
 
 def change_agent(
@@ -30,17 +30,20 @@ def change_agent(
     from moltghost.cli.plan_view import show_plan
     from moltghost.cli.steps_view import summary
     from moltghost.kube.agents import list_agents
-    from moltghost.lifecycle.agents import carry_out, check, propose
+    from moltghost.lifecycle.agents import carry_out
     from moltghost.lifecycle.environments import connect
+    from moltghost.lifecycle.proposal import check, propose, running_spec
 
     # The plan first: what is wrong with it needs no cluster to be said.
-    propose(project, stack, values, deployed=False, must_exist=must_exist)
+    propose(project, stack, values, running=None, must_exist=must_exist)
     client = connect(project, stack.environment)
     change = propose(
         project,
         stack,
         values,
-        deployed=bool(list_agents(client, stack.agent)),
+        running=next(
+            (running_spec(each, stack) for each in list_agents(client, stack.agent)), None
+        ),
         must_exist=must_exist,
     )
     check(change, client)
@@ -50,6 +53,8 @@ def change_agent(
     with Progress(quiet=as_json) as progress:
         result = carry_out(change, engine_for(project), progress.report)
     [status] = list_agents(client, stack.agent)
+    for warning in result.warnings:
+        click.secho(f"warning: {warning}", fg="yellow", err=True)
     if as_json:
         click.echo(json.dumps({**status.to_json(), "seconds": round(result.seconds, 1)}))
         return

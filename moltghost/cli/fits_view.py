@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
-from moltghost.cli.tables import print_table
 from moltghost.units import GB, GIB, format_context
 
 if TYPE_CHECKING:
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from moltghost.sizing import Gpus, QuantizationFit, SizingRequest
 
 _NONE = "-"
+_WIDE = 84
+
+
+def is_narrow() -> bool:
+    """Whether a table has to do with fewer columns."""
+    return shutil.get_terminal_size((100, 24)).columns < _WIDE
 
 
 def show_fits(
@@ -24,22 +31,17 @@ def show_fits(
     fits: tuple[QuantizationFit, ...],
 ) -> None:
     """Print, for each quantization, the largest contexts, the slots and what stays free."""
+    from moltghost.cli.tables import print_table
+
     context = format_context(request.context)
+    free = gpus.card.free_at_cuda_init_bytes / GIB
+    click.echo(f"{model.id} on {gpus} ({free:.1f} GiB free each)")
+    click.echo("Largest context by type of KV cache:")
+    columns = _columns(context)
     print_table(
-        ("quantization", "file", "f16", "q8_0", "q4_0", f"slots at {context}", "left on a GPU"),
-        [
-            (
-                fit.quantization,
-                f"{fit.file_bytes / GB:.1f} GB",
-                *(_context(fit.largest_context[cache]) for cache in ("f16", "q8_0", "q4_0")),
-                str(fit.slots) if fit.slots else _NONE,
-                f"{fit.free_bytes / GIB:.1f} GiB" if fit.free_bytes >= 0 else _NONE,
-            )
-            for fit in fits
-        ],
-        title=f"{model.id} on {gpus} ({gpus.card.free_at_cuda_init_bytes / GIB:.1f} GiB free each):"
-        " largest context by type of KV cache",
-        right=("file", "f16", "q8_0", "q4_0", f"slots at {context}", "left on a GPU"),
+        tuple(columns),
+        [tuple(cell(fit) for cell in columns.values()) for fit in fits],
+        right=tuple(columns)[1:],
     )
     served = f"{context} with a KV cache of {request.kv_cache}"
     if best:
@@ -47,7 +49,24 @@ def show_fits(
     else:
         click.echo(f"No quantization has room for {served}.")
     if gpus.card.free_is_estimate:
-        click.echo(f"The memory free on a {gpus.card.name} is an estimate.")
+        click.echo(f"The memory free on the {gpus.card.name} is an estimate.")
+
+
+def _columns(context: str) -> dict[str, Callable[[QuantizationFit], str]]:
+    columns: dict[str, Callable[[QuantizationFit], str]] = {
+        "quantization": lambda fit: fit.quantization,
+        "file": lambda fit: f"{fit.file_bytes / GB:.1f} GB",
+        "f16": lambda fit: _context(fit.largest_context["f16"]),
+        "q8_0": lambda fit: _context(fit.largest_context["q8_0"]),
+        "q4_0": lambda fit: _context(fit.largest_context["q4_0"]),
+        f"slots at {context}": lambda fit: str(fit.slots) if fit.slots else _NONE,
+        "left on a GPU": lambda fit: (
+            f"{fit.free_bytes / GIB:.1f} GiB" if fit.free_bytes >= 0 else _NONE
+        ),
+    }
+    if is_narrow():
+        del columns["file"], columns["left on a GPU"]
+    return columns
 
 
 def _context(tokens: int | None) -> str:

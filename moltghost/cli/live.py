@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 # Without a terminal, a task that goes on says so this often.
 _HEARTBEAT_SECONDS = 30.0
-# ... and news about it no more often than this.
-_LINE_SECONDS = 1.0
+# ... and news about it first after two seconds, then no more often than this.
+_FIRST_LINE_SECONDS, _LINE_SECONDS = 2.0, 15.0
 _MARKS = {"done": ("ok", "green"), "cached": ("cached", "dim"), "failed": ("failed", "red")}
 
 
@@ -30,6 +30,7 @@ class _Task:
     detail: str = ""
     fraction: float | None = None
     last_line: float = field(default_factory=time.monotonic)
+    told: bool = False
 
 
 class Progress:
@@ -82,10 +83,11 @@ class Progress:
             return
         now = time.monotonic()
         quiet_for = now - task.last_line
-        # What ends within a second is told once, when it has ended.
-        news = changed and event.detail and quiet_for >= _LINE_SECONDS
+        # What ends soon is told once, when it has ended.
+        pause = _LINE_SECONDS if task.told else _FIRST_LINE_SECONDS
+        news = changed and event.detail and quiet_for >= pause
         if news or quiet_for >= _HEARTBEAT_SECONDS:
-            task.last_line = now
+            task.last_line, task.told = now, True
             self._line(task.name, "...", task.detail, now - task.started)
 
     def _finish(self, event: Event) -> None:

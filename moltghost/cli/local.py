@@ -110,7 +110,15 @@ def _show(status: ClusterStatus, as_json: bool) -> None:
             )
             for each in status.processes
         ],
-        title=f"Kubernetes {status.kubernetes_version} at {status.server}"
-        if status.running
-        else "the embedded cluster isn't running; moltghost local up starts it",
+        title=_title(status),
     )
+
+
+def _title(status: ClusterStatus) -> str:
+    if status.running:
+        return f"Kubernetes {status.kubernetes_version} at {status.server}"
+    unwell = [each.name for each in status.processes if not each.healthy]
+    what = "the embedded cluster isn't running"
+    if len(unwell) < len(status.processes):
+        what = f"{', '.join(unwell)} of the embedded cluster isn't well"
+    return f"{what}; moltghost local up starts it"

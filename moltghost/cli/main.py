@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from moltghost import __version__
+from moltghost.cli.debugging import in_one_line, record_crash, set_debugging, show_traceback
 from moltghost.errors import ExitCode, Failed, MoltghostError, Refused
 
 # Name -> (module, attribute, one line for the list of commands).
@@ -28,6 +29,7 @@ _COMMANDS = {
     "up": ("stacks", "up", "Bring up an environment, or one stack of it."),
     "down": ("stacks", "down", "Take an environment down."),
     "policy": ("policy", "policy", "Check stacks against the policy pack, list and explain it."),
+    "stack": ("stack_commands", "stack", "Mend the records that the engine keeps of stacks."),
     "local": ("local", "local", "The embedded cluster of environment `local`."),
     "completion": ("completion", "completion", "Print a completion script for your shell."),
 }
@@ -38,6 +40,7 @@ Examples:
   moltghost agent update my-agent --model qwen2.5-72b-q4
   moltghost agent scale my-agent --gpu h100 --memory 160gb
   moltghost size llama3.1-405b-q4 --context 32k
+
 \b
 Exit codes: 0 done, 1 tried and failed, 2 refused before anything changed.
 """
@@ -74,11 +77,13 @@ class _Commands(click.Group):
     envvar="MOLTGHOST_PROJECT",
     help="Folder with Pulumi.yaml; by default the one that you are in.",
 )
+@click.option("--debug", is_flag=True, help="Show what is done inside, and tracebacks.")
 @click.version_option(__version__, prog_name="moltghost")
 @click.pass_context
-def cli(ctx: click.Context, project: Path | None) -> None:
+def cli(ctx: click.Context, project: Path | None, debug: bool) -> None:
     """Private AI agents on your own GPUs."""
     ctx.obj = project
+    set_debugging(debug)
 
 
 def main() -> NoReturn:
@@ -87,6 +92,7 @@ def main() -> NoReturn:
         # Without `standalone_mode`, click returns what a command gave to `ctx.exit`.
         code = cli(standalone_mode=False)
     except MoltghostError as error:
+        show_traceback(error)
         _explain(error)
         sys.exit(error.exit_code)
     except click.ClickException as error:
@@ -103,7 +109,12 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.DONE)
     except OSError as error:
+        show_traceback(error)
         _explain(Failed(_os_message(error), "free the disk or mend the path, then run it again"))
+        sys.exit(ExitCode.FAILED)
+    except Exception as error:
+        show_traceback(error)
+        _explain(Failed(f"internal error: {in_one_line(error)}", record_crash(error)))
         sys.exit(ExitCode.FAILED)
     sys.exit(code or ExitCode.DONE)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from moltghost.cli.fits_view import is_narrow
 from moltghost.cli.options import json_option
 from moltghost.cli.size import pools_of, size_model
 from moltghost.errors import Refused
@@ -30,14 +32,16 @@ _BILLION = 10**9
 @click.option("--licence", help="Part of the licence's name, e.g. apache.")
 @click.option("--min-parameters", help="At least this many, e.g. 7b.")
 @click.option("--max-parameters", help="At most this many, e.g. 13b.")
+@click.option("--fits", metavar="GPUS", help="Only what l40s or 2xh100 can hold.")
 @click.option("--within", metavar="USD", help="Only what can run for so much an hour, and on what.")
-@click.option("--context", help="Tokens of context that --within counts with [default: 32k].")
+@click.option("--context", help="Tokens of context for --fits and --within [default: 32k].")
 @click.option("-e", "--env", "environment", help="Environment whose pools --within counts with.")
 @json_option
 @click.pass_context
 def list_models(
     ctx: click.Context,
     /,
+    fits: str | None,
     within: str | None,
     context: str | None,
     environment: str | None,
@@ -50,16 +54,22 @@ def list_models(
     Examples:
       moltghost models --tools --max-parameters 13b
       moltghost models --family qwen --licence apache
+      moltghost models --fits l40s --context 64k
       moltghost models --within 7 --context 64k
     """
+    if (context and not (fits or within)) or (environment and not within):
+        raise Refused(
+            "--context counts with --fits and --within, and --env with --within",
+            "add --within USD, or --fits GPUS",
+        )
     found = _filtered(**filters)
+    if fits:
+        found = _holding(found, fits, context)
     if within is not None:
         pools = pools_of(ctx, environment)
         affordable = _affordable(found, _usd(within), context, pools)
         _show_affordable(affordable, as_json=as_json)
         return
-    if context or environment:
-        raise Refused("--context and --env only count with --within", "add --within USD")
     if as_json:
         click.echo(json.dumps([_model_json(model) for model in found]))
     elif found:
@@ -89,6 +99,25 @@ def _filtered(
         and low <= model.parameters
         and (high is None or model.parameters <= high)
     ]
+
+
+def _holding(found: list[Model], fits: str, context: str | None) -> list[Model]:
+    """Models of which the GPUs hold some quantization at that context."""
+    from moltghost.sizing import best_quantization, parse_gpus
+    from moltghost.sizing.footprint import Load
+
+    gpus, load = parse_gpus(fits), Load(_tokens(context))
+    return [
+        model
+        for model in found
+        if load.context <= model.max_context and best_quantization(model, gpus, load)
+    ]
+
+
+def _tokens(context: str | None) -> int:
+    from moltghost.sizing.request import DEFAULT_CONTEXT
+
+    return parse_context(context) if context else DEFAULT_CONTEXT
 
 
 def _parameters(text: str) -> int:
@@ -126,20 +155,20 @@ def _print_models(found: list[Model]) -> None:
     from moltghost.cli.tables import print_table
     from moltghost.sizing.weights import layout
 
+    columns: dict[str, Callable[[Model], str]] = {
+        "name": lambda model: model.id,
+        "params": _in_billions,
+        "context": lambda model: format_context(model.max_context),
+        "default": lambda model: model.default_quantization,
+        "file": lambda model: f"{layout(model, model.default_quantization).file_bytes / GB:.1f} GB",
+        "tools": lambda model: "yes" if model.tools else "no",
+        "licence": lambda model: model.licence,
+    }
+    if is_narrow():
+        del columns["default"], columns["licence"]
     print_table(
-        ("name", "params", "context", "default", "file", "tools", "licence"),
-        [
-            (
-                model.id,
-                _in_billions(model),
-                format_context(model.max_context),
-                model.default_quantization,
-                f"{layout(model, model.default_quantization).file_bytes / GB:.1f} GB",
-                "yes" if model.tools else "no",
-                model.licence,
-            )
-            for model in found
-        ],
+        tuple(columns),
+        [tuple(cell(model) for cell in columns.values()) for model in found],
         right=("params", "context", "file"),
     )
     click.echo(
@@ -156,10 +185,8 @@ def _affordable(
     found: list[Model], limit: Decimal, context: str | None, pools: tuple[Pool, ...] | None
 ) -> tuple[Affordable, ...]:
     from moltghost.sizing import SizingRequest, models_within
-    from moltghost.sizing.request import DEFAULT_CONTEXT
 
-    tokens = parse_context(context) if context else DEFAULT_CONTEXT
-    return models_within(limit, SizingRequest("", context=tokens), pools, found)
+    return models_within(limit, SizingRequest("", context=_tokens(context)), pools, found)
 
 
 def _show_affordable(found: tuple[Affordable, ...], *, as_json: bool) -> None:
@@ -171,18 +198,18 @@ def _show_affordable(found: tuple[Affordable, ...], *, as_json: bool) -> None:
         return
     from moltghost.cli.tables import print_table
 
+    columns: dict[str, Callable[[Affordable], str]] = {
+        "name": lambda each: each.choice.name,
+        "params": lambda each: _in_billions(each.choice.model),
+        "instance": lambda each: each.option.kind.type,
+        "GPUs": lambda each: f"{each.option.gpu_count} x {each.option.card.kind}",
+        "$/h": lambda each: f"{each.usd_per_hour:.2f}",
+    }
+    if is_narrow():
+        del columns["params"]
     print_table(
-        ("name", "params", "instance", "GPUs", "$/h"),
-        [
-            (
-                each.choice.name,
-                _in_billions(each.choice.model),
-                each.option.kind.type,
-                f"{each.option.gpu_count} x {each.option.card.kind}",
-                f"{each.usd_per_hour:.2f}",
-            )
-            for each in found
-        ],
+        tuple(columns),
+        [tuple(cell(each) for cell in columns.values()) for each in found],
         right=("params", "$/h"),
     )
     click.echo("The best quantization of each model at that price, on a node of its own.")

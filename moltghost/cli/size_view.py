@@ -8,22 +8,21 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import click
 
+from moltghost.cli.candidates_view import bold, candidate_lines, dim
 from moltghost.cli.options import wants_color
 from moltghost.units import GB, GIB, format_context, format_duration
 
 if TYPE_CHECKING:
-    from moltghost.sizing import Candidate, GpuShare, Sizing
+    from moltghost.sizing import GpuShare, Sizing
 
 _MIN_WIDTH, _MAX_WIDTH = 60, 110
 _LABEL = 9
-_NARROW = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def show_sizing(sizing: Sizing) -> None:
     """Print the answer of `size`, fitted to the terminal's width."""
     width = max(_MIN_WIDTH, min(shutil.get_terminal_size((100, 24)).columns, _MAX_WIDTH))
     blocks = [_head(sizing, width), _memory(sizing, width), _facts(sizing, width)]
-    blocks += [_why(sizing, width), _candidates(sizing, width)]
+    blocks += [_why(sizing, width), candidate_lines(sizing, width)]
     for number, block in enumerate(blocks):
         if number:
             _echo("")
@@ -59,28 +58,20 @@ def _echo(line: str) -> None:
     click.echo(line.rstrip(), color=None if wants_color() else False)
 
 
-def _bold(text: str) -> str:
-    return click.style(text, bold=True)
-
-
-def _dim(text: str) -> str:
-    return click.style(text, fg="bright_black")
-
-
 def _head(sizing: Sizing, width: int) -> Iterator[str]:
     placement, cost = sizing.placement, sizing.cost
     slots = "1 slot" if sizing.parallel == 1 else f"{sizing.parallel} slots"
     served = f"{format_context(sizing.context)} context, {slots}, {sizing.kv_cache} KV cache"
-    yield _bold(sizing.name)
-    yield _dim(served)
+    yield bold(sizing.name)
+    yield dim(served)
     yield ""
     what = f"{placement.gpu_count} x {placement.gpu} on {placement.instance_type}"
     price = f"${cost.usd_per_hour:,.2f}/h  ${cost.usd_per_month:,.0f}/month"
     if len(what) + len(price) + 2 <= width:
-        yield _bold(what) + " " * (width - len(what) - len(price)) + _bold(price)
+        yield bold(what) + " " * (width - len(what) - len(price)) + bold(price)
     else:
-        yield _bold(what)
-        yield _bold(price)
+        yield bold(what)
+        yield bold(price)
 
 
 def _memory(sizing: Sizing, width: int) -> Iterator[str]:
@@ -153,7 +144,7 @@ def _facts(sizing: Sizing, width: int) -> Iterator[str]:
 
 def _wrapped(label: str, text: str, width: int) -> Iterator[str]:
     lines = textwrap.wrap(text, width - _LABEL) or [""]
-    yield _bold(f"{label:<{_LABEL}}") + lines[0]
+    yield bold(f"{label:<{_LABEL}}") + lines[0]
     yield from (" " * _LABEL + line for line in lines[1:])
 
 
@@ -223,93 +214,6 @@ def _update(sizing: Sizing) -> str:
 
 
 def _why(sizing: Sizing, width: int) -> Iterator[str]:
-    yield _bold("Why")
+    yield bold("Why")
     for sentence in sizing.why:
         yield from textwrap.wrap(sentence, width, initial_indent="  - ", subsequent_indent="    ")
-
-
-def _candidates(sizing: Sizing, width: int) -> Iterator[str]:
-    others = [c for c in sizing.candidates if c.reason != "chosen"]
-    with_pool = [c for c in others if c.verdict != "no pool"]
-    with_pool.sort(key=lambda c: (not c.fits, _paid(c, sizing) or 0, c.instance_type))
-    yield _bold("What else was weighed")
-    if with_pool:
-        yield from _rows(with_pool, sizing, width)
-    yield from _without_pool([c for c in others if c.verdict == "no pool"], width)
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Candidates that differ by their node's size alone."""
-
-    candidates: tuple[Candidate, ...]
-
-    @property
-    def first(self) -> Candidate:
-        return self.candidates[0]
-
-    @property
-    def name(self) -> str:
-        family, _, _ = self.first.instance_type.partition(".")
-        count = len(self.candidates)
-        return self.first.instance_type if count == 1 else f"{family}, {count} sizes"
-
-
-def _groups(candidates: Sequence[Candidate]) -> list[_Group]:
-    """What was rejected for the same reason becomes one row; runners-up stay apart."""
-    rows: dict[object, list[Candidate]] = {}
-    for candidate in candidates:
-        family, _, _ = candidate.instance_type.partition(".")
-        same = (family, candidate.gpu_count, candidate.verdict, candidate.reason)
-        rows.setdefault(candidate.instance_type if candidate.fits else same, []).append(candidate)
-    return [_Group(tuple(row)) for row in rows.values()]
-
-
-def _rows(candidates: Sequence[Candidate], sizing: Sizing, width: int) -> Iterator[str]:
-    groups = _groups(candidates)
-    cells = [(group.name, _gpus(group.first), _price(group, sizing)) for group in groups]
-    names, gpus, prices = (max(map(len, column), default=0) for column in zip(*cells, strict=True))
-    for group, (name, gpu, price) in zip(groups, cells, strict=True):
-        head = f"  {name:<{names}}  {gpu:<{gpus}}  {price:>{prices}}"
-        reason = group.first.reason
-        if width < _NARROW and len(head) + 2 + len(reason) > width:
-            yield head
-            yield from map(_dim, _reason_lines(reason, width, indent=4))
-            continue
-        lines = _reason_lines(reason, width - len(head) - 2, indent=0)
-        for number, line in enumerate(lines):
-            start = head if number == 0 else " " * len(head)
-            yield start + "  " + _dim(line)
-
-
-def _reason_lines(reason: str, width: int, *, indent: int) -> list[str]:
-    space = " " * indent
-    return textwrap.wrap(reason, width, initial_indent=space, subsequent_indent=space)
-
-
-def _gpus(candidate: Candidate) -> str:
-    return f"{candidate.gpu_count} x {candidate.gpu}"
-
-
-def _paid(candidate: Candidate, sizing: Sizing) -> Decimal | None:
-    dedicated = sizing.placement.dedicated
-    return candidate.node_usd_per_hour if dedicated else candidate.usd_per_hour
-
-
-def _price(group: _Group, sizing: Sizing) -> str:
-    price = _paid(group.first, sizing)
-    if price is None:
-        return ""
-    return f"{'from ' if len(group.candidates) > 1 else ''}${price:.2f}/h"
-
-
-def _without_pool(candidates: Sequence[Candidate], width: int) -> Iterator[str]:
-    """Types of GPU kinds that the environment has no pool for, by kind."""
-    if not candidates:
-        return
-    families: dict[str, None] = {}
-    for candidate in candidates:
-        families[f"{candidate.instance_type.partition('.')[0]} ({candidate.gpu})"] = None
-    yield from textwrap.wrap(
-        f"No pool: {', '.join(families)}.", width, initial_indent="  ", subsequent_indent="  "
-    )

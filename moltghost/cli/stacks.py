@@ -30,14 +30,15 @@ def plan(ctx: click.Context, stack: str, as_json: bool) -> None:
       moltghost plan platform.local --json
     """
     from moltghost.cli.plan_view import show_plan, show_platform
-    from moltghost.lifecycle.agents import propose
+    from moltghost.lifecycle.proposal import propose
     from moltghost.planning.platform import plan_platform
+    from moltghost.planning.update import plan_json
 
     project, name = project_folder(ctx), StackName.parse(stack)
     if name.layer == "agent":
-        change = propose(project, name, {}, deployed=False, must_exist=True)
+        change = propose(project, name, {}, running=None, must_exist=True)
         if as_json:
-            click.echo(json.dumps(change.plan.to_json(change.update)))
+            click.echo(json.dumps(plan_json(change.plan, change.update)))
         else:
             show_plan(change.plan, change.update, interrupted=change.interrupted)
         return

@@ -9,12 +9,14 @@ from decimal import Decimal
 from typing import Any
 
 from moltghost.kube.client import Client
-from moltghost.kube.pods import Object, Stage, condition, is_ready, progress
+from moltghost.kube.pods import Stage, is_ready, progress
+from moltghost.kube.reasons import Object, condition
 
 _SERVERS = {
     "app.kubernetes.io/managed-by": "moltghost",
     "app.kubernetes.io/name": "model-server",
 }
+SPEC_ANNOTATION = "moltghost.dev/spec"
 # KWOK marks the nodes that it simulates.
 SIMULATED_ANNOTATION = "kwok.x-k8s.io/node"
 
@@ -46,11 +48,15 @@ class AgentStatus:
     node: NodeFact | None
     usd_per_hour: Decimal
     node_usd_per_hour: Decimal
+    spec: str
+    """The agent's config as it was last applied, as JSON."""
 
     def to_json(self) -> dict[str, Any]:
         """Keys that scripts rely on."""
+        facts = asdict(self)
+        del facts["spec"]
         return {
-            **asdict(self),
+            **facts,
             "usd_per_hour": float(self.usd_per_hour),
             "node_usd_per_hour": float(self.node_usd_per_hour),
         }
@@ -75,7 +81,7 @@ def agent_status(
 ) -> AgentStatus:
     """An agent's status from its model server's Deployment, that one's pods, and the nodes."""
     metadata = deployment["metadata"]
-    labels = metadata["labels"]
+    labels, plan = metadata["labels"], metadata.get("annotations", {})
     newest_first = sorted(
         pods,
         key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]),
@@ -99,8 +105,9 @@ def agent_status(
         ready=serving is not None,
         updating=serving is not None and serving is not coming,
         node=_node(shown, nodes),
-        usd_per_hour=Decimal(facts.get("moltghost.dev/usd-per-hour", "0")),
-        node_usd_per_hour=Decimal(facts.get("moltghost.dev/node-usd-per-hour", "0")),
+        usd_per_hour=Decimal(plan.get("moltghost.dev/usd-per-hour", "0")),
+        node_usd_per_hour=Decimal(plan.get("moltghost.dev/node-usd-per-hour", "0")),
+        spec=plan.get(SPEC_ANNOTATION, ""),
     )
 
 

@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-Object = Mapping[str, Any]
-
-# Waiting reasons that don't pass by themselves.
-_BROKEN = frozenset(
-    {
-        "CrashLoopBackOff",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "ErrImageNeverPull",
-        "ErrImagePull",
-        "ImageInspectError",
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "RunContainerError",
-    }
-)
+from moltghost.kube.reasons import Object, condition, container_statuses, trouble
 
 
 class Stage(StrEnum):
@@ -44,15 +28,6 @@ class PodProgress:
 
     stage: Stage
     reason: str = ""
-
-
-def condition(item: Object, kind: str) -> Object:
-    """The condition of that type, or an empty mapping."""
-    for entry in item.get("status", {}).get("conditions", ()):
-        if entry.get("type") == kind:
-            found: Object = entry
-            return found
-    return {}
 
 
 def is_ready(pod: Object) -> bool:
@@ -79,7 +54,7 @@ def progress(pod: Object) -> PodProgress:
 
 
 def _running_stage(pod: Object) -> Stage:
-    states = {each["name"]: each for each in _statuses(pod)}
+    states = {each["name"]: each for each in container_statuses(pod)}
     if not states:
         return Stage.STARTING
     weights = states.get("weights")
@@ -88,16 +63,7 @@ def _running_stage(pod: Object) -> Stage:
     return Stage.LOAD
 
 
-def _statuses(pod: Object) -> Sequence[Object]:
-    status = pod.get("status", {})
-    return [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
-
-
 def _broken(pod: Object) -> Iterator[str]:
-    for each in _statuses(pod):
-        waiting = each.get("state", {}).get("waiting", {})
-        if waiting.get("reason") in _BROKEN:
-            detail = waiting.get("message", "")
-            last = each.get("lastState", {}).get("terminated", {})
-            ended = f" (last exit code {last['exitCode']})" if "exitCode" in last else ""
-            yield f"container {each['name']}: {waiting['reason']}{ended} {detail}".rstrip()
+    for each in container_statuses(pod):
+        if found := trouble(each):
+            yield f"container {each['name']} {found}"

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
+
+from lightkube.utils.quantity import parse_quantity
 
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
-from moltghost.kube.pods import Object
+from moltghost.kube.reasons import Object
+from moltghost.units import format_bytes
 
 _NODE_POOL = ("karpenter.sh/v1", "NodePool")
 _POOL_LABEL = "karpenter.sh/nodepool"
 # Karpenter puts it on a node that it is about to remove.
 _DISRUPTED_TAINT = "karpenter.sh/disrupted"
+_ENDED_PHASES = ("Succeeded", "Failed")
 _MODEL_SERVERS = {"app.kubernetes.io/name": "model-server"}
 
 
@@ -82,9 +87,96 @@ def require_room(
     """
     if nodes <= pool.room_for(instance_type):
         return
-    raise Refused(
-        f"pool {pool.name} of environment {environment} is full: {purpose} needs {nodes} more "
-        f"{instance_type}, {pool.nodes} of {pool.max_nodes} nodes are in use",
+    raise _full(pool, environment, f"{purpose} needs {nodes} more {instance_type}")
+
+
+def require_room_for_pod(
+    client: Client,
+    pool: PoolStatus,
+    *,
+    cpu_millis: int,
+    memory_bytes: int,
+    namespace: str,
+    environment: str,
+    purpose: str,
+) -> None:
+    """Make sure that a pod fits on a node that the pool has, or that one may be added for it.
+
+    Args:
+        client: the pool's cluster.
+        pool: the pool.
+        cpu_millis: what the pod requests.
+        memory_bytes: what the pod requests.
+        namespace: the pod's; what is there of an earlier try gives way to it.
+        environment: for the message.
+        purpose: for the message: what the pod is.
+
+    Raises:
+        Refused: the pool is at its limit and its nodes are taken.
+    """
+    if pool.nodes < pool.max_nodes:
+        return
+    pods = [pod for pod in client.list("v1", "Pod") if pod["metadata"]["namespace"] != namespace]
+    for node in client.list("v1", "Node"):
+        if _takes_pods(node, pool.name):
+            cpu, memory = free_resources(node, pods)
+            if cpu_millis <= cpu and memory_bytes <= memory:
+                return
+    needed = f"{cpu_millis}m CPU and {format_bytes(memory_bytes)} on one node"
+    raise _full(pool, environment, f"{purpose} needs {needed}")
+
+
+def free_resources(node: Object, pods: Iterable[Object]) -> tuple[int, int]:
+    """CPU in thousandths and memory in bytes that the pods on a node leave for others."""
+    allocatable = node.get("status", {}).get("allocatable", {})
+    name = node["metadata"]["name"]
+    here = [
+        pod
+        for pod in pods
+        if pod["spec"].get("nodeName") == name
+        and pod.get("status", {}).get("phase") not in _ENDED_PHASES
+    ]
+    cpu, memory = (
+        _quantity(allocatable.get(resource, "0")) - sum(_requested(pod, resource) for pod in here)
+        for resource in ("cpu", "memory")
+    )
+    return int(cpu * 1000), int(memory)
+
+
+def _requested(pod: Object, resource: str) -> Decimal:
+    """A pod's request as the scheduler counts it: sidecars run beside all that comes after them."""
+    spec = pod["spec"]
+    beside = peak = Decimal(0)
+    for each in spec.get("initContainers", ()):
+        amount = _amount(each, resource)
+        peak = max(peak, beside + amount)
+        if each.get("restartPolicy") == "Always":
+            beside += amount
+    running = sum((_amount(each, resource) for each in spec["containers"]), beside)
+    return max(running, peak)
+
+
+def _amount(container: Object, resource: str) -> Decimal:
+    requests = container.get("resources", {}).get("requests", {})
+    return _quantity(requests.get(resource, "0"))
+
+
+def _quantity(text: str) -> Decimal:
+    found = parse_quantity(text)
+    assert found is not None  # noqa: S101 only of None
+    return found
+
+
+def _takes_pods(node: Object, pool: str) -> bool:
+    labels = node["metadata"].get("labels", {})
+    closed = node.get("spec", {}).get("unschedulable", False)
+    return labels.get(_POOL_LABEL) == pool and not closed and not _leaving(node)
+
+
+def _full(pool: PoolStatus, environment: str, need: str) -> Refused:
+    return Refused(
+        f"pool {pool.name} of environment {environment} is full: {need}, "
+        f"{pool.nodes} of {pool.max_nodes} nodes are in use",
         f"raise max_nodes of {pool.name} in Pulumi.platform.{environment}.yaml and run "
         f"moltghost up {environment}, or free a node with moltghost agent destroy "
         "(Karpenter removes it a minute later)",

@@ -1,158 +1,28 @@
-"""The life of an agent: propose a change, check it against the cluster, carry it out, remove it."""
+"""The life of an agent: a proposed change is made, taken back if it fails, or the agent removed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from moltghost.config import (
     AgentSpec,
     StackName,
-    parse_spec,
     read_agent,
-    read_environment,
     stack_file,
 )
 from moltghost.engines.interface import Engine, Result
-from moltghost.errors import Failed, MoltghostError, Refused
-from moltghost.kube.client import Client
-from moltghost.kube.pools import pool_statuses, require_room
+from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
+from moltghost.lifecycle.proposal import AgentChange, no_such_agent
 from moltghost.lifecycle.stack_files import (
     commit_pending,
     discard_pending,
     lock_file,
-    model_part,
-    pending_file,
-    spec_values,
+    pending_text,
+    restore_pending,
     write_pending,
 )
 from moltghost.locks import held
-from moltghost.planning.agent import AgentPlan, plan_change
-from moltghost.planning.update import UpdatePlan
 from moltghost.progress import Report
-
-# What `agent update` and `agent scale` may leave to the sizing again.
-AUTO = "auto"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AgentChange:
-    """A change of one agent that was planned and not yet made."""
-
-    project: Path
-    stack: StackName
-    old: AgentSpec | None
-    new: AgentSpec
-    base: AgentSpec | None
-    """The config as it was read; like ``old``, but also of an agent that isn't deployed."""
-    plan: AgentPlan
-    update: UpdatePlan
-    interrupted: bool
-    """An earlier change of this agent never ended; this one takes its place."""
-
-
-def propose(
-    project: Path,
-    stack: StackName,
-    values: Mapping[str, Any],
-    *,
-    deployed: bool,
-    must_exist: bool = False,
-) -> AgentChange:
-    """Plan what ``values`` over the agent's present config would mean. Changes nothing.
-
-    Args:
-        project: folder with ``Pulumi.yaml``.
-        stack: the agent's stack.
-        values: fields of `AgentSpec`; None leaves a field as it is, ``auto`` resets it. Without
-            any, an interrupted change is taken up again.
-        deployed: whether the agent runs in the cluster; if not, its config alone is no old state.
-        must_exist: refuse an agent that has no config yet.
-
-    Raises:
-        Refused: the agent isn't there, a value is invalid, or nothing fits.
-    """
-    environment = read_environment(project, stack.environment)
-    pending = pending_file(project, stack)
-    exists = stack_file(project, stack).is_file()
-    if must_exist and not exists:
-        raise no_such_agent(stack)
-    current = read_agent(project, stack) if exists else None
-    old = current if deployed else None
-    if pending.is_file() and not any(values.values()):
-        new = read_agent(project, stack, pending)
-    else:
-        new = _merged(stack, current, values, remember=deployed)
-    plan, update = plan_change(stack, old, new, environment)
-    return AgentChange(
-        project=project,
-        stack=stack,
-        old=old,
-        new=new,
-        base=current,
-        plan=plan,
-        update=update,
-        interrupted=pending.is_file(),
-    )
-
-
-def no_such_agent(stack: StackName) -> Refused:
-    """The error for a name that no agent has."""
-    return Refused(
-        f"there is no agent {stack.agent} in {stack.environment}",
-        f"moltghost deploy {stack.agent} --model MODEL creates it; "
-        "moltghost agent list shows what is there",
-    )
-
-
-def _merged(
-    stack: StackName, old: AgentSpec | None, values: Mapping[str, Any], *, remember: bool
-) -> AgentSpec:
-    """The new spec: ``values`` over the old one, which it remembers if the model part changes."""
-    base: dict[str, Any] = spec_values(old) if old else {"kind": "agent"}
-    # A strategy is how one change is made, not a trait of the agent.
-    base.pop("strategy", None)
-    for key, value in values.items():
-        if value == AUTO:
-            base.pop(key, None)
-        elif value is not None:
-            base[key] = value
-    spec = parse_spec(base, stack, where="the command's options")
-    assert isinstance(spec, AgentSpec)  # noqa: S101 the kind is set above
-    if old is None or not remember or model_part(spec) == model_part(old):
-        return spec
-    return spec.model_copy(update={"previous": model_part(old)})
-
-
-def check(change: AgentChange, client: Client) -> None:
-    """Hold the change against the cluster as it is now.
-
-    Raises:
-        Refused: a pool has no room for what the change needs.
-    """
-    server, name = change.plan.model_server, change.stack.environment
-    pools = pool_statuses(client)
-    if server.pool not in pools:
-        raise Refused(
-            f"environment {name} has no pool {server.pool} in its cluster",
-            f"moltghost up {name} creates its pools",
-        )
-    surge = change.update.surge
-    if change.update.action == "create":
-        nodes, purpose = 1, "the model server"
-    elif surge:
-        nodes, purpose = surge.nodes, "the update's surge"
-    else:
-        return
-    try:
-        require_room(
-            pools[server.pool], nodes, server.instance_type, environment=name, purpose=purpose
-        )
-    except Refused as full:
-        way_out = "; or accept a gap with --strategy in-place" if surge else ""
-        raise Refused(full.message, full.hint + way_out) from full
 
 
 def carry_out(change: AgentChange, engine: Engine, report: Report) -> Result:
@@ -167,11 +37,15 @@ def carry_out(change: AgentChange, engine: Engine, report: Report) -> Result:
     """
     with held(lock_file(change.project, change.stack), f"agent {change.stack.agent}", "change"):
         _require_unchanged(change)
+        earlier = pending_text(change.project, change.stack)
         file = write_pending(change.project, change.stack, change.new)
         try:
             result = engine.up(str(change.stack), config=file, report=report)
         except Refused:
-            discard_pending(change.project, change.stack)
+            restore_pending(change.project, change.stack, earlier)
+            raise
+        except Interrupted:
+            # The pending file stays: the next command takes the change up.
             raise
         except Failed as failure:
             raise _taken_back(change, engine, report, failure) from failure
@@ -199,25 +73,37 @@ def _taken_back(
 ) -> MoltghostError:
     """Undo a failed update; the error to raise says how that went."""
     name = change.stack.agent
-    if change.old is None:
+    proven = _proven(change)
+    if proven is None:
         commit_pending(change.project, change.stack)
         return Failed(
             failure.message,
             f"{failure.hint or 'what was created stays'}; "
             f"moltghost up {change.stack} tries again, moltghost agent destroy {name} removes it",
         )
-    discard_pending(change.project, change.stack)
     try:
-        engine.up(str(change.stack), report=report)
+        file = write_pending(change.project, change.stack, proven)
+        engine.up(str(change.stack), config=file, report=report)
     except MoltghostError as second:
         return Failed(
             f"{failure.message}\nTaking the change back failed as well: {second.message}",
-            f"the config is the old one; moltghost up {change.stack} goes back to it",
+            f"moltghost up {change.stack} goes on taking it back",
         )
+    discard_pending(change.project, change.stack)
     return Failed(
-        f"{failure.message}\nThe change was taken back: {change.old.model} serves as before.",
+        f"{failure.message}\nThe change was taken back: {proven.model} serves as before.",
         failure.hint,
     )
+
+
+def _proven(change: AgentChange) -> AgentSpec | None:
+    """What a failed change goes back to, None if nothing else ran before."""
+    old, new, base = change.old, change.new, change.base
+    # An interrupted change that the cluster has already was never proven; the config is what ran
+    # before it.
+    if change.interrupted and old and base and old.previous == base.model_part != new.model_part:
+        return base
+    return old if old != new else None
 
 
 def require_deployed(project: Path, stack: StackName, engine: Engine) -> None:
@@ -240,9 +126,15 @@ def require_deployed(project: Path, stack: StackName, engine: Engine) -> None:
 def destroy(
     project: Path, stack: StackName, engine: Engine, *, delete_data: bool, report: Report
 ) -> Result:
-    """Remove an agent; its namespace and volume stay unless ``delete_data``, its config always."""
-    if delete_data:
-        engine.unprotect(str(stack))
-    result = engine.destroy(str(stack), keep_protected=not delete_data, report=report)
-    discard_pending(project, stack)
+    """Remove an agent; its namespace and volume stay unless ``delete_data``, its config always.
+
+    Raises:
+        Refused: the agent is being changed.
+        Failed: not everything could be removed.
+    """
+    with held(lock_file(project, stack), f"agent {stack.agent}", "destroy"):
+        if delete_data:
+            engine.unprotect(str(stack))
+        result = engine.destroy(str(stack), keep_protected=not delete_data, report=report)
+        discard_pending(project, stack)
     return result

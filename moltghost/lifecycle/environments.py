@@ -8,6 +8,7 @@ from moltghost.config import Environment, StackName, read_environment
 from moltghost.engines.interface import Engine
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
+from moltghost.kube.transport import Unreachable
 from moltghost.planning.cloud import plan_cloud
 
 
@@ -35,7 +36,17 @@ def connect(project: Path, name: str) -> Client:
             f"the cluster of environment {name} isn't running: {kubeconfig} isn't there",
             f"moltghost up {name}",
         )
-    return Client(kubeconfig)
+    client = Client(kubeconfig)
+    try:
+        client.cluster_uid()
+    except Unreachable as error:
+        raise Refused(
+            f"the cluster of environment {name} doesn't answer: {error.message}",
+            f"moltghost up {name} starts what isn't running"
+            if is_embedded(environment)
+            else "is the machine on the network that reaches it?",
+        ) from error
+    return client
 
 
 def agent_stacks(engine: Engine, environment: str) -> list[StackName]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from moltghost.config import SPEC_KEY, AgentSpec, ModelSpec, StackName, stack_file
+from moltghost.config import SPEC_KEY, AgentSpec, StackName, stack_file
 
 _PENDING_DIR = Path(".moltghost/pending")
 _LOCK_DIR = Path(".moltghost/locks")
@@ -39,7 +39,7 @@ def write_pending(project: Path, stack: StackName, spec: AgentSpec) -> Path:
     if document is None:
         document = yaml.load(f"{_HEADER}config:\n  {SPEC_KEY}: {{}}\n")
         document["config"][SPEC_KEY] = {}
-    _merge(document["config"][SPEC_KEY], spec_values(spec))
+    _merge(document["config"][SPEC_KEY], spec.as_written())
     target = pending_file(project, stack)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.{os.getpid()}")
@@ -51,6 +51,20 @@ def write_pending(project: Path, stack: StackName, spec: AgentSpec) -> Path:
     return target
 
 
+def pending_text(project: Path, stack: StackName) -> str | None:
+    """The pending file as it is, or None."""
+    file = pending_file(project, stack)
+    return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def restore_pending(project: Path, stack: StackName, text: str | None) -> None:
+    """Make the pending file what it was before a change that was refused."""
+    if text is None:
+        discard_pending(project, stack)
+    else:
+        pending_file(project, stack).write_text(text, encoding="utf-8")
+
+
 def commit_pending(project: Path, stack: StackName) -> None:
     """Make the pending file the stack's config."""
     pending_file(project, stack).replace(stack_file(project, stack))
@@ -59,17 +73,6 @@ def commit_pending(project: Path, stack: StackName) -> None:
 def discard_pending(project: Path, stack: StackName) -> None:
     """Forget a change that was not carried out."""
     pending_file(project, stack).unlink(missing_ok=True)
-
-
-def spec_values(spec: AgentSpec) -> dict[str, Any]:
-    """The spec as a person would write it: defaults left out, quantities in their short form."""
-    values = spec.model_dump(mode="json", exclude_defaults=True)
-    return {"kind": spec.kind, **values}
-
-
-def model_part(spec: AgentSpec) -> ModelSpec:
-    """The part of an agent's spec that ``previous`` remembers."""
-    return ModelSpec.model_validate({name: getattr(spec, name) for name in ModelSpec.model_fields})
 
 
 def _merge(target: Any, values: Mapping[str, Any]) -> None:

@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import threading
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from moltghost.local import go as golang
 from moltghost.local import programs
 from moltghost.local.programs import Program
 from moltghost.progress import Event, Report, silent
-from moltghost.units import GIB, format_bytes, format_duration
+from moltghost.units import GIB, format_bytes
 
 # Measured on linux/amd64: 4.9 GiB at the peak of a build from nothing (build cache 3.3, modules
 # 0.8, Go 0.25, finished programs 0.45, the linker's temporary files), with room to spare.
@@ -57,7 +56,6 @@ def ensure_built(report: Report = silent) -> None:
 
 
 def _build(build_home: Path, report: Report) -> None:
-    begin = time.monotonic()
     report(Event(task="build toolchain", state="started"))
     _remove_partial_outputs()
     missing = _missing()
@@ -73,8 +71,7 @@ def _build(build_home: Path, report: Report) -> None:
         )
     _copy_custom_resources(directories)
     shutil.rmtree(build_home, ignore_errors=True)
-    elapsed = format_duration(time.monotonic() - begin)
-    report(Event(task="build toolchain", state="done", detail=elapsed))
+    report(Event(task="build toolchain", state="done"))
 
 
 def _missing() -> list[Program]:
@@ -168,20 +165,18 @@ class _Compilation:
     def run(self, position: str) -> None:
         """Build the program; ``position`` is like ``3 of 7``."""
         task = f"build {self._program.name}"
-        begin = time.monotonic()
         self._report(Event(task=task, state="started", detail=position))
         target = programs.binary(self._program.name)
         # A compiler whose starter was killed may still write to its own.
         partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        code = self._compile(partial, task, position, begin)
+        code = self._compile(partial, task, position)
         if code:
             self._report(Event(task=task, state="failed"))
             raise golang.build_failure(f"building {self._program.name}", "\n".join(self._lines))
         partial.rename(target)
-        elapsed = format_duration(time.monotonic() - begin)
-        self._report(Event(task=task, state="done", detail=f"{position}, {elapsed}"))
+        self._report(Event(task=task, state="done", detail=position))
 
-    def _compile(self, output: Path, task: str, position: str, begin: float) -> int:
+    def _compile(self, output: Path, task: str, position: str) -> int:
         process = subprocess.Popen(
             self._command(output),
             cwd=programs.SOURCES,
@@ -195,7 +190,7 @@ class _Compilation:
         try:
             while reader.is_alive():
                 reader.join(_REPORT_EVERY_SECONDS)
-                self._report(self._running(task, position, time.monotonic() - begin))
+                self._report(self._running(task, position))
             return process.wait()
         finally:
             process.terminate()
@@ -209,8 +204,8 @@ class _Compilation:
         for line in process.stderr or ():
             self._lines.append(line.rstrip())
 
-    def _running(self, task: str, position: str, elapsed: float) -> Event:
+    def _running(self, task: str, position: str) -> Event:
         compiled = len(self._lines)
-        detail = f"{position}, {compiled} of {self._packages} packages, {format_duration(elapsed)}"
+        detail = f"{position}, {compiled} of {self._packages} packages"
         fraction = min(compiled / self._packages, 0.99) if self._packages else None
         return Event(task=task, state="running", detail=detail, fraction=fraction)

@@ -51,6 +51,7 @@ class Convergence:
         self._report = report
         self._node_types = node_types
         self._started: dict[str, float] = {}
+        self._reasons: dict[str, str] = {}
 
     def run(self) -> None:
         """Start what does not run as it should, in order, each after what it needs.
@@ -125,6 +126,7 @@ class Convergence:
         return "" if record.fingerprint == command.fingerprint() else "its settings changed"
 
     def _start(self, command: Command, reason: str) -> None:
+        self._reasons[command.name] = reason
         self._report(Event(task=f"start {command.name}", state="started", detail=reason))
         self._supervisor.stop([command.name], patience_seconds=_STOP_PATIENCE_SECONDS)
         self._started[command.name] = time.monotonic()
@@ -134,7 +136,7 @@ class Convergence:
         healthy = self._wait(name, _HEALTHY_WITHIN_SECONDS)
         elapsed = format_duration(time.monotonic() - self._started[name])
         if healthy:
-            self._report(Event(task=f"start {name}", state="done", detail=elapsed))
+            self._report(Event(task=f"start {name}", state="done", detail=self._reasons[name]))
         elif self._alive([name]):
             self._fail(name, f"is not healthy after {elapsed}")
         else:

@@ -38,6 +38,20 @@ def block_types() -> Mapping[str, tuple[int, int]]:
 
 
 @cache
+def block_ids() -> Mapping[int, str]:
+    """Number of a GGML block type in a GGUF file -> its name."""
+    return MappingProxyType({v["id"]: k for k, v in read("quantizations")["blocks"].items()})
+
+
+@cache
+def gguf_file_types() -> Mapping[int, str]:
+    """Number of a quantization in a GGUF's `general.file_type` -> its name."""
+    return MappingProxyType(
+        {int(k): v for k, v in read("quantizations")["gguf_file_types"].items()}
+    )
+
+
+@cache
 def kv_bytes_per_element() -> Mapping[str, float]:
     """KV cache type (`f16`, `q8_0`, `q4_0`) -> bytes per element."""
     return MappingProxyType(dict(read("quantizations")["kv_bytes_per_element"]))
@@ -69,6 +83,7 @@ def _model(record: dict[str, Any], family: dict[str, str]) -> Model:
         notes=tuple(record["notes"]),
         doubts=tuple(Doubt(**doubt) for doubt in record["doubts"]),
         sources=tuple(record["sources"]),
+        slots_with_quantized_kv=record.get("slots_with_quantized_kv"),
     )
 
 

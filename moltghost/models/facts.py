@@ -9,16 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from moltghost.units import MIB
+
+if TYPE_CHECKING:
+    from moltghost.models.gguf import GgufTensor
 
 
 @dataclass(frozen=True, slots=True)
 class SlidingWindow:
-    """Attention limited to the last `tokens` in layers 0, `every`, 2 * `every`, ..."""
+    """Attention limited to the last `tokens`, except in every `pattern`-th layer."""
 
     tokens: int
-    every: int
+    pattern: int
+
+    def limits(self, layer: int) -> bool:
+        """Whether this layer sees the window only."""
+        return layer % self.pattern != self.pattern - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,7 @@ class ModelFile:
         published_bytes: exact size of the library's file, None where it is not known.
         published_source: where that size was read.
         tensor_types: tensors stored in another type than llama-quantize chooses (name -> type).
+        tensors: its own tensor table where it was read from a GGUF; empty for the catalogue's.
     """
 
     quantization: str
@@ -93,6 +102,7 @@ class ModelFile:
     rounded_source: str | None = None
     tensor_types: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None
+    tensors: tuple[GgufTensor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,6 +117,8 @@ class Model:
         gated: whether the model hub asks for a licence acceptance; None = not known.
         default_quantization: what the name without a quantization means (product text).
         q4: what `q4` means for this family (product text).
+        slots_with_quantized_kv: most slots that the engine serves with a quantized KV cache; None
+            where it has no such limit.
     """
 
     id: str
@@ -130,6 +142,7 @@ class Model:
     notes: tuple[str, ...]
     doubts: tuple[Doubt, ...]
     sources: tuple[str, ...]
+    slots_with_quantized_kv: int | None = None
 
     @property
     def quantizations(self) -> tuple[str, ...]:

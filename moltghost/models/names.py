@@ -39,6 +39,8 @@ class ModelChoice:
     @property
     def name(self) -> str:
         """Its full name, `llama3.1-70b-q4_K_M`; `find_model` of it is this choice."""
+        if self.file.tensors:
+            return self.model.id
         spelled = self.quantization[0].lower() + self.quantization[1:]
         return f"{self.model.id}-{spelled}"
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import json
+from typing import Literal
 
 from moltghost.config import AgentSpec, Environment, StackName
+from moltghost.errors import Refused
+from moltghost.models import find_model
 from moltghost.planning.base import Plan, agent_labels, agent_namespace
-from moltghost.planning.cloud import plan_cloud
+from moltghost.planning.cloud import CloudPlan, plan_cloud
 from moltghost.planning.images import Images, pinned_images
 from moltghost.planning.isolation import IsolationPlan, plan_isolation
 from moltghost.planning.model_server import (
@@ -15,9 +18,13 @@ from moltghost.planning.model_server import (
     plan_model_server,
     size_model,
 )
-from moltghost.planning.platform import PRIORITY_CLASS, STORAGE_CLASS, plan_platform
+from moltghost.planning.platform import (
+    PRIORITY_CLASS,
+    STORAGE_CLASS,
+    PlatformPlan,
+    plan_platform,
+)
 from moltghost.planning.runtime import RuntimePlan, plan_runtime
-from moltghost.planning.update import UpdatePlan, plan_update
 from moltghost.sizing import Sizing
 from moltghost.units import format_context
 
@@ -34,6 +41,8 @@ class AgentPlan(Plan):
     sharing: Literal["dedicated", "owner"]
     strategy: Literal["surge", "in-place"]
     rotation: int
+    spec: str
+    """The config as JSON; the cluster keeps it, so that it can tell what was applied last."""
     images: Images
     sizing: Sizing
     model_server: ModelServerPlan
@@ -44,19 +53,6 @@ class AgentPlan(Plan):
     simulated: bool
     """Nodes are simulated: scheduled for real, but no container runs."""
     notes: tuple[str, ...]
-
-    def to_json(self, update: UpdatePlan) -> dict[str, Any]:
-        """``moltghost plan --json``: the keys that scripts rely on, then the whole plan."""
-        return {
-            "stack": self.stack,
-            "environment": self.environment,
-            "agent": self.agent,
-            "simulated": self.simulated,
-            "sizing": self.sizing.to_json(),
-            "update": update.model_dump(mode="json"),
-            "notes": list(self.notes),
-            "plan": self.model_dump(mode="json", exclude={"sizing", "notes"}),
-        }
 
 
 def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> AgentPlan:
@@ -71,13 +67,7 @@ def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> A
     platform.pool(server.pool)
     runtime = plan_runtime(stack.agent, server)
     platform.pool(runtime.pool)
-    before = (
-        plan_model_server(
-            spec.previous, size_model(spec.previous, platform), platform, cloud, images
-        )
-        if spec.previous
-        else None
-    )
+    before = _plan_previous(spec, cloud, platform, images)
     return AgentPlan(
         stack=str(stack),
         environment=stack.environment,
@@ -88,6 +78,7 @@ def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> A
         sharing=spec.sharing,
         strategy=spec.strategy,
         rotation=spec.token_rotation,
+        spec=json.dumps(spec.as_written(), sort_keys=True),
         images=images,
         sizing=sizing,
         model_server=server,
@@ -98,13 +89,18 @@ def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> A
     )
 
 
-def plan_change(
-    stack: StackName, old: AgentSpec | None, new: AgentSpec, environment: Environment
-) -> tuple[AgentPlan, UpdatePlan]:
-    """The plan of ``new`` and what going there from ``old`` does."""
-    plan = plan_agent(stack, new, environment)
-    before = plan_agent(stack, old, environment) if old else None
-    return plan, plan_update(before, plan)
+def _plan_previous(
+    spec: AgentSpec, cloud: CloudPlan, platform: PlatformPlan, images: Images
+) -> ModelServerPlan | None:
+    """What ran before; None where nothing did, or where today's environment has no place for it."""
+    if spec.previous is None:
+        return None
+    find_model(spec.previous.model)  # a misspelled name is refused, not forgotten
+    try:
+        sizing = size_model(spec.previous, platform)
+    except Refused:
+        return None
+    return plan_model_server(spec.previous, sizing, platform, cloud, images)
 
 
 def _notes(spec: AgentSpec, sizing: Sizing, *, simulated: bool) -> list[str]:

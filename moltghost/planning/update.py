@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
+from moltghost.config import AgentSpec, Environment, StackName
+from moltghost.errors import Refused
+from moltghost.planning.agent import AgentPlan, plan_agent
 from moltghost.planning.base import Plan
 from moltghost.planning.model_server import NODE_READY_SECONDS
+from moltghost.planning.platform import CONSOLIDATE_AFTER_SECONDS
 from moltghost.sizing import Sizing
 from moltghost.units import format_context, format_duration
-
-if TYPE_CHECKING:
-    from moltghost.planning.agent import AgentPlan
 
 
 class Surge(Plan):
@@ -34,8 +35,43 @@ class UpdatePlan(Plan):
     restarts: tuple[str, ...]
     """One sentence for each pod that is replaced, with how long that takes."""
     surge: Surge | None
+    added_nodes: int
+    """Nodes of the new plan's type that its pool must have room for before anything stops."""
     gap_seconds: int
     """Predicted time without an answering model; 0 with a surge."""
+
+
+def plan_change(
+    stack: StackName, old: AgentSpec | None, new: AgentSpec, environment: Environment
+) -> tuple[AgentPlan, UpdatePlan]:
+    """The plan of ``new`` and what going there from ``old`` does.
+
+    An old config that today's environment has no place for (its pool is gone, say) counts as none:
+    going away from it must stay possible.
+
+    Raises:
+        Refused: ``new`` can't be planned.
+    """
+    plan = plan_agent(stack, new, environment)
+    try:
+        before = plan_agent(stack, old, environment) if old else None
+    except Refused:
+        before = None
+    return plan, plan_update(before, plan)
+
+
+def plan_json(plan: AgentPlan, update: UpdatePlan) -> dict[str, Any]:
+    """``moltghost plan --json``: the keys that scripts rely on, then the whole plan."""
+    return {
+        "stack": plan.stack,
+        "environment": plan.environment,
+        "agent": plan.agent,
+        "simulated": plan.simulated,
+        "sizing": plan.sizing.to_json(),
+        "update": update.model_dump(mode="json"),
+        "notes": list(plan.notes),
+        "plan": plan.model_dump(mode="json", exclude={"sizing", "notes"}),
+    }
 
 
 def plan_update(old: AgentPlan | None, new: AgentPlan) -> UpdatePlan:
@@ -43,7 +79,13 @@ def plan_update(old: AgentPlan | None, new: AgentPlan) -> UpdatePlan:
     strategy = new.strategy
     if old is None:
         return UpdatePlan(
-            action="create", strategy=strategy, changes=(), restarts=(), surge=None, gap_seconds=0
+            action="create",
+            strategy=strategy,
+            changes=(),
+            restarts=(),
+            surge=None,
+            added_nodes=1,
+            gap_seconds=0,
         )
     # Tokens and labels, which name the owner, are on both pods.
     both_change = old.rotation != new.rotation or old.labels != new.labels
@@ -57,6 +99,7 @@ def plan_update(old: AgentPlan | None, new: AgentPlan) -> UpdatePlan:
         changes=tuple(_changes(old, new)),
         restarts=tuple(_restarts(new, server_changes, runtime_changes, gap)),
         surge=surge,
+        added_nodes=surge.nodes if surge else int(old.model_server.pool != new.model_server.pool),
         gap_seconds=gap,
     )
 
@@ -121,11 +164,11 @@ def _surge(old: AgentPlan, new: AgentPlan) -> Surge:
 
 
 def _gap_seconds(old: AgentPlan, new: AgentPlan) -> int:
-    """Drain, then copy and load; a node as well where the type changes."""
+    """Drain, then copy and load; where the type changes, a node has to go and another to come."""
     same_node = old.model_server.instance_type == new.model_server.instance_type
     return round(
         new.model_server.drain_seconds
-        + (0 if same_node else NODE_READY_SECONDS / 3)
+        + (0 if same_node else CONSOLIDATE_AFTER_SECONDS + NODE_READY_SECONDS / 3)
         + new.sizing.load.download_seconds
         + new.sizing.load.verify_seconds
         + new.sizing.load.load_seconds

@@ -8,6 +8,17 @@ from moltghost.sizing.answer import Candidate, JsonValue, Placement, Sizing, to_
 from moltghost.sizing.cost import Cost
 from moltghost.sizing.floors import Floor, floor_of
 from moltghost.sizing.footprint import Footprint, GpuShare
+from moltghost.sizing.inverse import (
+    Affordable,
+    Gpus,
+    QuantizationFit,
+    best_quantization,
+    largest_context,
+    models_within,
+    most_slots,
+    parse_gpus,
+    what_fits,
+)
 from moltghost.sizing.jobs import (
     BuildJob,
     build_types,
@@ -22,29 +33,38 @@ from moltghost.sizing.sizing import size
 from moltghost.sizing.throughput import Speed
 
 __all__ = [
+    "Affordable",
     "BuildJob",
     "Candidate",
     "Cost",
     "Floor",
     "Footprint",
     "GpuShare",
+    "Gpus",
     "JsonValue",
     "LoadTimes",
     "NodeResources",
     "Placement",
     "Pool",
+    "QuantizationFit",
     "Resources",
     "Sizing",
     "SizingRequest",
     "Speed",
     "allocatable",
+    "best_quantization",
     "build_types",
     "capacity",
     "cheapest_node",
     "default_pools",
     "floor_of",
+    "largest_context",
+    "models_within",
+    "most_slots",
+    "parse_gpus",
     "runtime_types",
     "size",
     "size_build",
     "to_json",
+    "what_fits",
 ]

@@ -1,24 +1,40 @@
-"""Batch size, compute buffers and workspace, with flash attention on (the default on CUDA).
+"""Batch size and compute buffers, as llama.cpp b10488 (the build that Ollama 0.33 pins) reserves.
 
-Formulas: llama.cpp b10488, the build that Ollama 0.33 pins. For Llama shapes with an f16 cache the
-buffer is exact to 0.1 MiB against that engine; with a quantized cache, or where heads * head_dim is
-not the hidden width, it is off by -10 % to +6 %, which the planning margin covers.
+The buffer is what ggml's allocator takes for the model's graph, replayed (`graph`, `allocator`),
+with flash attention on, the default on CUDA. Checked against that engine on the CPU for every
+catalogue model (docs/sizing.md), and against one log from a GPU: qwen3-0.6b on an H100, 264.04 MiB.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import cache
+
 from moltghost.models.facts import Shape
-from moltghost.sizing.kv_cache import padded_cells
+from moltghost.sizing.graph import Batch, Device, compute_bytes
+from moltghost.sizing.kv_cache import padded_cells, window_cells
 from moltghost.units import MIB
 
 # What a CUDA process takes before it allocates: 594 MiB on an H100 (nvidia-smi less the buffers of
 # the log); not measured on L40S and A100.
 CUDA_CONTEXT_BYTES = 600 * MIB
-# GGML_SCHED_MAX_COPIES: with several GPUs the scheduler keeps this many input copies on each.
-PIPELINE_COPIES = 4
 # Ollama server/sched.go automaticGenerationBatch: (tokens over all slots are above, batch).
 _BATCHES = ((32768, 2048), (4096, 1024), (0, 512))
-_MASK_BYTES, _ACTIVATION_BYTES, _F16_BYTES = 2, 4, 2
+_F32_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Buffers:
+    """What each GPU reserves to compute in.
+
+    Attributes:
+        compute_bytes: the compute buffer, without the next.
+        kv_workspace_bytes: what the buffer grows by because flash attention turns one layer's
+            quantized K and V back to f16; 0 for an f16 cache, or where it fits beside the rest.
+    """
+
+    compute_bytes: int
+    kv_workspace_bytes: int
 
 
 def batch_tokens(context: int, parallel: int) -> int:
@@ -30,28 +46,49 @@ def batch_tokens(context: int, parallel: int) -> int:
     return next(batch for above, batch in _BATCHES if context * parallel > above)
 
 
-def buffer_bytes(shape: Shape, *, context: int, parallel: int, ubatch: int, gpus: int) -> int:
-    """Compute buffer on each GPU.
+@cache
+def buffers(
+    shape: Shape, *, context: int, parallel: int, kv_cache: str, ubatch: int, gpus: int
+) -> Buffers:
+    """The compute buffer of each of `gpus` GPUs.
 
-    One GPU: attention mask (f16) + activations. Several: `PIPELINE_COPIES` times the mask and the
-    layer input, + activations (unslothai/unsloth#7637, llama.cpp#24355). The mask is taken over the
-    tokens of all slots, which is an upper bound.
+    One GPU: the larger of the graph on a GPU and on the CPU alone, which the engine confirmed and
+    which is larger by the layer input at most. Several: four copies of every input (mask and layer
+    input above all) and the activations, and one layer input more: no log of a current build shows
+    a catalogue model there, and the published rule (unslothai/unsloth#7637, llama.cpp#24355) has
+    it. The engine rounds a batch up to a multiple of the slots; the plan takes the most that can
+    be, so that more slots never need less.
+
+    Args:
+        shape: the architecture.
+        context: tokens per slot.
+        parallel: slots.
+        kv_cache: `f16`, `q8_0` or `q4_0`.
+        ubatch: tokens computed at once.
+        gpus: how many share the layers.
     """
-    mask = padded_cells(context) * parallel * ubatch * _MASK_BYTES
-    attention = shape.heads * shape.head_dim + shape.kv_width
-    widest = max(shape.ffn * max(shape.experts_used, 1), attention)
-    activations = ubatch * _ACTIVATION_BYTES * (4 * shape.hidden + 3 * widest)
-    if gpus == 1:
-        return mask + activations
-    layer_input = ubatch * shape.hidden * _ACTIVATION_BYTES
-    return PIPELINE_COPIES * (mask + layer_input) + activations
+    batch = worst_batch(shape, context=context, parallel=parallel, kv_cache=kv_cache, ubatch=ubatch)
+    whole_batch = min(ubatch, batch.cells * parallel)
+    batch = replace(batch, tokens=whole_batch + parallel - 1)
+    if gpus > 1:
+        spare = batch.tokens * shape.hidden * _F32_BYTES
+        plain = compute_bytes(shape, batch, Device.PIPELINE) + spare
+        whole = compute_bytes(shape, batch, Device.PIPELINE, f16_copies=True) + spare
+    else:
+        plain = max(compute_bytes(shape, batch, d) for d in (Device.HOST, Device.GPU))
+        whole = compute_bytes(shape, batch, Device.GPU, f16_copies=True)
+    return Buffers(plain, max(0, whole - plain))
 
 
-def kv_workspace_bytes(shape: Shape, *, context: int, parallel: int, kv_cache: str) -> int:
-    """Where flash attention turns one layer's quantized K and V back to f16 (llama.cpp#23446).
-
-    It is allocated outside the compute buffer, on each GPU; none for an f16 cache.
-    """
-    if kv_cache == "f16":
-        return 0
-    return 2 * shape.kv_width * padded_cells(context) * parallel * _F16_BYTES
+def worst_batch(shape: Shape, *, context: int, parallel: int, kv_cache: str, ubatch: int) -> Batch:
+    """The batch for which memory is reserved: full context in every slot."""
+    cells = padded_cells(context)
+    tokens = min(ubatch, cells * parallel)
+    return Batch(
+        tokens=-(-tokens // parallel) * parallel,  # as many of each slot
+        outputs=parallel,
+        cells=cells,
+        window_cells=window_cells(shape, context, ubatch),
+        streams=parallel,
+        quantized=kv_cache != "f16",
+    )

@@ -99,11 +99,13 @@ class Footprint:
 def split(layout: WeightLayout, shape: Shape, load: Load, gpus: int) -> tuple[GpuShare, ...]:
     """What each of `gpus` GPUs holds."""
     cache_layers = _kv_layers(shape, load)
-    buffer = compute.buffer_bytes(
-        shape, context=load.context, parallel=load.parallel, ubatch=load.batch, gpus=gpus
-    )
-    workspace = compute.kv_workspace_bytes(
-        shape, context=load.context, parallel=load.parallel, kv_cache=load.kv_cache
+    reserved = compute.buffers(
+        shape,
+        context=load.context,
+        parallel=load.parallel,
+        kv_cache=load.kv_cache,
+        ubatch=load.batch,
+        gpus=gpus,
     )
     shares = []
     for gpu in range(gpus):
@@ -115,10 +117,11 @@ def split(layout: WeightLayout, shape: Shape, load: Load, gpus: int) -> tuple[Gp
                 layers=end - first,
                 weights_bytes=sum(layout.layer_bytes[first:end]) + output,
                 kv_cache_bytes=kv_bytes,
-                compute_bytes=buffer,
-                kv_workspace_bytes=workspace,
+                compute_bytes=reserved.compute_bytes,
+                kv_workspace_bytes=reserved.kv_workspace_bytes,
                 cuda_context_bytes=compute.CUDA_CONTEXT_BYTES,
-                margin_bytes=FIT_TARGET_BYTES + _safety(load, gpus, kv_bytes + buffer),
+                margin_bytes=FIT_TARGET_BYTES
+                + _safety(load, gpus, kv_bytes + reserved.compute_bytes),
             )
         )
     return tuple(shares)

@@ -39,8 +39,14 @@ def layer_bytes(
     )
 
 
+def window_cells(shape: Shape, context: int, ubatch: int) -> int:
+    """Cells per slot of a layer with a sliding window; of any layer where there is no window."""
+    window = shape.sliding_window
+    return padded_cells(min(context, window.tokens + ubatch) if window else context)
+
+
 def _cells(shape: Shape, layer: int, context: int, ubatch: int) -> int:
     window = shape.sliding_window
-    if window is None or layer % window.every:
+    if window is None or not window.limits(layer):
         return padded_cells(context)
-    return padded_cells(min(context, window.tokens + ubatch))
+    return window_cells(shape, context, ubatch)

@@ -36,7 +36,8 @@ def remedies(weighing: Weighing, pools: Sequence[Pool]) -> Iterator[str]:
         if line := _line(f"{smaller.quantization}", request, smaller, pools):
             yield line
             break
-    if request.kv_cache == "f16":
+    most_slots = choice.model.slots_with_quantized_kv
+    if request.kv_cache == "f16" and (most_slots is None or request.parallel <= most_slots):
         changed = replace(request, kv_cache="q8_0")
         yield from _lines("a q8_0 KV cache", changed, choice, pools)
     if request.parallel > 1:

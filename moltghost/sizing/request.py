@@ -10,6 +10,7 @@ from moltghost.models.catalogue import kv_bytes_per_element
 from moltghost.models.hardware import gpu_kind, instance_types
 from moltghost.models.names import ModelChoice, find_model
 from moltghost.sizing.footprint import Load
+from moltghost.units import format_context
 
 DEFAULT_CONTEXT = 32768
 # The pools of an environment that follows the product text, cheapest card first.
@@ -77,19 +78,23 @@ class SizingRequest:
         return _GPU_WISHES.get(self.gpu.lower()) or (gpu_kind(self.gpu).kind,)
 
 
-def check(request: SizingRequest) -> ModelChoice:
+def check(request: SizingRequest, choice: ModelChoice | None = None) -> ModelChoice:
     """The model that a request names, after checking the rest of it.
+
+    Args:
+        request: the question.
+        choice: its model, where the catalogue isn't to be asked.
 
     Raises:
         Refused: unknown model or GPU, or a context, slot count, cache type or memory out of range.
     """
-    choice = find_model(request.model)
+    choice = choice or find_model(request.model)
     model = choice.model
     if not 1 <= request.context <= model.max_context:
         raise Refused(
             f"{model.id} has a context of at most {model.max_context} tokens, "
             f"{request.context} were asked for",
-            f"ask for --context {model.max_context // 1024}k or less",
+            f"ask for --context {format_context(model.max_context)} or less",
         )
     if request.parallel < 1:
         raise Refused(f"{request.parallel} slots make no server", "ask for --parallel 1 or more")
@@ -97,6 +102,13 @@ def check(request: SizingRequest) -> ModelChoice:
         raise Refused(
             f"there is no KV cache type {request.kv_cache!r}",
             f"choose one of {', '.join(kv_bytes_per_element())}",
+        )
+    most = model.slots_with_quantized_kv
+    if most is not None and request.kv_cache != "f16" and request.parallel > most:
+        raise Refused(
+            f"llama.cpp b10488 can't serve {model.id} with a {request.kv_cache} KV cache and "
+            f"{request.parallel} slots: its graph has too few nodes, so it aborts",
+            f"ask for --parallel {most}, or for --kv-cache f16",
         )
     if request.memory_gb is not None and request.memory_gb < 1:
         raise Refused(f"{request.memory_gb} GB is no GPU memory", "write it like --memory 160gb")

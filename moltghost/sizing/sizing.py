@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from moltghost.models.hardware import gpu_kinds
+from moltghost.models.names import ModelChoice
 from moltghost.sizing import kv_cache
 from moltghost.sizing.answer import Candidate, Placement, Sizing
 from moltghost.sizing.cost import Cost, cost
@@ -20,17 +21,23 @@ from moltghost.sizing.words import reason, why
 _NO_FLOOR_GB = 1
 
 
-def size(request: SizingRequest, pools: Sequence[Pool] | None = None) -> Sizing:
+def size(
+    request: SizingRequest,
+    pools: Sequence[Pool] | None = None,
+    *,
+    choice: ModelChoice | None = None,
+) -> Sizing:
     """Everything that follows from a model, a context and an environment's pools.
 
     Args:
         request: the question.
         pools: the environment's GPU pools; the product's four by default.
+        choice: the model, where it was read from a GGUF instead of found by the request's name.
 
     Raises:
         Refused: the request is wrong, or it fits no pool; the hint says what would fit.
     """
-    choice = check(request)
+    choice = check(request, choice)
     pools = default_pools() if pools is None else pools
     weighing = weigh(request, choice, pools)
     chosen = weighing.chosen

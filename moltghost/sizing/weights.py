@@ -9,12 +9,17 @@ against the published sizes of 26 library files: what remains is metadata.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from moltghost.models.catalogue import block_types, file_types
 from moltghost.models.facts import Model, Shape
+
+if TYPE_CHECKING:
+    from moltghost.models.gguf import GgufTensor
 
 # llama.cpp: these attention tensors get more bits in models of eight experts, where they are small.
 _EIGHT_EXPERTS = 8
@@ -25,7 +30,7 @@ _Q4_K_S_V_LAYERS = 4
 # A row that is no multiple of the 256-element block takes a 32-element type (same source).
 _FALLBACK = {"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
 _MIXED = ("Q4_K_M", "Q5_K_M")
-_FLOAT_BYTES = 4
+_GGUF_NAME = re.compile(r"(?:blk\.(?P<layer>\d+)\.)?(?P<name>.+?)(?:\.weight)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +102,17 @@ class WeightLayout:
 
 @cache
 def layout(model: Model, quantization: str) -> WeightLayout:
-    """The layout of a catalogue model's file.
+    """The layout of a model's file: by the rules, or by the file's own table where it was read.
 
     Args:
-        model: catalogue record.
+        model: of the catalogue, or described by its GGUF.
         quantization: one of its quantizations.
     """
     file = model.files[quantization]
-    table = tuple(tensors(model.shape, quantization, file.tensor_types))
+    if file.tensors:
+        table = tuple(_from_gguf(t, model.shape) for t in file.tensors)
+    else:
+        table = tuple(tensors(model.shape, quantization, file.tensor_types))
     found = layout_of(table, tied=model.shape.tied_embeddings)
     size = file.published_bytes or found.tensor_bytes + model.gguf_metadata_bytes
     return WeightLayout(
@@ -116,6 +124,24 @@ def layout(model: Model, quantization: str) -> WeightLayout:
         read_bytes=found.read_bytes,
         parameters=found.parameters,
         active_parameters=found.active_parameters,
+    )
+
+
+def _from_gguf(tensor: GgufTensor, shape: Shape) -> Tensor:
+    """A tensor of a file; what belongs to no layer of the model counts as output."""
+    match = _GGUF_NAME.match(tensor.name)
+    layer = int(match["layer"]) if match and match["layer"] else None
+    columns, rows = tensor.dimensions[0], tensor.elements // tensor.dimensions[0]
+    name = match["name"] if match else tensor.name
+    copies = tensor.dimensions[2] if name.endswith("_exps") and len(tensor.dimensions) > 2 else 1
+    return Tensor(
+        name,
+        columns,
+        rows // copies,
+        tensor.type,
+        layer if layer is not None and layer < shape.layers else None,
+        copies=copies,
+        active_copies=min(copies, shape.experts_used or 1),
     )
 
 

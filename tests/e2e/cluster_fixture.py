@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from moltghost import paths
 from moltghost.kube.client import Client
 from moltghost.local.cluster import ClusterStatus, EmbeddedCluster
 
 
 @dataclass(frozen=True)
 class RunningCluster:
-    """A cluster that runs, its first status and an administrator's client."""
+    """A cluster that runs, its first status, an administrator's client, and its state folder."""
 
     embedded: EmbeddedCluster
     status: ClusterStatus
     client: Client
+    state: Path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
-    """One cluster for the whole session; ``MOLTGHOST_STATE`` leads to it."""
+    """A cluster of the module's own: what one module leaves behind can't disturb another."""
     state = tmp_path_factory.mktemp("state")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MOLTGHOST_STATE", str(state))
-        assert paths.cluster_home() == state / "cluster"
-        embedded = EmbeddedCluster()
-        try:
-            status = embedded.up()
-            client = Client(status.kubeconfig)
-            yield RunningCluster(embedded, status, client)
-            client.close()
-        finally:
-            embedded.down()
-    assert os.environ.get("MOLTGHOST_STATE") != str(state)
+    embedded = EmbeddedCluster(state / "cluster")
+    try:
+        status = embedded.up()
+        client = Client(status.kubeconfig)
+        yield RunningCluster(embedded, status, client, state)
+        client.close()
+    finally:
+        embedded.down()

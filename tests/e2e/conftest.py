@@ -1,8 +1,9 @@
-"""Fixtures of the end-to-end tests: one cluster, the environment `local` on it, and the command."""
+"""Fixtures of the end-to-end tests: a cluster, the environment `local` on it, and the command."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -30,11 +31,17 @@ class Moltghost:
     cluster: RunningCluster
     deployed: list[str] = field(default_factory=list)
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment of the command: its state is the test's."""
+        return {**os.environ, "MOLTGHOST_STATE": str(self.cluster.state)}
+
     def __call__(self, *args: str, code: int = 0, timeout: float = 240) -> str:
         """Run it, expect its exit code, and return what it printed to stdout."""
         done = subprocess.run(
             [COMMAND, *args],
             cwd=self.project,
+            env=self.environ,
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -52,6 +59,7 @@ class Moltghost:
         return subprocess.Popen(
             [COMMAND, *args],
             cwd=self.project,
+            env=self.environ,
             text=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -92,6 +100,7 @@ def moltghost(
         subprocess.run(
             [COMMAND, "agent", "destroy", name, "--delete-data", "--yes"],
             cwd=project,
+            env=command.environ,
             capture_output=True,
             timeout=120,
             check=False,

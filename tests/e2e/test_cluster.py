@@ -26,9 +26,7 @@ from moltghost.models.hardware import instance_type
 from moltghost.progress import Event
 from moltghost.sizing.nodes import allocatable, capacity
 
-from .cluster_fixture import RunningCluster, running_cluster
-
-__all__ = ["running_cluster"]  # pytest finds the fixture by its name in this module
+from .cluster_fixture import RunningCluster
 
 pytestmark = pytest.mark.e2e
 

@@ -30,9 +30,7 @@ from tests.engines.harness import (
 )
 from tests.engines.killed import killed
 
-from .cluster_fixture import RunningCluster, running_cluster
-
-__all__ = ["running_cluster"]  # pytest finds the fixture by its name in this module
+from .cluster_fixture import RunningCluster
 
 pytestmark = pytest.mark.e2e
 

@@ -10,12 +10,12 @@ import pytest
 from moltghost.engines.embedded.deletion import delete_all, dependents
 from moltghost.engines.embedded.kubernetes import objects
 from moltghost.engines.embedded.kubernetes.readiness import readiness
-from moltghost.engines.embedded.kubernetes.reasons import pod_reason
 from moltghost.engines.embedded.monitor import go_duration_seconds
 from moltghost.engines.embedded.state import ResourceState
 from moltghost.engines.embedded.urn import make_urn
 from moltghost.engines.embedded.values import UNKNOWN, Secret
 from moltghost.errors import Failed, Refused
+from moltghost.kube.reasons import pod_reason
 
 Object = dict[str, Any]
 

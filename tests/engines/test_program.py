@@ -153,7 +153,7 @@ def test_a_program_with_aws_resources_is_previewed_and_not_brought_up(inline: In
 
     assert preview.needs_stock == ("aws:ec2/subnet:Subnet", "aws:ec2/vpc:Vpc")
     assert preview.counts() == {Op.CREATE: 2}
-    with pytest.raises(Refused, match=r"(?s)can't make: aws:ec2/subnet.*--engine stock") as refusal:
+    with pytest.raises(Refused, match=r"(?s)can't make: aws:ec2/subnet.*pulumi up") as refusal:
         inline.up(FOREIGN)
     assert refusal.value.exit_code is ExitCode.REFUSED
     assert inline.engine.stacks() == []

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,6 @@ import pytest
 from moltghost.engines.embedded import files
 from moltghost.engines.embedded.crypto import Keyring
 from moltghost.engines.embedded.journal import Journal
-from moltghost.engines.embedded.lock import stack_lock
 from moltghost.engines.embedded.state import ResourceState, StackState, StateStore
 from moltghost.engines.embedded.values import Secret
 from moltghost.errors import Failed, Refused
@@ -176,35 +173,3 @@ def test_a_state_that_cannot_be_written_is_an_error_with_a_next_step(
 
     with pytest.raises(Failed, match=r"(?s)stack a\.local can't be written.*make room"):
         journal.record(resource())
-
-
-# --- lock ------------------------------------------------------------------------------------
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from moltghost.engines.embedded.lock import stack_lock
-with stack_lock(Path(sys.argv[1]), "a.local", "up"):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_the_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-
-        with (
-            pytest.raises(Refused, match=f"up with pid {holder.pid}, since 20"),
-            stack_lock(tmp_path, "a.local", "up"),
-        ):
-            pass
-        with stack_lock(tmp_path, "b.local", "up"):
-            pass
-        holder.kill()
-
-    with stack_lock(tmp_path, "a.local", "up"):
-        pass

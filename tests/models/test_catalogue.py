@@ -1,4 +1,5 @@
 import json
+from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import moltghost.models
 from moltghost.errors import Refused
 from moltghost.models import (
+    Shape,
     find_model,
     gpu_kind,
     gpu_kinds,
@@ -119,3 +121,48 @@ def test_unknown_cards_and_types_are_refused_with_what_there_is() -> None:
 def test_doubts_are_kept_with_the_facts() -> None:
     doubts = {d.field for d in find_model("llama3.1-405b").model.doubts}
     assert "kv_heads" in doubts
+
+
+RECORD_KEYS = {
+    "id",
+    "aliases",
+    "family",
+    "parameters",
+    "max_context",
+    "shape",
+    "slots_with_quantized_kv",
+    "gguf_metadata_bytes",
+    "licence",
+    "gated",
+    "tools",
+    "hf_repo",
+    "ollama_default",
+    "quantizations",
+    "notes",
+    "doubts",
+    "sources",
+}
+FILE_KEYS = {
+    "ollama_tag",
+    "in_library",
+    "published_bytes",
+    "published_source",
+    "published_rounded_gb",
+    "rounded_source",
+    "tensor_types",
+    "note",
+}
+
+
+def test_a_record_has_the_documented_keys_and_no_others() -> None:
+    data = json.loads((DATA / "models.json").read_text())
+    document = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    shape_keys = {field.name for field in fields(Shape)}
+    for record in data["models"]:
+        assert RECORD_KEYS - {"slots_with_quantized_kv"} <= set(record) <= RECORD_KEYS, record["id"]
+        assert set(record["shape"]) == shape_keys, record["id"]
+        assert record["family"] in data["families"], record["id"]
+        for name, file in record["quantizations"].items():
+            assert {"ollama_tag", "in_library"} <= set(file) <= FILE_KEYS, (record["id"], name)
+    for key in RECORD_KEYS | FILE_KEYS | shape_keys:
+        assert f"`{key}`" in document, key

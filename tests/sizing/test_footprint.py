@@ -6,6 +6,7 @@ import pytest
 from moltghost.models import Shape, find_model, gpu_kind
 from moltghost.sizing import compute, kv_cache
 from moltghost.sizing.footprint import FIT_TARGET_BYTES, Load, footprint, largest_need, split
+from moltghost.sizing.graph import Device, compute_bytes
 from moltghost.sizing.weights import layout
 from moltghost.units import MIB
 
@@ -80,27 +81,50 @@ def test_gemma_2_keeps_a_window_in_every_second_layer() -> None:
     assert (even, odd) == (2 * 8 * 256 * 2 * (4096 + 1024), 2 * 8 * 256 * 2 * 8192)
 
 
-def test_the_compute_buffer_is_what_the_engine_reserved() -> None:
-    llama = find_model("llama3.1-70b").model.shape
-    found = compute.buffer_bytes(llama, context=32768, parallel=1, ubatch=1024, gpus=1)
-    assert found / MIB == pytest.approx(528, abs=0.1)
+def reserved(
+    shape: Shape, context: int, *, gpus: int = 1, cache: str = "f16", slots: int = 1
+) -> compute.Buffers:
+    ubatch = compute.batch_tokens(context, slots)
+    return compute.buffers(
+        shape, context=context, parallel=slots, kv_cache=cache, ubatch=ubatch, gpus=gpus
+    )
+
+
+def test_the_compute_buffer_is_what_a_gpu_reserved() -> None:
     qwen = Shape("qwen3", 28, 1024, 16, 8, 128, 3072, 151936, tied_embeddings=True, qk_norm=True)
-    found = compute.buffer_bytes(qwen, context=40960, parallel=1, ubatch=2048, gpus=1)
-    assert found / MIB == pytest.approx(264.04, abs=0.1)
+    batch = compute.worst_batch(qwen, context=40960, parallel=1, kv_cache="f16", ubatch=2048)
+    on_gpu = compute_bytes(qwen, batch, Device.GPU)
+    assert on_gpu / MIB == pytest.approx(264.04, abs=0.005)  # the log of an H100
+    assert reserved(qwen, 40960).compute_bytes >= on_gpu
 
 
-def test_two_gpus_keep_four_copies_of_the_mask() -> None:
+def test_several_gpus_keep_four_copies_of_their_inputs() -> None:
     shape = find_model("llama3.1-70b").model.shape
-    one = compute.buffer_bytes(shape, context=131072, parallel=1, ubatch=2048, gpus=1)
-    two = compute.buffer_bytes(shape, context=131072, parallel=1, ubatch=2048, gpus=2)
-    assert (two - one) / MIB == 3 * 512 + 4 * 64
+    one, two = reserved(shape, 131072), reserved(shape, 131072, gpus=2)
+    mask, layer_input = 131072 * 2048 * 2, 2048 * 8192 * 4
+    more = two.compute_bytes - one.compute_bytes
+    assert 3 * mask + 3 * layer_input <= more <= 3 * mask + 4 * layer_input + MIB
+    assert reserved(shape, 131072, gpus=8) == two
 
 
-def test_a_quantized_cache_needs_a_workspace_and_an_f16_one_does_not() -> None:
-    shape = find_model("llama3.1-70b").model.shape
-    q8 = compute.kv_workspace_bytes(shape, context=131072, parallel=1, kv_cache="q8_0")
-    f16 = compute.kv_workspace_bytes(shape, context=131072, parallel=1, kv_cache="f16")
-    assert (q8, f16) == (512 * MIB, 0)
+def test_slots_share_one_mask() -> None:
+    shape = find_model("llama3.1-8b").model.shape
+    one = compute.buffers(
+        shape, context=8192, parallel=1, kv_cache="f16", ubatch=2048, gpus=1
+    ).compute_bytes
+    four = compute.buffers(
+        shape, context=8192, parallel=4, kv_cache="f16", ubatch=2048, gpus=1
+    ).compute_bytes
+    assert 0 <= four - one < 4 * shape.vocab * 4
+
+
+def test_a_quantized_cache_needs_a_workspace_where_the_rest_leaves_too_little_room() -> None:
+    wide, narrow = (find_model(name).model.shape for name in ("llama3.1-405b", "phi3-mini"))
+    assert reserved(wide, 32768, cache="q8_0").kv_workspace_bytes == 0
+    assert reserved(narrow, 131072).kv_workspace_bytes == 0
+    one_layer = 2 * narrow.kv_width * 131072 * 2
+    workspace = reserved(narrow, 131072, cache="q8_0").kv_workspace_bytes
+    assert one_layer // 2 < workspace <= one_layer
 
 
 @pytest.mark.parametrize(

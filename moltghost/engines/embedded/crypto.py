@@ -135,6 +135,12 @@ class Keyring:
         Raises:
             Refused: the key is missing or isn't the one that the salt was made with.
         """
+        if salt and not self._path.exists():
+            raise Refused(
+                f"the key {self._path} is gone, and there are secrets that only it opens",
+                "restore the file from a backup; without it, moltghost local down removes the "
+                "embedded cluster with its stacks",
+            )
         keys = self._derived_keys()
         salt = salt or next(iter(keys), None) or new_salt(self.passphrase())
         if salt not in self._crypters:
@@ -176,8 +182,8 @@ class Keyring:
         except (WrongPassphrase, IndexError):
             raise Refused(
                 f"the key in {self._path} doesn't open these secrets",
-                "restore the key that they were written with; if PULUMI_CONFIG_PASSPHRASE is "
-                "theirs, set it",
+                "restore the key that they were written with; for values of a stack file, "
+                "PULUMI_CONFIG_PASSPHRASE may be theirs",
             ) from None
         write_private(self._derived, json.dumps({**keys, salt: key.hex()}))
         return crypter

@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,8 @@ from typing import Any
 from moltghost import paths
 from moltghost.engines.embedded.crypto import Keyring
 from moltghost.engines.embedded.destroy import kept_resources
-from moltghost.engines.embedded.interrupt import Interrupted, interruptible
+from moltghost.engines.embedded.interrupt import interruptible
 from moltghost.engines.embedded.journal import Journal
-from moltghost.engines.embedded.lock import stack_lock
 from moltghost.engines.embedded.monitor import Monitor
 from moltghost.engines.embedded.preview_run import PreviewRun
 from moltghost.engines.embedded.program import run_program
@@ -28,7 +27,8 @@ from moltghost.engines.embedded.update_run import UpdateRun
 from moltghost.engines.embedded.urn import is_provider
 from moltghost.engines.embedded.values import masked, plain
 from moltghost.engines.interface import AnalyzedResource, Preview, Result, StackSummary
-from moltghost.errors import Failed, MoltghostError, Refused
+from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
+from moltghost.locks import held
 from moltghost.progress import Event, Report
 
 Analyze = Callable[[Path, str, Sequence[AnalyzedResource]], list[str]]
@@ -87,7 +87,7 @@ class EmbeddedEngine:
             Failed: some of it didn't succeed; the state has what was done.
         """
         began = time.monotonic()
-        with stack_lock(self._store.folder, stack, "up"):
+        with self._locked(stack, "up"):
             if expect and expect.basis != self._basis(stack, config):
                 raise Refused(
                     f"stack {stack} or its configuration has changed since the preview",
@@ -113,7 +113,7 @@ class EmbeddedEngine:
             Failed: some of it is still there; the state has what is left.
         """
         began = time.monotonic()
-        with stack_lock(self._store.folder, stack, "destroy"):
+        with self._locked(stack, "destroy"):
             state = self._existing(stack)
             kept = kept_resources(state, keep_protected=keep_protected)
             run = interruptible(lambda cancelled: self._destroy(state, kept, report, cancelled))
@@ -131,7 +131,7 @@ class EmbeddedEngine:
         Raises:
             Refused: there is no such stack, or it is being changed.
         """
-        with stack_lock(self._store.folder, stack, "unprotect"):
+        with self._locked(stack, "unprotect"):
             state = self._existing(stack)
             for resource in state.resources:
                 resource.protect = False
@@ -169,10 +169,13 @@ class EmbeddedEngine:
         Raises:
             Refused: there is no such stack.
         """
-        with stack_lock(self._store.folder, stack, "forget"):
+        with self._locked(stack, "forget"):
             state = self._existing(stack)
             self._store.remove(stack)
         return len([item for item in state.resources if _counts(item)])
+
+    def _locked(self, stack: str, operation: str) -> AbstractContextManager[None]:
+        return held(self._store.folder / f"{stack}.lock", f"stack {stack}", operation)
 
     def _preview(
         self, state: StackState, config: Path | None, report: Report, cancelled: threading.Event
@@ -214,7 +217,7 @@ class EmbeddedEngine:
             raise Refused(
                 f"stack {stack} has resources that the embedded engine can't make: "
                 f"{', '.join(preview.needs_stock)}",
-                "install the Pulumi CLI and run it with --engine stock",
+                "install the Pulumi CLI and run: pulumi up",
             )
         state = self._load(stack)
         journal = Journal(state, self._store)

@@ -6,15 +6,11 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from moltghost.errors import Failed
+from moltghost.errors import Interrupted
 
 T = TypeVar("T")
 
-_JOIN_SECONDS = 0.1  # how soon Ctrl-C is noticed
-
-
-class Interrupted(Failed):
-    """The user asked to stop."""
+_POLL_SECONDS = 0.1  # how soon Ctrl-C is noticed
 
 
 def stop_if(cancelled: threading.Event) -> None:
@@ -27,9 +23,9 @@ def interruptible(work: Callable[[threading.Event], T]) -> T:
     """Run in a thread, so that Ctrl-C asks it to stop instead of breaking it in the middle.
 
     Raises:
-        Failed: it was stopped.
+        Interrupted: it was stopped.
     """
-    cancelled = threading.Event()
+    cancelled, ended = threading.Event(), threading.Event()
     done: list[T] = []
     failed: list[BaseException] = []
 
@@ -38,18 +34,21 @@ def interruptible(work: Callable[[threading.Event], T]) -> T:
             done.append(work(cancelled))
         except BaseException as error:
             failed.append(error)
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=run, name="engine", daemon=True)
-    thread.start()
-    while thread.is_alive():
+    threading.Thread(target=run, name="engine", daemon=True).start()
+    while True:
         try:
-            thread.join(_JOIN_SECONDS)
+            # Not Thread.join: interrupted, it takes the thread for ended (Python 3.11).
+            if ended.wait(_POLL_SECONDS):
+                break
         except KeyboardInterrupt:
             if cancelled.is_set():
                 raise
             cancelled.set()
     if failed and isinstance(failed[0], Interrupted):
-        raise Failed(
+        raise Interrupted(
             "stopped on request; the state has what was done until then",
             "run the same command again to go on",
         )

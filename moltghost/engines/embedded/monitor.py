@@ -22,7 +22,7 @@ _FEATURES = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
 )
-_STOCK_HINT = "run this stack with the Pulumi CLI: --engine stock"
+_STOCK_HINT = "run this stack with the Pulumi CLI: pulumi up"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -185,7 +185,7 @@ def _readable(error: BaseException, project: Project, stack: str) -> MoltghostEr
         return Refused(
             f"the program of stack {stack} uses {unsupported['what']}, "
             "which the embedded engine doesn't support",
-            "run this stack with the Pulumi CLI: --engine stock",
+            "run this stack with the Pulumi CLI: pulumi up",
         )
     if isinstance(error, pulumi.RunError):
         return Refused(f"the program of stack {stack} stopped: {text}", "see its message")

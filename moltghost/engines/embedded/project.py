@@ -170,7 +170,7 @@ class _Secure:
         if not self._salt:
             raise Refused(
                 f"{self._path} has a secure value but no encryptionsalt",
-                "secrets of other providers than passphrase need the Pulumi CLI: --engine stock",
+                "secrets of other providers than passphrase need the Pulumi CLI: pulumi up",
             )
         self._crypter = self._crypter or self._keyring.config_crypter(self._salt)
         try:

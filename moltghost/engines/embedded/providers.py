@@ -154,7 +154,9 @@ class ForeignProvider:
 
     def apply(self, goal: Goal, plan: Plan) -> Made:
         """Never: a run with such resources is refused before it begins."""
-        raise Failed(f"the embedded engine can't make {plan.title}", "use --engine stock")
+        raise Failed(
+            f"the embedded engine can't make {plan.title}", "use the Pulumi CLI: pulumi up"
+        )
 
     def wait(self, goal: Goal, plan: Plan, made: Made, detail: Detail) -> Made:
         """Never, as ``apply``."""
@@ -163,7 +165,8 @@ class ForeignProvider:
     def delete(self, resource: ResourceState, detail: Detail) -> None:
         """Never: such resources are in no state of this engine."""
         raise Failed(
-            f"the embedded engine can't delete {self.title(resource)}", "use --engine stock"
+            f"the embedded engine can't delete {self.title(resource)}",
+            "use the Pulumi CLI: pulumi up",
         )
 
     def title(self, resource: ResourceState) -> str:

@@ -111,7 +111,7 @@ class RandomProvider:
             raise Refused(
                 f"the embedded engine has no {goal.type} ({goal.name})",
                 f"it has {', '.join(kind.rsplit(':', 1)[1] for kind in _GENERATORS)}; "
-                "or run this stack with the Pulumi CLI: --engine stock",
+                "or run this stack with the Pulumi CLI: pulumi up",
             )
         title = _title(goal.type, goal.name)
         if old and same(old.inputs, goal.inputs):

@@ -11,7 +11,7 @@ import uuid
 from dataclasses import replace
 from typing import Any, Protocol
 
-from moltghost.engines.embedded.interrupt import Interrupted, stop_if
+from moltghost.engines.embedded.interrupt import stop_if
 from moltghost.engines.embedded.journal import Journal
 from moltghost.engines.embedded.monitor import Answer, Goal
 from moltghost.engines.embedded.plan import Plan, Provider
@@ -26,7 +26,7 @@ from moltghost.engines.embedded.state import ResourceState, StackState
 from moltghost.engines.embedded.urn import ROOT_TYPE, is_provider, package_of
 from moltghost.engines.embedded.values import has_secret
 from moltghost.engines.interface import AnalyzedResource, Op, Step
-from moltghost.errors import MoltghostError, Refused
+from moltghost.errors import Interrupted, MoltghostError, Refused
 from moltghost.progress import Event, Report
 
 _REFERENCE_TYPE = "pulumi:pulumi:StackReference"
@@ -140,7 +140,7 @@ class Run:
             return foreign_answer()
         raise Refused(
             f"the program calls {token}, which the embedded engine doesn't have",
-            "avoid the call, or run this stack with the Pulumi CLI: --engine stock",
+            "avoid the call, or run this stack with the Pulumi CLI: pulumi up",
         )
 
     def _handled(self, goal: Goal) -> Answer:

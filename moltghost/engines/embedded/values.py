@@ -75,7 +75,7 @@ def _decode_struct(struct: struct_pb2.Struct) -> Any:
         raise Refused(
             "a property holds an asset, an archive or a reference to a resource, "
             "which the embedded engine doesn't carry",
-            "use plain values, or run this stack with the Pulumi CLI: --engine stock",
+            "use plain values, or run this stack with the Pulumi CLI: pulumi up",
         )
     inner = _decode(struct.fields["value"])
     return inner if isinstance(inner, Secret) else Secret(inner)

@@ -58,5 +58,5 @@ def refuse_unsupported(goal: Goal) -> None:
         raise Refused(
             f"the embedded engine doesn't carry {goal.type} ({goal.name}); "
             "it carries plain Kubernetes objects",
-            "write the objects out, or run this stack with the Pulumi CLI: --engine stock",
+            "write the objects out, or run this stack with the Pulumi CLI: pulumi up",
         )

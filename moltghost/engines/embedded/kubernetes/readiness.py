@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from moltghost.engines.embedded.kubernetes.objects import Object
+from moltghost.kube.reasons import condition
 
 SKIP_AWAIT = "pulumi.com/skipAwait"
 
@@ -39,12 +39,6 @@ def readiness(live: Object) -> Readiness:
         return READY
     rule = _RULES.get(live["kind"])
     return rule(live) if rule else READY
-
-
-def condition(live: Object, type_: str) -> dict[str, Any]:
-    """The condition of that type, or an empty dict."""
-    conditions = live.get("status", {}).get("conditions") or []  # a new definition has null
-    return next((item for item in conditions if item["type"] == type_), {})
 
 
 def _observed(live: Object) -> bool:

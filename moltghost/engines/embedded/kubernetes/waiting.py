@@ -8,11 +8,11 @@ from collections import deque
 
 from moltghost.engines.embedded.interrupt import stop_if
 from moltghost.engines.embedded.kubernetes.objects import Identity, Object
-from moltghost.engines.embedded.kubernetes.readiness import READY, Readiness, condition, readiness
-from moltghost.engines.embedded.kubernetes.reasons import pod_reason
+from moltghost.engines.embedded.kubernetes.readiness import READY, Readiness, readiness
 from moltghost.engines.embedded.plan import Detail
 from moltghost.errors import Failed
 from moltghost.kube.client import ApiError, Client
+from moltghost.kube.reasons import condition, pod_reason
 from moltghost.units import format_duration
 
 DEFAULT_TIMEOUT_SECONDS = 600.0  # pulumi-kubernetes' default

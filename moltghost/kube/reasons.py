@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from moltghost.engines.embedded.kubernetes.objects import Object
-from moltghost.engines.embedded.kubernetes.readiness import condition
+Object = Mapping[str, Any]
 
 _QUIET_WAITING = ("PodInitializing", "ContainerCreating")
 _KARPENTER = "karpenter"
+
+
+def condition(live: Object, type_: str) -> dict[str, Any]:
+    """The condition of that type, or an empty dict."""
+    conditions = live.get("status", {}).get("conditions") or []  # a new definition has null
+    return next((item for item in conditions if item["type"] == type_), {})
+
+
+def container_statuses(pod: Object) -> list[dict[str, Any]]:
+    """What is known of each container, init containers first."""
+    status = pod.get("status", {})
+    return [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
 
 
 def pod_reason(pod: Object, events: Sequence[Object]) -> str:
@@ -61,8 +72,8 @@ def _init_reasons(pod: Object) -> str:
     names = [item["name"] for item in pod["spec"].get("initContainers", [])]
     for item in statuses:
         place = f"init container {item['name']} ({names.index(item['name']) + 1} of {len(names)})"
-        if trouble := _trouble(item):
-            return f"{place} {trouble}"
+        if found := trouble(item):
+            return f"{place} {found}"
         if "running" in item.get("state", {}) and not _passed(item):
             return f"{place} is running"
     return ""
@@ -75,8 +86,8 @@ def _passed(status: dict[str, Any]) -> bool:
 
 def _container_reasons(pod: Object) -> str:
     for item in pod["status"].get("containerStatuses", []):
-        if trouble := _trouble(item):
-            return f"container {item['name']} {trouble}"
+        if found := trouble(item):
+            return f"container {item['name']} {found}"
     waiting = [
         item["name"] for item in pod["status"].get("containerStatuses", []) if not item["ready"]
     ]
@@ -90,7 +101,8 @@ def _container_reasons(pod: Object) -> str:
     return f"starting {', '.join(waiting)}" if waiting else ""
 
 
-def _trouble(status: dict[str, Any]) -> str:
+def trouble(status: Mapping[str, Any]) -> str:
+    """What is wrong with a container, or nothing."""
     state = status.get("state", {})
     waiting = state.get("waiting", {})
     ended = state.get("terminated") or status.get("lastState", {}).get("terminated") or {}

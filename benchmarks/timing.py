@@ -1,0 +1,42 @@
+"""How every benchmark measures and prints: the best of several runs, and the machine it was on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+
+def seconds(work: Callable[[], object], repeats: int = 5) -> float:
+    """The best wall-clock time of several runs; other processes only ever make it longer."""
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def machine() -> str:
+    """What the numbers come from, in one line."""
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    return (
+        f"{os.cpu_count()} cores ({model}), {memory_gib:.0f} GiB, "
+        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    )
+
+
+def table(rows: Iterable[tuple[str, str]]) -> str:
+    """Rows as a Markdown table."""
+    lines = [f"| {what} | {number} |" for what, number in rows]
+    return "\n".join(["| what | measured |", "| --- | --- |", *lines])

@@ -1,0 +1,181 @@
+"""A change of an agent before it is made: planned, then held against the cluster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moltghost.config import (
+    AgentSpec,
+    StackName,
+    parse_spec,
+    read_agent,
+    read_environment,
+    stack_file,
+)
+from moltghost.errors import Refused
+from moltghost.kube.agents import SPEC_ANNOTATION, AgentStatus
+from moltghost.kube.client import Client
+from moltghost.kube.pools import PoolStatus, pool_statuses, require_room, require_room_for_pod
+from moltghost.lifecycle.stack_files import (
+    pending_file,
+)
+from moltghost.planning.agent import AgentPlan
+from moltghost.planning.update import UpdatePlan, plan_change
+
+# What `agent update` and `agent scale` may leave to the sizing again.
+AUTO = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentChange:
+    """A change of one agent that was planned and not yet made."""
+
+    project: Path
+    stack: StackName
+    old: AgentSpec | None
+    new: AgentSpec
+    base: AgentSpec | None
+    """The config as it was read; it may differ from ``old``, which the cluster has."""
+    plan: AgentPlan
+    update: UpdatePlan
+    interrupted: bool
+    """An earlier change of this agent never ended; this one takes its place."""
+
+
+def propose(
+    project: Path,
+    stack: StackName,
+    values: Mapping[str, Any],
+    *,
+    running: AgentSpec | None,
+    must_exist: bool = False,
+) -> AgentChange:
+    """Plan what ``values`` over the agent's present config would mean. Changes nothing.
+
+    Args:
+        project: folder with ``Pulumi.yaml``.
+        stack: the agent's stack.
+        values: fields of `AgentSpec`; None leaves a field as it is, ``auto`` resets it. Without
+            any, an interrupted change is taken up again.
+        running: what the cluster has of the agent (`running_spec`), None if nothing.
+        must_exist: refuse an agent that has no config yet.
+
+    Raises:
+        Refused: the agent isn't there, a value is invalid, or nothing fits.
+    """
+    environment = read_environment(project, stack.environment)
+    pending = pending_file(project, stack)
+    exists = stack_file(project, stack).is_file()
+    # An interrupted first deploy has no config yet.
+    if must_exist and not (exists or pending.is_file()):
+        raise no_such_agent(stack)
+    current = read_agent(project, stack) if exists else None
+    if pending.is_file() and not any(values.values()):
+        new = read_agent(project, stack, pending)
+    else:
+        new = _merged(stack, current, values)
+        if running and running.model_part != new.model_part:
+            new = new.model_copy(update={"previous": running.model_part})
+    plan, update = plan_change(stack, running, new, environment)
+    return AgentChange(
+        project=project,
+        stack=stack,
+        old=running,
+        new=new,
+        base=current,
+        plan=plan,
+        update=update,
+        interrupted=pending.is_file(),
+    )
+
+
+def no_such_agent(stack: StackName) -> Refused:
+    """The error for a name that no agent has."""
+    return Refused(
+        f"there is no agent {stack.agent} in {stack.environment}",
+        f"moltghost deploy {stack.agent} --model MODEL creates it; "
+        "moltghost agent list shows what is there",
+    )
+
+
+def running_spec(status: AgentStatus, stack: StackName) -> AgentSpec:
+    """The config that an agent was last applied with, as the cluster keeps it.
+
+    Raises:
+        Refused: it can't be read: another version of MoltGhost wrote it, or a hand.
+    """
+    place = f"annotation {SPEC_ANNOTATION} of Deployment model-server of agent {stack.agent}"
+    try:
+        spec = parse_spec(json.loads(status.spec), stack, where="the cluster")
+    except (ValueError, Refused) as error:
+        why = error.message if isinstance(error, Refused) else f"it is no JSON: {error}"
+        raise Refused(
+            f"{place} can't be read, so what runs isn't known; {why}",
+            "another version of moltghost wrote it: use that one; or start the agent anew, with a "
+            f"gap and with its memory: moltghost agent destroy {stack.agent}, then "
+            f"moltghost up {stack}",
+        ) from error
+    assert isinstance(spec, AgentSpec)  # noqa: S101 the stack's name says so
+    return spec
+
+
+def _merged(stack: StackName, current: AgentSpec | None, values: Mapping[str, Any]) -> AgentSpec:
+    """``values`` over the present config."""
+    merged = current.as_written() if current else {"kind": "agent"}
+    if any(values.values()):
+        # A strategy is how one change is made, not a trait of the agent.
+        merged.pop("strategy", None)
+    for key, value in values.items():
+        if value == AUTO:
+            merged.pop(key, None)
+        elif value is not None:
+            merged[key] = value
+    spec = parse_spec(merged, stack, where="the command's options")
+    assert isinstance(spec, AgentSpec)  # noqa: S101 the kind is set above
+    return spec
+
+
+def check(change: AgentChange, client: Client) -> None:
+    """Hold the change against the cluster as it is now.
+
+    Raises:
+        Refused: a pool has no room for what the change needs.
+    """
+    server, name = change.plan.model_server, change.stack.environment
+    pools = pool_statuses(client)
+    surge = change.update.surge
+    try:
+        require_room(
+            _pool(pools, server.pool, name),
+            change.update.added_nodes,
+            server.instance_type,
+            environment=name,
+            purpose="the update's surge" if surge else "the model server",
+        )
+    except Refused as full:
+        way_out = "; or accept a gap with --strategy in-place" if surge else ""
+        raise Refused(full.message, full.hint + way_out) from full
+    if change.old is None:
+        runtime = change.plan.runtime
+        require_room_for_pod(
+            client,
+            _pool(pools, runtime.pool, name),
+            cpu_millis=runtime.share.cpu_millis,
+            memory_bytes=runtime.share.memory_bytes,
+            namespace=change.plan.namespace,
+            environment=name,
+            purpose="the runtime",
+        )
+
+
+def _pool(pools: Mapping[str, PoolStatus], pool: str, environment: str) -> PoolStatus:
+    if pool not in pools:
+        raise Refused(
+            f"environment {environment} has no pool {pool} in its cluster",
+            f"moltghost up {environment} creates its pools",
+        )
+    return pools[pool]

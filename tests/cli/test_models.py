@@ -1,0 +1,93 @@
+import json
+
+import pytest
+from click.testing import CliRunner, Result
+
+from moltghost.cli.main import cli
+from moltghost.errors import Refused
+from moltghost.models import models
+
+SCRIPT_KEYS = {
+    "name",
+    "family",
+    "parameters",
+    "quantizations",
+    "max_context",
+    "tools",
+    "licence",
+}
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["models", *arguments])
+
+
+def listed(*arguments: str) -> list[str]:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.exception
+    return [model["name"] for model in json.loads(result.output)]
+
+
+def test_every_model_is_listed_with_the_keys_that_scripts_rely_on() -> None:
+    result = run("--json")
+    found = json.loads(result.output)
+    assert [m["name"] for m in found] == [m.id for m in models()]
+    assert all(set(model) >= SCRIPT_KEYS for model in found)
+
+
+@pytest.mark.parametrize(
+    ("filters", "there", "not_there"),
+    [
+        (["--family", "QWEN"], "qwen3-8b", "llama3.1-8b"),
+        (["--tools"], "llama3.1-8b", "gemma2-9b"),
+        (["--licence", "apache"], "qwen2.5-7b", "llama3.1-8b"),
+        (["--max-parameters", "13b"], "mistral-nemo-12b", "qwen2.5-14b"),
+        (["--min-parameters", "100B"], "llama3.1-405b", "qwen2.5-72b"),
+        (["--fits", "l40s"], "qwen2.5-32b", "llama3.1-70b"),
+        (["--fits", "l40s", "--context", "16k"], "llama3.1-70b", "mixtral-8x22b"),
+    ],
+)
+def test_filters_narrow_the_list(filters: list[str], there: str, not_there: str) -> None:
+    found = listed(*filters)
+    assert there in found
+    assert not_there not in found
+
+
+def test_within_a_price_each_model_has_its_best_quantization_and_node() -> None:
+    result = run("--within", "$7", "--family", "llama 3.1", "--json")
+    small, large = json.loads(result.output)
+    assert (small["name"], small["quantization"], small["instance_type"]) == (
+        "llama3.1-8b",
+        "F16",
+        "g6e.xlarge",
+    )
+    assert (large["quantization"], large["usd_per_hour"]) == ("Q6_K", 6.88)
+
+
+def test_the_table_names_each_model_and_what_it_takes() -> None:
+    output = run("--family", "llama 3.1").output
+    for word in ("llama3.1-405b", "405.9B", "128k", "Q4_K_M", "243.1 GB", "llama3.1"):
+        assert word in output
+
+
+@pytest.mark.parametrize("arguments", [["--family", "none"], ["--within", "0.10"]])
+def test_an_empty_list_says_so(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 0
+    assert "no model" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--max-parameters", "many"], "no number of parameters"),
+        (["--within", "much"], "no price"),
+        (["--within", "-1"], "no price"),
+        (["--context", "8k"], "--env with --within"),
+    ],
+)
+def test_a_wrong_filter_is_refused(arguments: list[str], message: str) -> None:
+    error = run(*arguments).exception
+    assert isinstance(error, Refused)
+    assert message in error.message
+    assert error.hint

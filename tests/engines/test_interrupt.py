@@ -1,0 +1,37 @@
+"""Ctrl-C: the run is asked to stop, stops between two steps, and says how to go on."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+PROGRAM = """
+import sys, threading, time
+from moltghost.engines.embedded.interrupt import interruptible, stop_if
+from moltghost.errors import Interrupted
+
+def work(cancelled: threading.Event) -> None:
+    print("working", flush=True)
+    while True:
+        time.sleep(0.02)
+        stop_if(cancelled)
+
+try:
+    interruptible(work)
+except Interrupted as error:
+    print(error)
+"""
+
+
+def test_ctrl_c_stops_the_work_and_says_how_to_go_on() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "working\n"
+        run.send_signal(signal.SIGINT)
+        said, _ = run.communicate(timeout=10)
+    assert run.returncode == 0
+    assert "stopped on request" in said
+    assert "run the same command again" in said

@@ -1,0 +1,229 @@
+"""The raw client's own part: kubeconfigs, repetition, warnings, errors and paths.
+
+What a real API server decides is tested in ``tests/e2e``; the server here only answers as told.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from moltghost.errors import Refused
+from moltghost.kube.client import ApiError, Client, ResourceType, UnknownKind, Unreachable
+
+KINDS = {
+    "resources": [
+        {"kind": "ConfigMap", "name": "configmaps", "namespaced": True},
+        {"kind": "Namespace", "name": "namespaces", "namespaced": False},
+        {"kind": "Namespace", "name": "namespaces/status", "namespaced": False},
+    ]
+}
+MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "n"}}
+
+
+class Server(ThreadingHTTPServer):
+    """Answers each request with the next of ``answers``: status, body, headers."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: list[tuple[int, Any, dict[str, str]]] = []
+        self.seen: list[tuple[str, str, dict[str, list[str]], Any]] = []
+
+    def kubeconfig(self, folder: Path) -> Path:
+        """A kubeconfig that leads here."""
+        path = folder / "kubeconfig"
+        path.write_text(kubeconfig_text(f"http://127.0.0.1:{self.server_port}"))
+        return path
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def _answer(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        body = json.loads(self.rfile.read(length)) if length else None
+        parts = urlsplit(self.path)
+        if parts.path == "/api/v1":
+            status, answer, headers = 200, KINDS, dict[str, str]()
+        else:
+            self.server.seen.append((self.command, parts.path, parse_qs(parts.query), body))
+            status, answer, headers = self.server.answers.pop(0)
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(data)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_PATCH = do_DELETE = _answer
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Say nothing."""
+
+
+def kubeconfig_text(server: str) -> str:
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "here",
+            "clusters": [{"name": "c", "cluster": {"server": server}}],
+            "users": [{"name": "u", "user": {"token": "t"}}],
+            "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
+        },
+        indent=1,
+    )
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def client(server: Server, tmp_path: Path) -> Iterator[Client]:
+    client = Client(server.kubeconfig(tmp_path))
+    yield client
+    client.close()
+
+
+def failure(status: int, reason: str, message: str) -> tuple[int, Any, dict[str, str]]:
+    return status, {"kind": "Status", "reason": reason, "message": message}, {}
+
+
+def test_writes_are_strict_and_name_their_manager(client: Client, server: Server) -> None:
+    server.answers += [(201, MAP, {}), (200, MAP, {})]
+
+    client.create(MAP, manager="me")
+    client.apply(MAP, manager="me", dry_run=True)
+
+    assert server.seen[0] == (
+        "POST",
+        "/api/v1/namespaces/n/configmaps",
+        {"fieldManager": ["me"], "fieldValidation": ["Strict"]},
+        MAP,
+    )
+    method, path, query, _body = server.seen[1]
+    assert (method, path) == ("PATCH", "/api/v1/namespaces/n/configmaps/m")
+    assert query["dryRun"] == ["All"]
+    assert query["force"] == ["true"]
+    assert query["fieldValidation"] == ["Strict"]
+
+
+def test_an_object_that_is_not_there_is_none_and_its_deletion_false(
+    client: Client, server: Server
+) -> None:
+    server.answers += [failure(404, "NotFound", "no such"), failure(404, "NotFound", "no such")]
+
+    assert client.get("v1", "ConfigMap", "m", "n") is None
+    assert client.delete("v1", "ConfigMap", "m", "n") is False
+
+
+def test_another_object_of_the_same_name_is_not_deleted(client: Client, server: Server) -> None:
+    server.answers += [failure(409, "Conflict", "uid mismatch")]
+
+    assert client.delete("v1", "ConfigMap", "m", "n", uid="u") is False
+    assert server.seen[0][3]["preconditions"] == {"uid": "u"}
+
+
+def test_an_error_has_the_servers_words(client: Client, server: Server) -> None:
+    server.answers += [failure(422, "Invalid", "spec is wrong")]
+
+    with pytest.raises(ApiError, match="spec is wrong") as error:
+        client.create(MAP, manager="me")
+
+    assert (error.value.status, error.value.reason) == (422, "Invalid")
+
+
+def test_items_of_a_list_say_what_they_are(client: Client, server: Server) -> None:
+    server.answers += [(200, {"items": [{"metadata": {"name": "m"}}]}, {})]
+
+    (item,) = client.list("v1", "ConfigMap", "n", labels={"a": "b", "c": "d"}, limit=5)
+
+    assert (item["apiVersion"], item["kind"]) == ("v1", "ConfigMap")
+    assert server.seen[0][2] == {"labelSelector": ["a=b,c=d"], "limit": ["5"]}
+
+
+def test_warnings_are_handed_over_unquoted(server: Server, tmp_path: Path) -> None:
+    warnings: list[str] = []
+    client = Client(server.kubeconfig(tmp_path), on_warning=warnings.append)
+    server.answers += [(201, MAP, {"Warning": '299 - "would violate \\"restricted\\""'})]
+
+    client.create(MAP, manager="me")
+
+    assert warnings == ['would violate "restricted"']
+
+
+def test_an_unknown_kind_is_refused_by_name(client: Client) -> None:
+    with pytest.raises(UnknownKind, match="no kind Widget in v1"):
+        client.get("v1", "Widget", "w")
+
+
+def test_a_server_that_asks_for_patience_gets_it(server: Server, tmp_path: Path) -> None:
+    client = Client(server.kubeconfig(tmp_path), patience_seconds=10)
+    server.answers += [
+        (429, {"message": "slow down"}, {"Retry-After": "1"}),
+        (200, MAP, {}),
+    ]
+
+    assert client.get("v1", "ConfigMap", "m", "n") == MAP
+
+
+def test_a_server_that_is_not_there_fails_at_once_or_after_the_patience(tmp_path: Path) -> None:
+    for patience in (0.0, 1.0):
+        client = Client(kubeconfig_text("http://127.0.0.1:9"), patience_seconds=patience)
+        began = time.monotonic()
+
+        with pytest.raises(Unreachable, match=r"http://127\.0\.0\.1:9 doesn't answer"):
+            client.cluster_uid()
+
+        assert patience <= time.monotonic() - began < patience + 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "there is no kubeconfig"),
+        ("", "can't be used"),
+        ("clusters: [", "can't be used"),
+        ('{"clusters": [], "contexts": [], "current-context": "x"}', "Context 'x' not found"),
+    ],
+)
+def test_a_kubeconfig_that_cannot_be_used_is_refused(
+    tmp_path: Path, text: str | None, message: str
+) -> None:
+    path = tmp_path / "kubeconfig"
+    if text is not None:
+        path.write_text(text)
+
+    with pytest.raises(Refused, match=message) as refusal:
+        Client(path)
+
+    assert refusal.value.hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "namespace", "name", "path"),
+    [
+        (ResourceType("v1", "Pod", "pods", True), None, None, "/api/v1/pods"),
+        (ResourceType("v1", "Pod", "pods", True), "n", "p", "/api/v1/namespaces/n/pods/p"),
+        (ResourceType("a.b/v1", "X", "xs", False), "n", "x:y", "/apis/a.b/v1/xs/x%3Ay"),
+    ],
+)
+def test_paths_are_those_of_the_api(
+    kind: ResourceType, namespace: str | None, name: str | None, path: str
+) -> None:
+    assert kind.path(namespace, name) == path

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import pytest
+
+from moltghost.errors import ExitCode, Refused
+from moltghost.kube.pools import (
+    PoolStatus,
+    free_resources,
+    pool_statuses,
+    require_room,
+    require_room_for_pod,
+)
+from moltghost.kube.reasons import Object
+from tests.kube.clusters import client, node, node_pool, ready_pod, requesting, workload
+
+P5 = "p5.4xlarge"
+
+
+def test_a_pools_nodes_are_counted_by_karpenters_own_status() -> None:
+    found = pool_statuses(client(node_pool("h100", 4, 3), node_pool("cpu", 8, 0)))
+    assert found["h100"] == PoolStatus("h100", nodes=3, max_nodes=4)
+    assert (found["h100"].room_for(P5), found["cpu"].room_for("m7i.large")) == (1, 8)
+
+
+def test_a_pool_that_karpenter_has_not_seen_yet_is_empty() -> None:
+    assert pool_statuses(client(node_pool("h100", 4, None)))["h100"].room_for(P5) == 4
+
+
+def test_a_pool_over_its_limit_has_no_room_rather_than_less_than_none() -> None:
+    assert PoolStatus("h100", nodes=5, max_nodes=4).room_for(P5) == 0
+
+
+@pytest.mark.parametrize(
+    ("items", "room"),
+    [
+        ((node("idle"),), 1),
+        ((node("idle"), node("idle-too")), 2),
+        # A model server is on it, or about to be.
+        ((node("taken"), ready_pod(node="taken")), 0),
+        ((node("other-type", "p5.48xlarge"),), 0),
+        ((node("other-pool", pool="cpu"),), 0),
+        # Karpenter is taking it away.
+        ((node("going", taints=("karpenter.sh/disrupted",)),), 0),
+        ((node("going", leaving=True),), 0),
+    ],
+)
+def test_an_idle_node_of_the_type_is_room_in_a_full_pool(
+    items: tuple[Object, ...], room: int
+) -> None:
+    pools = pool_statuses(client(node_pool("h100", 4, 4), *items))
+    assert pools["h100"].room_for(P5) == room
+
+
+@pytest.mark.parametrize(("nodes", "wanted"), [(0, 4), (3, 1), (4, 0)])
+def test_what_fits_is_let_through(nodes: int, wanted: int) -> None:
+    require_room(PoolStatus("h100", nodes, 4), wanted, P5, environment="local", purpose="it")
+
+
+@pytest.mark.parametrize(("nodes", "wanted"), [(4, 1), (3, 2)])
+def test_a_full_pool_is_refused_with_what_it_holds_and_the_ways_out(
+    nodes: int, wanted: int
+) -> None:
+    with pytest.raises(Refused, match="pool h100 of environment local is full") as refused:
+        require_room(
+            PoolStatus("h100", nodes, 4), wanted, P5, environment="local", purpose="the surge"
+        )
+    assert f"the surge needs {wanted} more p5.4xlarge" in refused.value.message
+    assert f"{nodes} of 4 nodes are in use" in refused.value.message
+    assert "Pulumi.platform.local.yaml" in refused.value.hint
+    assert "moltghost up local" in refused.value.hint
+    assert "moltghost agent destroy" in refused.value.hint
+    assert refused.value.exit_code == ExitCode.REFUSED
+
+
+CPU_NODE = node("cpu-1", "m7i.large", pool="cpu")  # 1930m and 7200Mi are allocatable
+GIB = 1024**3
+
+
+def ask_for_pod(*items: Object, nodes: int = 1, cpu_millis: int = 500) -> None:
+    require_room_for_pod(
+        client(*items),
+        PoolStatus("cpu", nodes, 1),
+        cpu_millis=cpu_millis,
+        memory_bytes=2 * GIB,
+        namespace="agent-my-agent",
+        environment="local",
+        purpose="the runtime",
+    )
+
+
+@pytest.mark.parametrize(
+    ("pods", "free"),
+    [
+        ((), (1930, 7200 * 1024**2)),
+        ((workload("cpu-1", "500m", "2Gi"),), (1430, 5152 * 1024**2)),
+        ((workload("cpu-1", "1", "1024"), workload("cpu-1", "250m", "1k")), (680, 7549745176)),
+        # Neither here nor anywhere.
+        ((workload("cpu-2", "1", "1Gi"), workload(None, "1", "1Gi")), (1930, 7200 * 1024**2)),
+        ((workload("cpu-1", "1", "1Gi", phase="Succeeded"),), (1930, 7200 * 1024**2)),
+        # An init container ends before the others start; a sidecar runs beside them.
+        (
+            (workload("cpu-1", "500m", "2Gi", init=(requesting("900m", "1Gi"),)),),
+            (1030, 5152 * 1024**2),
+        ),
+        (
+            (workload("cpu-1", "500m", "2Gi", init=(requesting("900m", "1Gi", sidecar=True),)),),
+            (530, 4128 * 1024**2),
+        ),
+        (
+            (
+                workload(
+                    "cpu-1",
+                    "100m",
+                    "0",
+                    init=(requesting("200m", "0", sidecar=True), requesting("700m", "0")),
+                ),
+            ),
+            (1030, 7200 * 1024**2),
+        ),
+    ],
+)
+def test_what_is_free_on_a_node_is_what_the_scheduler_would_say(
+    pods: tuple[Object, ...], free: tuple[int, int]
+) -> None:
+    assert free_resources(CPU_NODE, pods) == free
+
+
+def test_a_pod_without_requests_takes_nothing() -> None:
+    greedy = workload("cpu-1", "1", "1Gi")
+    greedy["spec"]["containers"] = [{"name": "one"}]
+    assert free_resources(CPU_NODE, [greedy]) == (1930, 7200 * 1024**2)
+
+
+def test_a_node_that_has_not_said_yet_what_it_has_is_no_room() -> None:
+    new = node("cpu-1", pool="cpu")
+    del new["status"]
+    with pytest.raises(Refused, match="pool cpu of environment local is full"):
+        ask_for_pod(new)
+
+
+def test_a_node_that_may_be_added_is_room_for_a_pod() -> None:
+    ask_for_pod(nodes=0)
+
+
+def test_a_pod_may_fill_a_node_to_the_last_thousandth() -> None:
+    ask_for_pod(CPU_NODE, workload("cpu-1", "1430m", "0"))
+    with pytest.raises(Refused, match="pool cpu of environment local is full"):
+        ask_for_pod(CPU_NODE, workload("cpu-1", "1431m", "0"))
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        (),
+        (CPU_NODE, workload("cpu-1", "100m", "6Gi")),
+        (node("h100-1", pool="h100"),),
+        (node("cpu-1", pool="cpu", leaving=True),),
+        (node("cpu-1", pool="cpu", taints=("karpenter.sh/disrupted",)),),
+        (node("cpu-1", pool="cpu", unschedulable=True),),
+        # What is free on two nodes together is free on neither.
+        (
+            CPU_NODE,
+            node("cpu-2", pool="cpu"),
+            workload("cpu-1", "1600m", "0"),
+            workload("cpu-2", "1600m", "0"),
+        ),
+    ],
+)
+def test_a_full_pool_whose_nodes_are_taken_has_no_room_for_a_pod(items: tuple[Object, ...]) -> None:
+    with pytest.raises(Refused, match=r"needs 500m CPU and 2\.0 GiB on one node") as no:
+        ask_for_pod(*items)
+    assert "1 of 1 nodes are in use" in no.value.message
+    assert "raise max_nodes of cpu" in no.value.hint

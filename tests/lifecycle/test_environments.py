@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from moltghost import paths
+from moltghost.config import CloudSpec, Environment, read_environment
+from moltghost.errors import Refused
+from moltghost.lifecycle.environments import (
+    agent_stacks,
+    connect,
+    is_embedded,
+    layer_stacks,
+    refuse_while_agents,
+)
+from tests.examples import LOCAL
+from tests.lifecycle.projects import FakeEngine, project
+
+
+def test_the_cloud_comes_up_before_the_platform() -> None:
+    assert [str(stack) for stack in layer_stacks("dev")] == ["dev", "platform.dev"]
+
+
+def test_a_name_that_is_no_environment_is_refused() -> None:
+    with pytest.raises(Refused, match="environment name 'Dev' is not a valid name"):
+        layer_stacks("Dev")
+
+
+def test_a_users_own_cluster_is_not_ours_to_start_or_stop() -> None:
+    theirs = CloudSpec(kind="cloud", provider="embedded", kubeconfig="/home/me/.kube/config")
+    assert is_embedded(LOCAL)
+    assert not is_embedded(Environment("local", theirs, LOCAL.platform))
+
+
+def test_a_cluster_that_does_not_run_is_said_with_how_to_start_it(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="the cluster of environment local isn't running") as refused:
+        connect(project(tmp_path), "local")
+    assert str(paths.kubeconfig()) in refused.value.message
+    assert refused.value.hint == "moltghost up local"
+
+
+def test_an_environment_goes_only_after_its_agents(tmp_path: Path) -> None:
+    engine = FakeEngine(tmp_path, known=["local", "platform.local", "a.local", "b.local", "c.dev"])
+    assert [str(stack) for stack in agent_stacks(engine, "local")] == ["a.local", "b.local"]
+    with pytest.raises(Refused, match="environment local still has agents or their data: a, b"):
+        refuse_while_agents(engine, "local")
+    refuse_while_agents(engine, "prod")
+
+
+def test_the_repositorys_local_environment_is_embedded(tmp_path: Path) -> None:
+    assert is_embedded(read_environment(project(tmp_path), "local"))

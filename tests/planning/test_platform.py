@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from moltghost import paths
+from moltghost.config import POOL_NAMES, CloudSpec, Environment, PlatformSpec
+from moltghost.errors import Refused
+from moltghost.models import instance_types
+from moltghost.planning.cloud import plan_cloud
+from moltghost.planning.images import pinned_images
+from moltghost.planning.platform import PoolPlan, plan_platform
+from tests.examples import LOCAL, agent_plan
+
+GPU_POOLS = ("l40s", "a100-40", "a100-80", "h100")
+
+
+def environment(**pools: dict[str, Any]) -> Environment:
+    platform = PlatformSpec.model_validate({"kind": "platform", "pools": pools})
+    return Environment("dev", LOCAL.cloud, platform)
+
+
+def pool(name: str) -> PoolPlan:
+    return plan_platform(LOCAL).pool(name)
+
+
+def test_an_environment_has_the_pools_of_its_config_in_a_fixed_order() -> None:
+    assert [each.name for each in plan_platform(LOCAL).pools] == list(POOL_NAMES)
+    some = plan_platform(environment(weights={"max_nodes": 1}, l40s={"max_nodes": 2}))
+    assert [(each.name, each.max_nodes) for each in some.pools] == [("l40s", 2), ("weights", 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "types"),
+    [
+        (
+            "l40s",
+            {"g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge", "g6e.8xlarge", "g6e.16xlarge"}
+            | {"g6e.12xlarge", "g6e.24xlarge", "g6e.48xlarge"},
+        ),
+        ("a100-40", {"p4d.24xlarge"}),
+        ("a100-80", {"p4de.24xlarge"}),
+        ("h100", {"p5.4xlarge", "p5.48xlarge"}),
+    ],
+)
+def test_a_gpu_pool_offers_every_type_with_its_card(name: str, types: set[str]) -> None:
+    assert set(pool(name).instance_types) == types
+
+
+@pytest.mark.parametrize("name", POOL_NAMES)
+def test_every_type_of_every_pool_has_a_price(name: str) -> None:
+    assert pool(name).instance_types
+    for kind in pool(name).instance_types:
+        assert instance_types()[kind].usd_per_hour
+
+
+@pytest.mark.parametrize("name", GPU_POOLS)
+def test_gpu_nodes_keep_everything_else_off_and_tell_the_device_plugin(name: str) -> None:
+    [taint] = pool(name).taints
+    assert (taint.key, taint.value, taint.effect) == ("nvidia.com/gpu", "present", "NoSchedule")
+    assert pool(name).labels == {"nvidia.com/gpu.present": "true"}
+    assert pool(name).gpu == name
+
+
+def test_runtimes_go_to_nodes_without_taint_and_weights_jobs_to_their_own() -> None:
+    assert pool("cpu").taints == ()
+    assert [taint.key for taint in pool("weights").taints] == ["moltghost.dev/pool"]
+    assert pool("cpu").gpu is pool("weights").gpu is None
+
+
+@pytest.mark.parametrize("name", POOL_NAMES)
+def test_reserved_capacity_comes_before_on_demand_and_spot_never(name: str) -> None:
+    assert pool(name).capacity_types == ("reserved", "on-demand")
+
+
+@pytest.mark.parametrize("name", GPU_POOLS)
+def test_a_drained_node_outlasts_the_longest_stream_on_it(name: str) -> None:
+    assert pool(name).termination_grace_seconds > (
+        agent_plan().model_server.termination_grace_seconds
+    )
+
+
+def test_a_pool_is_narrowed_to_the_types_of_the_config() -> None:
+    plan = plan_platform(environment(l40s={"max_nodes": 1, "instance_types": ["g6e.xlarge"]}))
+    assert plan.pool("l40s").instance_types == ("g6e.xlarge",)
+
+
+def test_a_type_without_the_pools_card_is_refused_with_those_that_have_it() -> None:
+    wrong = environment(h100={"max_nodes": 1, "instance_types": ["g6e.xlarge", "p5.4xlarge"]})
+    with pytest.raises(Refused, match=r"pool h100 of environment dev can't have g6e\.xlarge\n") as (
+        refused
+    ):
+        plan_platform(wrong)
+    assert "p5.4xlarge, p5.48xlarge" in refused.value.hint
+
+
+def test_a_pool_that_is_not_there_is_refused_with_those_that_are() -> None:
+    plan = plan_platform(environment(l40s={"max_nodes": 1}))
+    with pytest.raises(Refused, match="environment dev has no pool 'h100'") as refused:
+        plan.pool("h100")
+    assert "it has l40s" in refused.value.hint
+    assert "Pulumi.platform.dev.yaml" in refused.value.hint
+
+
+def test_pools_without_nodes_are_not_sized_for() -> None:
+    plan = plan_platform(
+        environment(l40s={"max_nodes": 0}, h100={"max_nodes": 1}, cpu={"max_nodes": 1})
+    )
+    assert [each.name for each in plan.gpu_pools] == ["h100"]
+
+
+def test_the_embedded_cluster_is_simulated_and_its_kubeconfig_is_ours() -> None:
+    cloud = plan_cloud(LOCAL)
+    assert cloud.simulated_nodes
+    assert cloud.kubeconfig == str(paths.kubeconfig())
+    assert cloud.node_class.kind == "KWOKNodeClass"
+
+
+def test_a_kubeconfig_of_the_users_replaces_the_embedded_one() -> None:
+    spec = CloudSpec(kind="cloud", provider="embedded", kubeconfig="~/.kube/config")
+    cloud = plan_cloud(Environment("local", spec, LOCAL.platform))
+    assert cloud.kubeconfig == "~/.kube/config"
+
+
+def test_every_image_has_a_version_and_none_is_latest() -> None:
+    for name, image in pinned_images().model_dump().items():
+        repository, _, version = image.rpartition(":")
+        assert "/" in repository, name
+        assert version[0].isdigit(), f"{name}: {version}"

@@ -1,0 +1,97 @@
+"""Data flows one way through the house, and the check of it in CI has every room in it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.examples import PROJECT
+
+OUTSIDE_THE_LAYERS = {"moltghost.__init__"}
+
+
+def contract() -> dict[str, Any]:
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    [found] = settings["tool"]["importlinter"]["contracts"]
+    assert isinstance(found, dict)
+    return found
+
+
+def rooms() -> set[str]:
+    return {room.strip() for layer in contract()["layers"] for room in layer.split(":")}
+
+
+def test_every_room_of_the_library_is_in_a_layer() -> None:
+    package = PROJECT / "moltghost"
+    inside = {f"moltghost.{each.stem}" for each in package.glob("*.py")}
+    inside |= {f"moltghost.{each.parent.name}" for each in package.glob("*/__init__.py")}
+    assert inside - OUTSIDE_THE_LAYERS == rooms() - {"infra", "components"}
+
+
+def house(folder: Path) -> Path:
+    """The rooms of the house, empty, with the contract of the real one."""
+    shutil.copy(PROJECT / "pyproject.toml", folder / "pyproject.toml")
+    for room in rooms():
+        place = folder / Path(*room.split("."))
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "__init__.py").touch()
+    (folder / "moltghost" / "__init__.py").touch()
+    return folder
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = Path(sys.executable).with_name("lint-imports")
+    return subprocess.run(
+        [command, "--no-cache"],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_empty_rooms_keep_the_contract(tmp_path: Path) -> None:
+    assert lint(house(tmp_path)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("room", "imports"),
+    [
+        ("moltghost.sizing", "moltghost.planning"),
+        ("moltghost.planning", "components"),
+        ("components", "moltghost.engines"),
+        ("moltghost.models", "moltghost.config"),
+    ],
+)
+def test_an_import_against_the_flow_is_caught(room: str, imports: str, tmp_path: Path) -> None:
+    folder = house(tmp_path)
+    (folder / Path(*room.split(".")) / "against.py").write_text(f"import {imports}\n")
+    ran = lint(folder)
+    assert ran.returncode == 1
+    assert f"{room} is not allowed to import {imports}" in ran.stdout
+
+
+@pytest.mark.parametrize("room", ["sizing", "models"])
+def test_sizing_and_models_load_neither_pulumi_nor_a_client_of_anything(room: str) -> None:
+    program = (
+        f"import sys, moltghost.{room}; "
+        "print(sorted({'pulumi', 'boto3', 'grpc', 'lightkube', 'urllib.request'} & "
+        "set(sys.modules)))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert ran.stdout.strip() == "[]"
