@@ -52,8 +52,9 @@ def project_folder(ctx: click.Context) -> Path:
 def engine_for(project: Path) -> Engine:
     """The engine that carries out the project's stacks."""
     from moltghost.engines.embedded.engine import EmbeddedEngine
+    from moltghost.policy.gate import require_compliance
 
-    return EmbeddedEngine(project)
+    return EmbeddedEngine(project, analyze=require_compliance)
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +26,13 @@ from moltghost.engines.embedded.state import ENGINE, ResourceState, StackState, 
 from moltghost.engines.embedded.update_run import UpdateRun
 from moltghost.engines.embedded.urn import is_provider
 from moltghost.engines.embedded.values import masked, plain
-from moltghost.engines.interface import Preview, Result, StackSummary
+from moltghost.engines.interface import AnalyzedResource, Preview, Result, StackSummary
 from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
 from moltghost.locks import held
 from moltghost.progress import Event, Report
+
+Analyze = Callable[[Path, str, Sequence[AnalyzedResource]], list[str]]
+"""Holds a project's policies against a stack's resources: returns warnings, or raises Refused."""
 
 
 class EmbeddedEngine:
@@ -39,6 +42,7 @@ class EmbeddedEngine:
         project: the folder of ``Pulumi.yaml``.
         state: the folder of the state files; by default the user's.
         key: the file of the key that secrets are encrypted with; by default the user's.
+        analyze: the policies; none by default.
 
     Raises:
         Refused: the folder is no Python project.
@@ -47,10 +51,16 @@ class EmbeddedEngine:
     name = ENGINE
 
     def __init__(
-        self, project: Path, *, state: Path | None = None, key: Path | None = None
+        self,
+        project: Path,
+        *,
+        state: Path | None = None,
+        key: Path | None = None,
+        analyze: Analyze | None = None,
     ) -> None:
         self._project = read_project(project)
         self._keyring = Keyring(key or paths.state_home() / "key")
+        self._analyze = analyze or (lambda _project, _stack, _resources: [])
         self._store = StateStore(state or paths.stacks_home(), self._keyring)
 
     def preview(self, stack: str, *, config: Path | None = None, report: Report) -> Preview:
@@ -179,6 +189,7 @@ class EmbeddedEngine:
             run.settle_doubts()
             _raise_failures(run.failures, Refused, f"stack {state.stack} can't be applied")
             run.plan_deletions()
+            found = self._analyze(self._project.folder, state.stack, run.analyzed)
         except MoltghostError as error:
             report(Event(task=task, state="failed", detail=error.message))
             raise
@@ -187,7 +198,7 @@ class EmbeddedEngine:
             stack=state.stack,
             steps=tuple(run.steps),
             outputs=masked(run.outputs),
-            warnings=run.warnings,
+            warnings=(*run.warnings, *found),
             needs_stock=tuple(sorted(run.needs_stock)),
             resources=tuple(run.analyzed),
             basis=self._basis(state.stack, config),
@@ -211,6 +222,8 @@ class EmbeddedEngine:
         state = self._load(stack)
         journal = Journal(state, self._store)
         run = UpdateRun(state, journal, self._references, report, cancelled)
+        for warning in preview.warnings:
+            run.program_message("warning", warning)
         with closing(run.providers), _saved(journal):
             try:
                 self._run_program(run, config)

@@ -1,0 +1,120 @@
+"""What a pack found in the resources of one stack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MANDATORY, ADVISORY = "mandatory", "advisory"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """A rule that a resource breaks.
+
+    Args:
+        policy: the rule's id.
+        enforcement: ``mandatory`` or ``advisory``.
+        severity: ``critical``, ``high``, ``medium``, ``low``; empty if the pack gives none.
+        stack: the stack that the resource is in.
+        resource: how people call the resource.
+        urn: Pulumi's name of it.
+        message: what is wrong; never the value of a secret.
+        remediation: what to do about it.
+    """
+
+    policy: str
+    enforcement: str
+    severity: str
+    stack: str
+    resource: str
+    urn: str
+    message: str
+    remediation: str
+
+    def __str__(self) -> str:
+        return f"{self.resource}: {self.message} ({self.policy})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undecided:
+    """A rule that can't tell yet, because a value is known only after the change is made."""
+
+    policy: str
+    enforcement: str
+    stack: str
+    resource: str
+    """The resource; empty for a rule about the whole stack."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.resource or self.stack}: {self.policy} is undecided: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """Everything that one run found.
+
+    Args:
+        violations: of rules that apply.
+        undecided: rules that could not tell.
+        exempted: violations that an exemption in the config covers.
+        resources: how many resources were looked at.
+    """
+
+    violations: tuple[Violation, ...] = ()
+    undecided: tuple[Undecided, ...] = ()
+    exempted: tuple[Violation, ...] = ()
+    resources: int = 0
+
+    @property
+    def mandatory(self) -> tuple[Violation, ...]:
+        """Violations that stop an ``up``."""
+        return tuple(each for each in self.violations if each.enforcement == MANDATORY)
+
+    @property
+    def advisory(self) -> tuple[Violation, ...]:
+        """Violations that are only said."""
+        return tuple(each for each in self.violations if each.enforcement == ADVISORY)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report for machines."""
+        return {
+            "violations": [_violation_json(each) for each in self.violations],
+            "undecided": [
+                {
+                    "policy": each.policy,
+                    "enforcement": each.enforcement,
+                    "stack": each.stack,
+                    "resource": each.resource,
+                    "reason": each.reason,
+                }
+                for each in self.undecided
+            ],
+            "exempted": [_violation_json(each) for each in self.exempted],
+            "resources": self.resources,
+        }
+
+
+def together(found: Sequence[Findings]) -> Findings:
+    """The findings of several stacks as one."""
+    return Findings(
+        violations=tuple(each for one in found for each in one.violations),
+        undecided=tuple(each for one in found for each in one.undecided),
+        exempted=tuple(each for one in found for each in one.exempted),
+        resources=sum(one.resources for one in found),
+    )
+
+
+def _violation_json(violation: Violation) -> dict[str, str]:
+    return {
+        "policy": violation.policy,
+        "enforcement": violation.enforcement,
+        "severity": violation.severity,
+        "stack": violation.stack,
+        "resource": violation.resource,
+        "urn": violation.urn,
+        "message": violation.message,
+        "remediation": violation.remediation,
+    }

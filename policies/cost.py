@@ -1,0 +1,114 @@
+"""What it may cost: per machine, and per month at most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from .instances import HOURS_PER_MONTH, NODE_POOL, instance_types, node_sources, types_of
+from .nodes import LAUNCH_TEMPLATE, NODE_GROUP
+from .pods import POD_TYPES, pod_of
+from .reading import get, mapping, quantity
+from .rule import HIGH, MANDATORY, Config, Rule, Subject
+
+_TYPE_LABEL = "node.kubernetes.io/instance-type"
+_PRICE_FACT = "moltghost.dev/node-usd-per-hour"
+# Karpenter's KWOK provider: its nodes are objects without a machine, and cost nothing.
+_SIMULATED = "KWOKNodeClass"
+_NODES = (NODE_GROUP, NODE_POOL, LAUNCH_TEMPLATE)
+
+
+def _node_price(subject: Subject, config: Config) -> Iterator[str]:
+    limit = Decimal(str(config["maxUsdPerHour"]))
+    for kind in _machines(subject):
+        price = _price(kind)
+        if price is None:
+            yield f"the price of {kind} is not known, so it may be above the ceiling"
+        elif price > limit:
+            yield f"{kind} costs {price} USD/h, and the ceiling is {limit}"
+    if subject.type in POD_TYPES and len(named := _machines(subject)) == 1:
+        facts = mapping(pod_of(subject).metadata, "annotations")
+        said = quantity(facts[_PRICE_FACT]) if _PRICE_FACT in facts else None
+        price = _price(named[0])
+        if said is not None and price is not None and said != price:
+            yield f"it says that its node costs {said} USD/h, but {named[0]} costs {price}"
+
+
+def _machines(subject: Subject) -> tuple[str, ...]:
+    if subject.type not in POD_TYPES:
+        return types_of(subject)
+    chosen = mapping(pod_of(subject).spec, "nodeSelector")
+    return (str(chosen[_TYPE_LABEL]),) if _TYPE_LABEL in chosen else ()
+
+
+def _price(kind: str) -> Decimal | None:
+    known = instance_types().get(kind)
+    return known.usd_per_hour if known else None
+
+
+def _monthly(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+    """Agents' stacks pay for the nodes that they select; platforms for all that pools may make."""
+    ceiling = Decimal(str(config["maxUsdPerMonth"]))
+    pods = [each for each in subjects if each.type in POD_TYPES]
+    bill = [(each, _most_per_month(each)) for each in (*node_sources(subjects), *pods)]
+    total = sum((cost for _, cost in bill), Decimal(0))
+    if bill and total > ceiling:
+        dearest = max(bill, key=lambda entry: entry[1])[0]
+        yield (
+            dearest,
+            f"its stack may cost {total:,.0f} USD a month, and the ceiling is {ceiling:,.0f}",
+        )
+
+
+def _most_per_month(subject: Subject) -> Decimal:
+    if get(subject.props, "spec.template.spec.nodeClassRef.kind") == _SIMULATED:
+        return Decimal(0)
+    dearest = max((_price(kind) or Decimal(0) for kind in _machines(subject)), default=Decimal(0))
+    return dearest * _count(subject) * HOURS_PER_MONTH if dearest else Decimal(0)
+
+
+def _count(subject: Subject) -> Decimal:
+    path = {NODE_POOL: "spec.limits.nodes", NODE_GROUP: "scalingConfig.maxSize"}
+    found = get(subject.props, path.get(subject.type, "spec.replicas"), 1)
+    return quantity(found) or Decimal(0)
+
+
+RULES = (
+    Rule(
+        id="node-price-ceiling",
+        area="cost",
+        says="No machine costs more an hour than agreed.",
+        why="A wrong size of one instance type is 30,000 USD a month.",
+        fix="choose a smaller type, or raise maxUsdPerHour in the rule's config",
+        severity=HIGH,
+        level=MANDATORY,
+        types=(*_NODES, *POD_TYPES),
+        schema={
+            "maxUsdPerHour": {
+                "type": "number",
+                "default": 60,
+                "description": "On-demand price of one machine, USD an hour.",
+            }
+        },
+        check=_node_price,
+    ),
+    Rule(
+        id="monthly-ceiling",
+        area="cost",
+        says="A stack can't cost more a month than agreed, even if all its nodes run.",
+        why="It is the bill in the worst case, said before it is made.",
+        fix="lower max_nodes or choose smaller types, or raise maxUsdPerMonth in the rule's config",
+        severity=HIGH,
+        level=MANDATORY,
+        types=(NODE_GROUP, NODE_POOL, *POD_TYPES),
+        schema={
+            "maxUsdPerMonth": {
+                "type": "number",
+                "default": 50000,
+                "description": "On-demand price of all machines that a stack may make, USD a "
+                "month of 730 hours.",
+            }
+        },
+        stack_check=_monthly,
+    ),
+)

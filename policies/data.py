@@ -1,0 +1,273 @@
+"""Where data lies: keys, buckets, images, logs; and values that must not lie about."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+from .nodes import LAUNCH_TEMPLATE, NODE_CLASS
+from .pods import POD_TYPES, env_of, pod_of
+from .reading import UNKNOWN, document, get, items, leaves, mapping
+from .rule import ADVISORY, CRITICAL, HIGH, LOW, MANDATORY, MEDIUM, Config, Rule, Subject
+
+_KEY = "aws:kms/key:Key"
+_BUCKET = "aws:s3/bucket:Bucket"
+_PUBLIC_BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+_ENCRYPTION = (
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+)
+_REPOSITORY = "aws:ecr/repository:Repository"
+_LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
+_FILE_SYSTEM = "aws:efs/fileSystem:FileSystem"
+_CLAIM = "kubernetes:core/v1:PersistentVolumeClaim"
+_SECRET = "kubernetes:core/v1:Secret"  # noqa: S105 a type, not a secret
+_CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
+_BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+
+# Values that are credentials by their form: AWS, GitHub, Slack, private keys, JWTs, Hugging Face,
+# bearer headers with a literal.
+_CREDENTIAL = re.compile(
+    r"AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36}|xox[abprs]-[A-Za-z0-9-]{10,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----|eyJ[\w-]{10,}\.[\w-]{10,}\.|hf_[A-Za-z0-9]{30,}"
+    r"|[Bb]earer +[A-Za-z0-9_.~+/-]{20,}"
+)
+_CREDENTIAL_NAME = re.compile(r"(?i)(^|_)(token|password|passwd|secret|api_?key|private_?key)s?$")
+# What stands for a value without being one: ${VAR}, $(VAR), {file...}, a path, a switch.
+_REFERENCE = re.compile(r"^(\$|\{|/|true$|false$|$)")
+# A shorter value turns up elsewhere by chance.
+_SHORTEST_SECRET = 12
+
+
+@cache
+def _taggable() -> tuple[str, ...]:
+    file = Path(__file__).parent / "facts" / "taggable.json"
+    return tuple(json.loads(file.read_text(encoding="utf-8"))["types"])
+
+
+def _tags(subject: Subject, config: Config) -> Iterator[str]:
+    defaults = document(document(get(subject.provider, "defaultTags")).get("tags"))
+    own = mapping(subject.props, "spec.tags" if subject.type == NODE_CLASS else "tags")
+    if missing := [name for name in config["tags"] if name not in {*defaults, *own}]:
+        yield f"it lacks the tags {', '.join(missing)}"
+    if subject.type == LAUNCH_TEMPLATE:
+        # Its own tags, and the provider's default ones, don't reach what is launched from it.
+        for kind in ("instance", "volume"):
+            launched = _launched_tags(subject, kind)
+            if missing := [name for name in config["tags"] if name not in launched]:
+                yield f"its tagSpecifications give no {kind} the tags {', '.join(missing)}"
+
+
+def _launched_tags(template: Subject, kind: str) -> set[str]:
+    """Names of the tags that machines or their volumes get."""
+    specified = items(template.props, "tagSpecifications")
+    return {
+        name
+        for each in specified
+        if get(each, "resourceType") == kind
+        for name in mapping(each, "tags")
+    }
+
+
+def _rotation(key: Subject, _config: Config) -> Iterator[str]:
+    if get(key.props, "enableKeyRotation") is not True:
+        yield "it is never rotated"
+
+
+def _bucket(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subject, str]]:
+    for bucket in (each for each in subjects if each.type == _BUCKET):
+        about = [each for each in subjects if bucket.urn in each.needs]
+        blocks = [each for each in about if each.type == _PUBLIC_BLOCK]
+        if not blocks:
+            yield bucket, "it has no BucketPublicAccessBlock"
+        for block in blocks:
+            if off := [name for name in _BLOCKS if get(block.props, name) is not True]:
+                yield bucket, f"its BucketPublicAccessBlock leaves out {', '.join(off)}"
+        if not any(each.type == _ENCRYPTION for each in about):
+            yield bucket, "it has no BucketServerSideEncryptionConfiguration"
+
+
+def _repository(repository: Subject, _config: Config) -> Iterator[str]:
+    if get(repository.props, "imageTagMutability") != "IMMUTABLE":
+        yield "its tags can be moved to other images"
+    if get(repository.props, "imageScanningConfiguration.scanOnPush") is not True:
+        yield "its images are not scanned when they are pushed"
+
+
+def _retention(group: Subject, _config: Config) -> Iterator[str]:
+    if not get(group.props, "retentionInDays", 0):
+        yield "it keeps its logs for ever"
+
+
+def _protected(subject: Subject, _config: Config) -> Iterator[str]:
+    if not subject.protect:
+        yield "Pulumi may delete it, and what is in it"
+
+
+def _literal(subject: Subject, _config: Config) -> Iterator[str]:
+    if subject.type == _CONFIG_MAP:
+        for leaf in leaves(mapping(subject.props, "data"), "data"):
+            if leaf.error:
+                raise leaf.error
+            if _CREDENTIAL.search(str(leaf.value)):
+                yield f"{leaf.path} holds what looks like a credential"
+        return
+    for container in pod_of(subject).containers:
+        for name, value in env_of(container).items():
+            named = _CREDENTIAL_NAME.search(name) and not _REFERENCE.search(value)
+            if named or _CREDENTIAL.search(value):
+                yield f"{container} has a credential as the literal value of {name}"
+        for part in ("args", "command"):
+            if any(_CREDENTIAL.search(str(each)) for each in get(container.spec, part, ())):
+                yield f"{container} has what looks like a credential in its {part}"
+
+
+def _elsewhere(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subject, str]]:
+    secrets = {value for each in subjects if each.type == _SECRET for value in _values(each)}
+    undecided = None
+    for subject in subjects:
+        if not _may_not_hold_secrets(subject):
+            continue
+        for leaf in leaves(subject.props):
+            if leaf.value is UNKNOWN:
+                undecided = leaf.error
+            elif isinstance(leaf.value, str) and any(each in leaf.value for each in secrets):
+                yield subject, f"{leaf.path} holds the value of a Secret"
+    if undecided:
+        raise undecided
+
+
+def _may_not_hold_secrets(subject: Subject) -> bool:
+    """A Secret, and what generates its value, may; so may the provider that reads both."""
+    package = subject.type.partition(":")[0]
+    return subject.is_kubernetes and subject.type != _SECRET and package != "pulumi"
+
+
+def _values(secret: Subject) -> Iterator[str]:
+    """The known values of a Secret: text with an unknown one in it would be unknown as well."""
+    for leaf in leaves(secret.props):
+        if not isinstance(leaf.value, str):
+            continue
+        text = leaf.value if leaf.path.startswith("stringData") else _decoded(leaf.value)
+        inside = leaf.path.startswith(("stringData", "data"))
+        if inside and len(text) >= _SHORTEST_SECRET:
+            yield text
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+RULES = (
+    Rule(
+        id="required-tags",
+        area="data",
+        says="Everything that costs money in AWS says whom it belongs to.",
+        why="Without tags nobody can tell what an agent costs, or what may be deleted.",
+        fix="set the tags, or defaultTags of the AWS provider; in a launch template also the "
+        "tagSpecifications of instance and volume",
+        severity=MEDIUM,
+        level=MANDATORY,
+        types=(*_taggable(), NODE_CLASS),
+        sources=("BP resource-tagging",),
+        schema={
+            "tags": {
+                "type": "array",
+                "items": {"type": "string"},
+                "default": ["moltghost.dev/environment"],
+                "description": "Tags that every resource must have.",
+            }
+        },
+        check=_tags,
+    ),
+    Rule(
+        id="kms-rotation",
+        area="data",
+        says="KMS keys are rotated.",
+        why="A leaked key then opens a year's data, not all of it.",
+        fix="set enableKeyRotation to true",
+        severity=MEDIUM,
+        level=MANDATORY,
+        types=(_KEY,),
+        sources=("CKV_AWS_7", "AWS-0065"),
+        check=_rotation,
+    ),
+    Rule(
+        id="s3-private-encrypted",
+        area="data",
+        says="Buckets are closed to the public, and encrypted.",
+        why="They hold weights and agents' backups.",
+        fix="give it a BucketPublicAccessBlock with all four switches on, and a "
+        "BucketServerSideEncryptionConfiguration",
+        severity=HIGH,
+        level=MANDATORY,
+        types=(_BUCKET,),
+        sources=("CKV_AWS_53", "CKV_AWS_19"),
+        stack_check=_bucket,
+    ),
+    Rule(
+        id="ecr-immutable-scanned",
+        area="data",
+        says="Images in a repository never change, and are scanned.",
+        why="A moved tag puts another program into the next pod.",
+        fix="set imageTagMutability to IMMUTABLE and scanOnPush to true",
+        severity=MEDIUM,
+        level=ADVISORY,
+        types=(_REPOSITORY,),
+        sources=("CKV_AWS_51", "CKV_AWS_163", "AWS-0030", "AWS-0031"),
+        check=_repository,
+    ),
+    Rule(
+        id="log-retention",
+        area="data",
+        says="Logs are deleted after a while.",
+        why="Logs that are kept for ever cost for ever, and keep what should be forgotten.",
+        fix="set retentionInDays",
+        severity=LOW,
+        level=ADVISORY,
+        types=(_LOG_GROUP,),
+        sources=("BP cloudwatch-log-retention", "CKV_AWS_338"),
+        check=_retention,
+    ),
+    Rule(
+        id="stateful-protected",
+        area="data",
+        says="What holds data is protected from deletion.",
+        why="A renamed resource would otherwise delete the old one with its data.",
+        fix="set the resource option protect",
+        severity=HIGH,
+        level=MANDATORY,
+        types=(_KEY, _BUCKET, _FILE_SYSTEM, _CLAIM),
+        check=_protected,
+    ),
+    Rule(
+        id="secrets-not-literal",
+        area="data",
+        says="Pods and ConfigMaps hold no credentials in plain text.",
+        why="Whoever may read a Deployment or a ConfigMap would read them.",
+        fix="put the value into a Secret, and refer to it by secretKeyRef or as a mounted file",
+        severity=HIGH,
+        level=MANDATORY,
+        types=(*POD_TYPES, _CONFIG_MAP),
+        sources=("CKV_K8S_35", "KSV-0109", "C-0012"),
+        check=_literal,
+    ),
+    Rule(
+        id="secret-not-elsewhere",
+        area="data",
+        says="The value of a Secret is in no other object.",
+        why="A token that is copied into a config or an annotation is no secret any more.",
+        fix="refer to the Secret instead of copying its value",
+        severity=CRITICAL,
+        level=MANDATORY,
+        types=("kubernetes:*",),
+        stack_check=_elsewhere,
+    ),
+)

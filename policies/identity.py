@@ -1,0 +1,193 @@
+"""Who may do what: IAM, pod identities, Kubernetes roles, service accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from .pods import POD_TYPES, pod_of
+from .reading import as_list, document, get, items, matches
+from .rule import CRITICAL, HIGH, MANDATORY, MEDIUM, Config, Rule, Subject
+
+_POLICY = "aws:iam/policy:Policy"
+_ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+_ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+_ROLE = "aws:iam/role:Role"
+_POD_IDENTITY = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
+_RBAC = "kubernetes:rbac.authorization.k8s.io/v1"
+_ROLES = (f"{_RBAC}:Role", f"{_RBAC}:ClusterRole")
+_BINDINGS = (f"{_RBAC}:RoleBinding", f"{_RBAC}:ClusterRoleBinding")
+_ACCOUNT = "kubernetes:core/v1:ServiceAccount"
+# Session tags of EKS Pod Identity (EKS user guide, "Grant Pods access based on tags").
+_SESSION_TAGS = ("kubernetes-namespace", "kubernetes-service-account", "eks-cluster-")
+
+
+def _statements(policy: Any) -> Iterator[Mapping[str, Any]]:
+    for statement in as_list(document(policy).get("Statement")):
+        if get(statement, "Effect") == "Allow":
+            yield statement
+
+
+def _star(policy: Subject, _config: Config) -> Iterator[str]:
+    documents = [get(policy.props, "policy")]
+    documents += [get(each, "policy") for each in items(policy.props, "inlinePolicies")]
+    for statement in (found for each in documents for found in _statements(each)):
+        actions = as_list(statement.get("Action"))
+        if "*" in as_list(statement.get("Resource")) and {"*", "*:*"} & set(actions):
+            yield "it allows every action on every resource"
+        if "NotAction" in statement:
+            yield "it allows everything but a few actions (NotAction)"
+
+
+def _attached(attachment: Subject, config: Config) -> Iterator[str]:
+    arns = [get(attachment.props, "policyArn")] if attachment.type == _ATTACHMENT else []
+    arns += list(items(attachment.props, "managedPolicyArns"))
+    for arn in arns:
+        name = str(arn).rpartition("/")[2]
+        if matches(name, config["policies"]):
+            yield f"it attaches {name}"
+
+
+def _scoped(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+    roles = {each.urn: each for each in subjects if each.type == _ROLE}
+    users: dict[str, set[str]] = {}
+    agents: list[tuple[Subject, Subject | None]] = []
+    for each in subjects:
+        if each.type != _POD_IDENTITY:
+            continue
+        namespace = str(get(each.props, "namespace"))
+        role = next((roles[urn] for urn in each.needs if urn in roles), None)
+        users.setdefault(_role_key(each, role), set()).add(namespace)
+        if matches(namespace, config["namespaces"]):
+            agents.append((each, role))
+    for each, role in agents:
+        if len(users[_role_key(each, role)]) > 1:
+            yield each, "its role is also that of another namespace"
+        if role:
+            trust = str(get(role.props, "assumeRolePolicy", ""))
+            if missing := [tag for tag in _SESSION_TAGS if tag not in trust]:
+                yield each, f"the trust policy of its role doesn't name {', '.join(missing)}"
+
+
+def _role_key(association: Subject, role: Subject | None) -> str:
+    return role.urn if role else str(get(association.props, "roleArn"))
+
+
+def _token_off(subject: Subject, _config: Config) -> Iterator[str]:
+    if subject.type == _ACCOUNT:
+        if get(subject.props, "automountServiceAccountToken") is not False:
+            yield "pods with it get its API token: automountServiceAccountToken is not false"
+        return
+    spec = pod_of(subject).spec
+    if get(spec, "automountServiceAccountToken") is not False:
+        yield "its pods get an API token: automountServiceAccountToken is not false"
+    if get(spec, "serviceAccountName", "default") == "default":
+        yield "its pods use the service account default"
+
+
+def _rbac(subject: Subject, config: Config) -> Iterator[str]:
+    if subject.type in _BINDINGS:
+        yield from _binding_problems(subject, config)
+        return
+    for rule in items(subject.props, "rules"):
+        for part in ("verbs", "resources", "apiGroups"):
+            if "*" in items(rule, part):
+                yield f"it allows * in {part}"
+        reads = {"get", "list", "watch"} & set(items(rule, "verbs"))
+        if "secrets" in items(rule, "resources") and reads & {"list", "watch"}:
+            yield "it lists or watches secrets"
+
+
+def _binding_problems(binding: Subject, config: Config) -> Iterator[str]:
+    if get(binding.props, "roleRef.name") == "cluster-admin":
+        yield "it binds cluster-admin"
+    own = get(binding.props, "metadata.namespace", "")
+    for who in items(binding.props, "subjects"):
+        other = str(get(who, "namespace", own))
+        if matches(str(own), config["namespaces"]) and other != own:
+            yield f"it lets namespace {other} into an agent's namespace"
+
+
+_AGENTS = {
+    "namespaces": {
+        "type": "array",
+        "items": {"type": "string"},
+        "default": ["agent-*"],
+        "description": "Namespaces of agents, * matches.",
+    }
+}
+
+RULES = (
+    Rule(
+        id="iam-no-star",
+        area="identity",
+        says="No IAM policy allows everything.",
+        why="Whoever takes over one pod would have the account.",
+        fix="name the actions and the resources",
+        severity=CRITICAL,
+        level=MANDATORY,
+        types=(_POLICY, _ROLE_POLICY, _ROLE),
+        sources=("CKV_AWS_62", "CKV_AWS_63", "AWS-0057"),
+        check=_star,
+    ),
+    Rule(
+        id="iam-no-admin-attachments",
+        area="identity",
+        says="Roles have no administrator's policy attached.",
+        why="AWS's FullAccess policies hold far more than a node or an agent needs.",
+        fix="attach a policy with the few actions that are needed",
+        severity=HIGH,
+        level=MANDATORY,
+        types=(_ATTACHMENT, _ROLE),
+        sources=("CKV_AWS_286",),
+        schema={
+            "policies": {
+                "type": "array",
+                "items": {"type": "string"},
+                "default": ["AdministratorAccess", "PowerUserAccess", "*FullAccess"],
+                "description": "Names of managed policies that may not be attached, * matches.",
+            }
+        },
+        check=_attached,
+    ),
+    Rule(
+        id="pod-identity-scoped",
+        area="identity",
+        says="Every agent has an AWS role of its own, that only its own pods can take.",
+        why="A shared role lets one agent read another one's weights and state.",
+        fix="make one role per agent, whose trust policy names "
+        "aws:RequestTag/kubernetes-namespace, kubernetes-service-account and eks-cluster-arn",
+        severity=HIGH,
+        level=MANDATORY,
+        types=(_POD_IDENTITY,),
+        sources=("EKS BPG iam", "C-0225"),
+        schema=_AGENTS,
+        stack_check=_scoped,
+    ),
+    Rule(
+        id="sa-token-off",
+        area="identity",
+        says="Pods get no API token unless they need one.",
+        why="Agents never talk to the API server; a token is only of use to an attacker.",
+        fix="set automountServiceAccountToken: false on the service account and the pod, "
+        "and name a service account of its own",
+        severity=MEDIUM,
+        level=MANDATORY,
+        types=(_ACCOUNT, *POD_TYPES),
+        sources=("CKV_K8S_38", "CKV_K8S_41", "KSV-0036", "C-0190"),
+        check=_token_off,
+    ),
+    Rule(
+        id="rbac-no-wildcards",
+        area="identity",
+        says="Kubernetes roles name what they allow; nobody lists secrets.",
+        why="A wildcard also allows what is added later; listing secrets reads every token.",
+        fix="name verbs, resources and groups; read single secrets by name",
+        severity=CRITICAL,
+        level=MANDATORY,
+        types=(*_ROLES, *_BINDINGS),
+        sources=("CKV_K8S_49", "CKV_K8S_155", "KSV-0041", "KSV-0044", "KSV-0045", "KSV-0046"),
+        schema=_AGENTS,
+        check=_rbac,
+    ),
+)

@@ -1,0 +1,292 @@
+"""Namespaces, above all those of agents: complete, closed, bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from .pods import is_agent_namespace, namespace_of
+from .reading import get, has, items, labels, mapping, matches, quantity
+from .rule import CRITICAL, HIGH, MANDATORY, MEDIUM, Config, Rule, Subject
+
+_NAMESPACE = "kubernetes:core/v1:Namespace"
+_QUOTA = "kubernetes:core/v1:ResourceQuota"
+_LIMITS = "kubernetes:core/v1:LimitRange"
+_NETWORK = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+_SERVICE = "kubernetes:core/v1:Service"
+_INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
+_ACCOUNT = "kubernetes:core/v1:ServiceAccount"
+_ENFORCE = "pod-security.kubernetes.io/enforce"
+_HARD = ("pods", "requests.cpu", "requests.memory", "limits.memory", "requests.nvidia.com/gpu")
+_DIRECTIONS = ("Ingress", "Egress")
+_CLUSTER_SCOPED = {
+    *("Namespace", "Node", "PersistentVolume", "StorageClass", "PriorityClass", "RuntimeClass"),
+    *("ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "IngressClass"),
+    *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "CSIDriver", "APIService"),
+    *("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "FlowSchema"),
+    *("NodePool", "NodeClaim", "EC2NodeClass", "KWOKNodeClass", "NodeOverlay", "DeviceClass"),
+    *("ClusterPolicyEndpoint", "ApplicationNetworkPolicy", "ClusterNetworkPolicy"),
+}
+_AGENTS = {
+    "namespaces": {
+        "type": "array",
+        "items": {"type": "string"},
+        "default": ["agent-*"],
+        "description": "Namespaces of agents, * matches.",
+    }
+}
+
+
+def _spaces(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, list[Subject]]]:
+    """Each agent's namespace with what is in it."""
+    for space in subjects:
+        if space.type == _NAMESPACE and is_agent_namespace(space, config["namespaces"]):
+            name = namespace_of(space)
+            inside = [
+                each
+                for each in subjects
+                if each.is_kubernetes and each is not space and namespace_of(each) == name
+            ]
+            yield space, inside
+
+
+def _pod_security(space: Subject, config: Config) -> Iterator[str]:
+    if not is_agent_namespace(space, config["namespaces"]):
+        return
+    found = labels(space.props)
+    if _ENFORCE not in found:
+        yield f"it lacks the label {_ENFORCE}"
+    elif found[_ENFORCE] != "restricted":
+        yield f"it enforces Pod Security {found[_ENFORCE]}"
+    if f"{_ENFORCE}-version" not in found:
+        yield "its Pod Security level is not pinned to a version"
+
+
+def _bounded(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+    for space, inside in _spaces(subjects, config):
+        quotas = [mapping(each.props, "spec.hard") for each in inside if each.type == _QUOTA]
+        if missing := [key for key in _HARD if not any(key in hard for hard in quotas)]:
+            yield space, f"its ResourceQuota doesn't bound {', '.join(missing)}"
+        ranges = [
+            each
+            for limit in inside
+            if limit.type == _LIMITS
+            for each in items(limit.props, "spec.limits")
+        ]
+        if not any(get(each, "type") == "Container" and has(each, "max") for each in ranges):
+            yield space, "it has no LimitRange with a maximum for containers"
+
+
+def _closed(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+    for space, inside in _spaces(subjects, config):
+        policies = [each for each in inside if each.type == _NETWORK]
+        closed = {way for each in policies if _selects_all(each) for way in _denied(each)}
+        for way in _DIRECTIONS:
+            if way not in closed:
+                yield space, f"no NetworkPolicy denies {way.lower()} by default"
+        for policy in policies:
+            for way, peers in (("ingress", "from"), ("egress", "to")):
+                for rule in items(policy.props, f"spec.{way}"):
+                    if _anyone(items(rule, peers)):
+                        yield space, f"NetworkPolicy {policy.name} allows {way} to or from anywhere"
+
+
+def _selects_all(policy: Subject) -> bool:
+    chosen = mapping(policy.props, "spec.podSelector")
+    return not mapping(chosen, "matchLabels") and not items(chosen, "matchExpressions")
+
+
+def _denied(policy: Subject) -> Iterator[str]:
+    """Directions that it closes: named, and nothing is allowed in them."""
+    for way in _DIRECTIONS:
+        named = way in items(policy.props, "spec.policyTypes")
+        if named and not items(policy.props, f"spec.{way.lower()}"):
+            yield way
+
+
+def _anyone(peers: Sequence[Any]) -> bool:
+    """No peer is named, or one that is everywhere."""
+    if not peers:
+        return True
+    return any(get(peer, "ipBlock.cidr") in ("0.0.0.0/0", "::/0") for peer in peers)
+
+
+def _complete(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+    for space, inside in _spaces(subjects, config):
+        name, have = namespace_of(space), {each.type for each in inside}
+        for type_ in (_QUOTA, _LIMITS, _NETWORK, _ACCOUNT):
+            if type_ not in have:
+                yield space, f"it has no {type_.rpartition(':')[2]}"
+        for key in config["labels"]:
+            if key not in labels(space.props):
+                yield space, f"it lacks the label {key}"
+        for policy in (each for each in inside if each.type == _NETWORK):
+            for other in _other_agents(policy, name, config["namespaces"]):
+                yield space, f"NetworkPolicy {policy.name} opens it to namespace {other}"
+
+
+def _other_agents(policy: Subject, own: str, patterns: Sequence[str]) -> Iterator[str]:
+    rules = [*items(policy.props, "spec.ingress"), *items(policy.props, "spec.egress")]
+    for rule in rules:
+        for peer in (*items(rule, "from"), *items(rule, "to")):
+            chosen = mapping(peer, "namespaceSelector")
+            if "namespaceSelector" in peer and not chosen:
+                yield "* (any)"
+            wanted = _names(chosen)
+            yield from (each for each in wanted if each != own and matches(each, patterns))
+
+
+def _names(chosen: Mapping[str, Any]) -> list[str]:
+    key = "kubernetes.io/metadata.name"
+    named = [str(value) for name, value in mapping(chosen, "matchLabels").items() if name == key]
+    for each in items(chosen, "matchExpressions"):
+        if get(each, "key") == key and get(each, "operator") == "In":
+            named += [str(value) for value in items(each, "values")]
+    return named
+
+
+def _not_default(subject: Subject, config: Config) -> Iterator[str]:
+    if subject.kind in _CLUSTER_SCOPED or subject.kind in config["clusterScoped"]:
+        return
+    if subject.kind.endswith("List") or subject.type.startswith("kubernetes:helm.sh"):
+        return
+    namespace = namespace_of(subject) or "default"
+    if namespace == "default":
+        yield "it lies in the namespace default"
+    if namespace in ("kube-system", "kube-public", "kube-node-lease"):
+        name = str(get(subject.props, "metadata.name", subject.name))
+        if not matches(name, config["system"]):
+            yield f"it lies in {namespace} and is not a listed part of the system"
+
+
+def _not_exposed(subject: Subject, _config: Config) -> Iterator[str]:
+    if subject.type == _INGRESS:
+        yield "it leads in from outside"
+        return
+    kind = get(subject.props, "spec.type", "ClusterIP")
+    if kind not in ("ClusterIP", "ExternalName"):
+        yield f"it is of type {kind}, which is reachable from outside the cluster"
+    if items(subject.props, "spec.externalIPs"):
+        yield "it has externalIPs"
+
+
+def _quota_counts(subject: Subject, _config: Config) -> Iterator[str]:
+    hard = mapping(subject.props, "spec.hard")
+    for key in ("services.loadbalancers", "services.nodeports"):
+        if key in hard and quantity(hard[key]):
+            yield f"it allows {hard[key]} of {key}"
+        elif key not in hard:
+            yield f"it doesn't bound {key}"
+
+
+RULES = (
+    Rule(
+        id="ns-pod-security-labels",
+        area="namespaces",
+        says="Agents' namespaces enforce Pod Security restricted, pinned to a version.",
+        why="It is the API server's own wall, also against pods that no program of ours made.",
+        fix=f"set the labels {_ENFORCE}=restricted and {_ENFORCE}-version",
+        severity=HIGH,
+        level=MANDATORY,
+        types=(_NAMESPACE,),
+        sources=("kyverno psa/add-psa-labels", "kyverno psa/deny-privileged-profile"),
+        schema=_AGENTS,
+        check=_pod_security,
+    ),
+    Rule(
+        id="ns-quota-and-limits",
+        area="namespaces",
+        says="Agents' namespaces bound what they use, GPUs included.",
+        why="One agent's mistake would otherwise take the nodes of all.",
+        fix="add a ResourceQuota with " + ", ".join(_HARD) + " and a LimitRange with max",
+        severity=HIGH,
+        level=MANDATORY,
+        types=(_NAMESPACE,),
+        sources=("kyverno add-ns-quota", "KSV-0040", "EKS BPG multitenancy"),
+        schema=_AGENTS,
+        stack_check=_bounded,
+    ),
+    Rule(
+        id="ns-default-deny",
+        area="namespaces",
+        says="Nothing goes in or out of an agent's namespace but what is named.",
+        why="Private means that prompts reach the model and nothing else.",
+        fix="add a NetworkPolicy with an empty podSelector, both policyTypes and no rules, and "
+        "name peers in every other one",
+        severity=HIGH,
+        level=MANDATORY,
+        types=(_NAMESPACE,),
+        sources=("kyverno add-network-policy", "C-0030", "C-0206", "C-0260", "CKV2_K8S_6"),
+        schema=_AGENTS,
+        stack_check=_closed,
+    ),
+    Rule(
+        id="agent-complete",
+        area="namespaces",
+        says="An agent's namespace has all its walls, and no door to another agent's.",
+        why="A namespace with a part missing looks isolated and is not.",
+        fix="add what is missing; name no other agent's namespace in NetworkPolicies",
+        severity=HIGH,
+        level=MANDATORY,
+        types=(_NAMESPACE,),
+        schema={
+            **_AGENTS,
+            "labels": {
+                "type": "array",
+                "items": {"type": "string"},
+                "default": ["moltghost.dev/agent", "moltghost.dev/owner"],
+                "description": "Labels that say whose namespace it is.",
+            },
+        },
+        stack_check=_complete,
+    ),
+    Rule(
+        id="quota-no-exposure",
+        area="namespaces",
+        says="Quotas allow no load balancers and no node ports.",
+        why="It stops also a Service that is made later, by hand.",
+        fix='set services.loadbalancers and services.nodeports to "0"',
+        severity=MEDIUM,
+        level=MANDATORY,
+        types=(_QUOTA,),
+        check=_quota_counts,
+    ),
+    Rule(
+        id="ns-no-default",
+        area="namespaces",
+        says="Nothing lies in the namespace default, nor unlisted in those of the system.",
+        why="What lies there has no quota, no walls and no owner.",
+        fix="set metadata.namespace, or list a system component in the rule's config",
+        severity=MEDIUM,
+        level=MANDATORY,
+        types=("kubernetes:*",),
+        sources=("CKV_K8S_21", "KSV-0037", "KSV-0110"),
+        schema={
+            "system": {
+                "type": "array",
+                "items": {"type": "string"},
+                "default": [],
+                "description": "Names of objects that may lie in kube-system, * matches.",
+            },
+            "clusterScoped": {
+                "type": "array",
+                "items": {"type": "string"},
+                "default": [],
+                "description": "Kinds of your own that have no namespace.",
+            },
+        },
+        check=_not_default,
+    ),
+    Rule(
+        id="service-not-exposed",
+        area="namespaces",
+        says="No Service is reachable from outside the cluster.",
+        why="Ollama has no authentication of its own, and agents are private.",
+        fix="use type ClusterIP, and port-forward or a VPN to reach it",
+        severity=CRITICAL,
+        level=MANDATORY,
+        types=(_SERVICE, _INGRESS),
+        sources=("CP no-public-services", "C-0256", "C-0274"),
+        check=_not_exposed,
+    ),
+)

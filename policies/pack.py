@@ -1,0 +1,25 @@
+"""The pack: every rule of every area."""
+
+from __future__ import annotations
+
+from pulumi_policy import Policy
+
+from . import agents, cluster, cost, data, gpu, identity, namespaces, nodes, workloads
+from .rule import Rule
+
+NAME = "moltghost"
+DESCRIPTION = "EKS clusters, GPU nodes and the namespaces of private agents"
+
+_AREAS = (cluster, nodes, gpu, identity, data, namespaces, workloads, agents, cost)
+
+RULES: tuple[Rule, ...] = tuple(rule for area in _AREAS for rule in area.RULES)
+
+AREAS: dict[str, str] = {
+    area.RULES[0].area: (area.__doc__ or "").partition("\n")[0] for area in _AREAS
+}
+"""What each area is about."""
+
+
+def policies() -> list[Policy]:
+    """The rules for the SDK."""
+    return [rule.to_policy() for rule in RULES]

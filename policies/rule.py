@@ -1,0 +1,242 @@
+"""What a rule is, and how it becomes a policy of the SDK.
+
+A check is a generator: it yields one sentence per problem. What surrounds the sentence, that is the
+resource's name and the way out, comes from here, so no message can lack them. A check touches the
+values of a resource through the SDK's proxies, which raise ``UnknownValueError`` for a value that a
+preview doesn't know; the SDK then says that the rule is undecided. No check may put a value that
+could be a secret into its sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pulumi_policy import (
+    EnforcementLevel,
+    Policy,
+    PolicyComplianceFramework,
+    PolicyConfigSchema,
+    ReportViolation,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
+    Severity,
+    StackValidationArgs,
+    StackValidationPolicy,
+)
+from pulumi_policy.proxy import UnknownValueError
+
+from .exemptions import SCHEMA as EXEMPTIONS_SCHEMA
+from .exemptions import Exemption, exemptions_of, today
+from .reading import get
+
+ADVISORY, MANDATORY = EnforcementLevel.ADVISORY, EnforcementLevel.MANDATORY
+LOW, MEDIUM, HIGH, CRITICAL = Severity.LOW, Severity.MEDIUM, Severity.HIGH, Severity.CRITICAL
+
+# Who publishes a source, by the beginning of its identifier.
+_CATALOGUES = {
+    "CKV": "checkov",
+    "AWS-": "trivy-checks",
+    "KSV-": "trivy-checks",
+    "C-": "kubescape",
+    "prowler": "prowler",
+    "kyverno": "kyverno policies",
+    "EKS BPG": "Amazon EKS Best Practices Guide",
+    "BP": "Pulumi Best Practices pack",
+    "CP": "pulumi compliance-policies",
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One resource as a check sees it."""
+
+    type: str
+    name: str
+    urn: str
+    props: Mapping[str, Any]
+    protect: bool = False
+    provider: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    """URNs of the resources that it depends on."""
+
+    @property
+    def kind(self) -> str:
+        """``Deployment`` of ``kubernetes:apps/v1:Deployment``."""
+        return self.type.rpartition(":")[2]
+
+    @property
+    def is_kubernetes(self) -> bool:
+        """Whether it is an object in a cluster."""
+        return self.type.startswith("kubernetes:")
+
+    @property
+    def title(self) -> str:
+        """How people call it: ``Deployment agent-x/runtime``, ``Cluster main``."""
+        if not self.is_kubernetes:
+            return f"{self.kind} {self.name}"
+        name = known(self.props, "metadata.name") or self.name
+        namespace = known(self.props, "metadata.namespace")
+        return f"{self.kind} {namespace}/{name}" if namespace else f"{self.kind} {name}"
+
+
+def known(props: Mapping[str, Any], path: str) -> Any:
+    """The value at ``path``, or None where it is absent or not known yet: for titles only."""
+    try:
+        return get(props, path)
+    except UnknownValueError:
+        return None
+
+
+Config = Mapping[str, Any]
+Check = Callable[[Subject, Config], Iterator[str]]
+StackCheck = Callable[[Sequence[Subject], Config], Iterator[tuple[Subject, str]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One rule.
+
+    Args:
+        id: stable name, used in config and reports.
+        area: the module it is in.
+        says: what must hold, as one sentence.
+        why: what goes wrong otherwise.
+        fix: what to do about a violation.
+        severity: how bad a violation is.
+        level: whether a violation stops an ``up``.
+        types: type tokens that it reports on; a * at the end stands for any rest.
+        sources: identifiers of published checks or guides that ask for the same.
+        schema: JSON schema of its settings, each with a default.
+        check: yields the problems of one resource.
+        stack_check: yields the problems of the resources of a stack together.
+    """
+
+    id: str
+    area: str
+    says: str
+    why: str
+    fix: str
+    severity: Severity
+    level: EnforcementLevel
+    types: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    schema: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    check: Check | None = None
+    stack_check: StackCheck | None = None
+
+    def settings(self, given: Config | None) -> dict[str, Any]:
+        """The rule's settings: what is configured over the defaults."""
+        defaults = {name: item["default"] for name, item in self.schema.items()}
+        return {**defaults, **(given or {})}
+
+    def concerns(self, type_: str) -> bool:
+        """Whether the rule reports on resources of a type."""
+        return type_ in self.types or any(
+            each.endswith("*") and type_.startswith(each[:-1]) for each in self.types
+        )
+
+    def problems(self, subject: Subject, given: Config | None) -> Iterator[str]:
+        """The messages for one resource."""
+        if self.check is None or not self.concerns(subject.type):
+            return
+        yield from self._judged(subject, self.check(subject, self.settings(given)), given)
+
+    def stack_problems(
+        self, subjects: Sequence[Subject], given: Config | None
+    ) -> Iterator[tuple[Subject, str]]:
+        """The messages for a stack, each with the resource that it is about."""
+        if self.stack_check is None:
+            return
+        found: dict[str, list[str]] = {subject.urn: [] for subject in subjects}
+        undecided: UnknownValueError | None = None
+        try:
+            for subject, problem in self.stack_check(subjects, self.settings(given)):
+                found[subject.urn].append(problem)
+        except UnknownValueError as error:
+            undecided = error
+        for subject in subjects:
+            if self.concerns(subject.type):
+                for message in self._judged(subject, found[subject.urn], given):
+                    yield subject, message
+        if undecided:
+            raise undecided
+
+    def _judged(
+        self, subject: Subject, problems: Iterable[str], given: Config | None
+    ) -> Iterator[str]:
+        """The problems as messages, less what is exempt; an expired exemption is one itself."""
+        exemption = self._exemption(subject, given)
+        if exemption and exemption.fault:
+            yield f"{subject.title}: {exemption.fault}. Fix: correct the exemption"
+        if exemption and exemption.expired(today()):
+            yield (
+                f"{subject.title}: its exemption from {self.id} expired on {exemption.expires} "
+                f"({exemption.reason}). Fix: {self.fix}; or renew it"
+            )
+        elif exemption and not exemption.fault:
+            return
+        for problem in dict.fromkeys(problems):
+            yield f"{subject.title}: {problem}. Fix: {self.fix}"
+
+    def _exemption(self, subject: Subject, given: Config | None) -> Exemption | None:
+        names = (subject.title, subject.name, subject.urn)
+        return next((each for each in exemptions_of(given) if each.covers(names)), None)
+
+    def to_policy(self) -> Policy:
+        """The rule for the SDK."""
+        metadata: dict[str, Any] = {
+            "name": self.id,
+            "description": self.says,
+            "enforcement_level": self.level,
+            "severity": self.severity,
+            "config_schema": PolicyConfigSchema(
+                properties={
+                    **{name: dict(item) for name, item in self.schema.items()},
+                    "exemptions": EXEMPTIONS_SCHEMA,
+                }
+            ),
+            "framework": self.framework,
+            "tags": [self.area, *self.sources],
+            "remediation_steps": self.fix,
+        }
+        if self.stack_check:
+            return StackValidationPolicy(validate=self._validate_stack, **metadata)
+        return ResourceValidationPolicy(validate=self._validate, **metadata)
+
+    @property
+    def framework(self) -> PolicyComplianceFramework | None:
+        """The catalogue of the first source; None for a rule of our own."""
+        for start, name in _CATALOGUES.items():
+            if self.sources and self.sources[0].startswith(start):
+                return PolicyComplianceFramework(name=name, reference=", ".join(self.sources))
+        return None
+
+    def _validate(self, args: ResourceValidationArgs, report: ReportViolation) -> None:
+        subject = Subject(
+            type=args.resource_type,
+            name=args.name,
+            urn=args.urn,
+            props=args.props,
+            protect=args.opts.protect,
+            provider=args.provider.props if args.provider else {},
+        )
+        for message in self.problems(subject, args.get_config()):
+            report(message, None)
+
+    def _validate_stack(self, args: StackValidationArgs, report: ReportViolation) -> None:
+        subjects = [
+            Subject(
+                type=each.resource_type,
+                name=each.name,
+                urn=each.urn,
+                props=each.props,
+                protect=each.opts.protect,
+                provider=each.provider.props if each.provider else {},
+                needs=tuple(other.urn for other in each.dependencies),
+            )
+            for each in args.resources
+        ]
+        for subject, message in self.stack_problems(subjects, args.get_config()):
+            report(message, subject.urn)

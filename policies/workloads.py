@@ -1,0 +1,278 @@
+"""Pods of every sort, with their init containers and sidecars: what they may and must."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .instances import NODE_POOL
+from .pods import GPU, POD_TYPES, Container, Pod, pod_of
+from .reading import get, has, items, mapping, matches, quantity
+from .rule import ADVISORY, CRITICAL, HIGH, MANDATORY, MEDIUM, Config, Rule, Subject
+
+_NAMESPACED_FLAGS = ("hostNetwork", "hostPID", "hostIPC")
+_SECCOMP = ("RuntimeDefault", "Localhost")
+_SELECTORS = (
+    "karpenter.sh/nodepool",
+    "node.kubernetes.io/instance-type",
+    "nvidia.com/gpu.present",
+    "eks.amazonaws.com/nodegroup",
+)
+
+
+def _restricted(subject: Subject, _config: Config) -> Iterator[str]:
+    pod = pod_of(subject)
+    for each in pod.containers:
+        if _setting(pod, each, "runAsNonRoot") is not True:
+            yield f"{each} may run as root: runAsNonRoot is not true"
+        if _setting(pod, each, "runAsUser") == 0:
+            yield f"{each} runs as root: runAsUser is 0"
+        if get(each.spec, "securityContext.allowPrivilegeEscalation") is not False:
+            yield f"{each} may gain privileges: allowPrivilegeEscalation is not false"
+        if "ALL" not in items(each.spec, "securityContext.capabilities.drop"):
+            yield f"{each} keeps capabilities: it doesn't drop ALL"
+        if _setting(pod, each, "seccompProfile.type") not in _SECCOMP:
+            yield f"{each} has no seccomp profile"
+        added = set(items(each.spec, "securityContext.capabilities.add"))
+        if added - {"NET_BIND_SERVICE"}:
+            yield f"{each} adds capabilities"
+
+
+def _setting(pod: Pod, container: Container, path: str) -> Any:
+    """A container's own setting, else its pod's."""
+    own = get(container.spec, f"securityContext.{path}")
+    return get(pod.spec, f"securityContext.{path}") if own is None else own
+
+
+def _host(subject: Subject, _config: Config) -> Iterator[str]:
+    pod = pod_of(subject)
+    for flag in _NAMESPACED_FLAGS:
+        if get(pod.spec, flag) is True:
+            yield f"it shares the node's {flag.removeprefix('host')}: {flag} is true"
+    for volume in items(pod.spec, "volumes"):
+        if has(volume, "hostPath"):
+            yield f"its volume {get(volume, 'name', '?')} is a folder of the node (hostPath)"
+    for each in pod.containers:
+        if get(each.spec, "securityContext.privileged") is True:
+            yield f"{each} is privileged"
+        if any(get(port, "hostPort") for port in items(each.spec, "ports")):
+            yield f"{each} takes a port of the node (hostPort)"
+
+
+def _read_only(subject: Subject, _config: Config) -> Iterator[str]:
+    pod = pod_of(subject)
+    for each in pod.containers:
+        if get(each.spec, "securityContext.readOnlyRootFilesystem") is not True:
+            yield f"{each} may write to its root file system"
+    for volume in items(pod.spec, "volumes"):
+        if has(volume, "emptyDir") and not has(volume, "emptyDir.sizeLimit"):
+            yield f"its volume {get(volume, 'name', '?')} (emptyDir) has no sizeLimit"
+
+
+def _resources(subject: Subject, _config: Config) -> Iterator[str]:
+    for each in pod_of(subject).containers:
+        requests = mapping(each.spec, "resources.requests")
+        limits = mapping(each.spec, "resources.limits")
+        # A limit is also the request where none is given.
+        missing = [name for name in ("cpu", "memory") if name not in {*requests, *limits}]
+        if missing:
+            yield f"{each} asks for no {' and no '.join(missing)}"
+        if "memory" not in limits:
+            yield f"{each} has no memory limit"
+        if GPU in requests and GPU not in limits:
+            yield f"{each} requests {GPU} without a limit"
+        if GPU in limits:
+            limit = quantity(limits[GPU])
+            if limit is None or limit != limit.to_integral_value():
+                yield f"{each} asks for a part of a GPU"
+            if GPU in requests and quantity(requests[GPU]) != limit:
+                yield f"{each} requests another number of GPUs than its limit"
+
+
+def _placed(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subject, str]]:
+    pools = {
+        str(get(each.props, "metadata.name")): each for each in subjects if each.type == NODE_POOL
+    }
+    for subject in subjects:
+        if subject.type not in POD_TYPES:
+            continue
+        pod = pod_of(subject)
+        tolerates = any(_tolerates_gpu(each) for each in items(pod.spec, "tolerations"))
+        if not pod.gpus:
+            if tolerates and not _is_exempt_daemon(subject):
+                yield subject, "it tolerates the GPU taint, but asks for no GPU"
+            continue
+        if not tolerates:
+            yield subject, f"it asks for a GPU, but doesn't tolerate the taint {GPU}"
+        chosen = mapping(pod.spec, "nodeSelector")
+        if not any(key in chosen for key in _SELECTORS):
+            yield subject, "it asks for a GPU, but selects no pool"
+        wanted = chosen.get("karpenter.sh/nodepool")
+        if pools and wanted is not None and wanted not in pools:
+            yield subject, f"it selects the pool {wanted}, which the stack doesn't have"
+
+
+def _tolerates_gpu(toleration: Any) -> bool:
+    key = get(toleration, "key", "")
+    return key == GPU or (not key and get(toleration, "operator") == "Exists")
+
+
+def _is_exempt_daemon(subject: Subject) -> bool:
+    """The device plugin and node agents run on GPU nodes without asking for a GPU."""
+    return subject.kind == "DaemonSet"
+
+
+def _pinned(subject: Subject, config: Config) -> Iterator[str]:
+    for each in pod_of(subject).containers:
+        image = str(get(each.spec, "image", ""))
+        name, _, digest = image.partition("@")
+        _, _, tag = name.rpartition("/")[2].partition(":")
+        if not digest and tag in ("", "latest"):
+            yield f"{each} runs {image or 'no image'}, which names no version"
+        if not matches(name, config["registries"]):
+            yield f"{each} runs {image}, which is from no allowed registry"
+
+
+def _digest(subject: Subject, _config: Config) -> Iterator[str]:
+    for each in pod_of(subject).containers:
+        image = str(get(each.spec, "image", ""))
+        if "@sha256:" not in image:
+            yield f"{each} runs {image}, which names no digest"
+
+
+def _probed(subject: Subject, _config: Config) -> Iterator[str]:
+    if subject.kind in ("Job", "CronJob"):
+        return
+    for each in pod_of(subject).containers:
+        serves = subject.kind != "DaemonSet" and each.role == "container"
+        if serves and not has(each.spec, "readinessProbe"):
+            yield f"{each} gets requests before it can answer: it has no readinessProbe"
+        if (
+            each.runs_on
+            and not has(each.spec, "livenessProbe")
+            and not has(each.spec, "readinessProbe")
+        ):
+            yield f"nobody notices when {each} hangs: it has no probe"
+
+
+RULES = (
+    Rule(
+        id="pod-restricted",
+        area="workloads",
+        says="Containers run without root, capabilities or a way to more privileges.",
+        why="A hole in Ollama or OpenClaw then stays in its container.",
+        fix="set runAsNonRoot true, allowPrivilegeEscalation false, capabilities.drop [ALL] and "
+        "seccompProfile RuntimeDefault",
+        severity=HIGH,
+        level=MANDATORY,
+        types=POD_TYPES,
+        sources=(
+            *("kyverno restricted", "KSV-0001", "KSV-0003", "KSV-0012", "KSV-0030"),
+            *("CKV_K8S_20", "CKV_K8S_23", "CKV_K8S_31", "CKV_K8S_37"),
+        ),
+        check=_restricted,
+    ),
+    Rule(
+        id="pod-no-privileged-host",
+        area="workloads",
+        says="Pods take nothing of the node: no privilege, namespaces, folders or ports.",
+        why="Each of these is a way out of the container, to all pods of the node.",
+        fix="remove it; a device plugin or node agent is exempted by name in the rule's config",
+        severity=CRITICAL,
+        level=MANDATORY,
+        types=POD_TYPES,
+        sources=(
+            *("CKV_K8S_16", "CKV_K8S_17", "CKV_K8S_18", "CKV_K8S_19", "CKV_K8S_26", "KSV-0008"),
+            *("KSV-0009", "KSV-0010", "KSV-0017", "KSV-0023", "C-0057", "C-0048"),
+        ),
+        check=_host,
+    ),
+    Rule(
+        id="pod-readonly-rootfs",
+        area="workloads",
+        says="Containers write only to volumes of a bounded size.",
+        why="An intruder can't change the program, and no log fills the node's disk.",
+        fix="set readOnlyRootFilesystem true, and a sizeLimit on every emptyDir",
+        severity=MEDIUM,
+        level=MANDATORY,
+        types=POD_TYPES,
+        sources=("CKV_K8S_22", "KSV-0014", "CP"),
+        check=_read_only,
+    ),
+    Rule(
+        id="pod-resources",
+        area="workloads",
+        says="Containers say what they need, and whole GPUs.",
+        why="Karpenter buys nodes by requests; a pod without a memory limit can kill its node.",
+        fix="set requests for cpu and memory, a limit for memory, and equal whole GPU numbers",
+        severity=MEDIUM,
+        level=MANDATORY,
+        types=POD_TYPES,
+        sources=("CKV_K8S_10", "CKV_K8S_11", "CKV_K8S_12", "CKV_K8S_13", "C-0009"),
+        check=_resources,
+    ),
+    Rule(
+        id="gpu-pod-toleration-match",
+        area="workloads",
+        says="A pod tolerates the GPU taint and selects a GPU pool exactly if it asks for a GPU.",
+        why="Otherwise it waits for ever, or sits on a GPU node that it doesn't use.",
+        fix=f"add (or remove) the toleration {GPU} and a nodeSelector for the pool",
+        severity=HIGH,
+        level=MANDATORY,
+        types=POD_TYPES,
+        sources=("EKS BPG aiml_compute",),
+        stack_check=_placed,
+    ),
+    Rule(
+        id="image-pinned",
+        area="workloads",
+        says="Images name a version, and come from a known registry.",
+        why="latest is another program tomorrow.",
+        fix="name a version tag or a digest, of an image from an allowed registry",
+        severity=HIGH,
+        level=MANDATORY,
+        types=POD_TYPES,
+        sources=("CKV_K8S_14", "KSV-0013", "KSV-0125", "C-0078"),
+        schema={
+            "registries": {
+                "type": "array",
+                "items": {"type": "string"},
+                "default": [
+                    "docker.io/ollama/*",
+                    "ghcr.io/moltghost/*",
+                    "ghcr.io/openclaw/*",
+                    "registry.k8s.io/*",
+                    "public.ecr.aws/*",
+                    "nvcr.io/nvidia/*",
+                    "*.dkr.ecr.*.amazonaws.com/*",
+                ],
+                "description": "Image names that may be used, * matches.",
+            }
+        },
+        check=_pinned,
+    ),
+    Rule(
+        id="image-digest",
+        area="workloads",
+        says="Images are named by digest.",
+        why="A tag can be moved to another image; a digest is the image.",
+        fix="append @sha256:... of the image that was tested",
+        severity=MEDIUM,
+        level=ADVISORY,
+        types=POD_TYPES,
+        sources=("CKV_K8S_43",),
+        check=_digest,
+    ),
+    Rule(
+        id="pod-probes",
+        area="workloads",
+        says="Kubernetes can tell whether a container works.",
+        why="Without a readiness probe a rolling update sends requests to what isn't ready.",
+        fix="add a readinessProbe, and a livenessProbe where a restart helps",
+        severity=MEDIUM,
+        level=ADVISORY,
+        types=POD_TYPES,
+        sources=("CKV_K8S_8", "CKV_K8S_9"),
+        check=_probed,
+    ),
+)

@@ -1,0 +1,54 @@
+"""Resources of the real SDKs as the analyzer sees them: declared in this process, made nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+
+import pulumi
+
+from moltghost.engines.embedded import collect
+from moltghost.engines.embedded.monitor import Monitor
+from moltghost.engines.embedded.program import run_program
+from moltghost.engines.embedded.project import Project, StackConfig
+from moltghost.engines.interface import AnalyzedResource
+
+PROJECT = Path(__file__).parents[2]
+Program = Callable[[pulumi.ResourceOptions], None]
+
+_PROGRAM = """
+from tests.policies import declare
+declare.CURRENT()
+"""
+CURRENT: Callable[[], None]
+
+
+def declare_all(programs: Mapping[str, Program], folder: Path) -> dict[str, list[AnalyzedResource]]:
+    """What each program declares. All run at once; each has a component of its own as parent."""
+    global CURRENT
+
+    def run() -> None:
+        for name, program in programs.items():
+            group = pulumi.ComponentResource("test:index:Group", name)
+            program(pulumi.ResourceOptions(parent=group))
+
+    CURRENT = run
+    (folder / "__main__.py").write_text(_PROGRAM)
+    project = Project(
+        name="moltghost", folder=folder, program=folder, stack_files=folder, declared={}
+    )
+    collector = collect._Collector("test", "moltghost")
+    monitor = Monitor(collector, dry_run=True)
+    config = StackConfig(values={}, secret_keys=frozenset())
+    run_program(project, "test", config, monitor, collector, dry_run=True)
+    found: dict[str, list[AnalyzedResource]] = {name: [] for name in programs}
+    for resource in collector.resources:
+        found[resource.parent.rpartition("::")[2]].append(resource)
+    return found
+
+
+@cache
+def declared(stack: str) -> tuple[AnalyzedResource, ...]:
+    """The resources of one of the repository's stacks."""
+    return collect.declared_resources(PROJECT, stack)

@@ -1,0 +1,122 @@
+"""`moltghost policy` as it is used in CI and by people."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moltghost.cli import main as entry
+from tests.policies.declare import PROJECT
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["moltghost", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    return int(ended.value.code or 0), capsys.readouterr().out
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the project with one agent whose image is no longer pinned."""
+    for name in ("policies", "infra", "components"):
+        shutil.copytree(PROJECT / name, tmp_path / name)
+    for file in [*PROJECT.glob("Pulumi*.yaml"), PROJECT / "__main__.py"]:
+        shutil.copy(file, tmp_path)
+    return tmp_path
+
+
+def break_runtime(checkout: Path) -> None:
+    file = checkout / "components" / "runtime.py"
+    text = file.read_text()
+    assert 'type="ClusterIP"' in text
+    file.write_text(text.replace('type="ClusterIP"', 'type="NodePort"'))
+
+
+def test_every_stack_of_the_repository_passes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out = run(monkeypatch, capsys, "-C", str(PROJECT), "policy", "check", "--json")
+    report = json.loads(out)
+    assert [each for each in report["violations"] if each["enforcement"] == "mandatory"] == []
+    assert code == 0
+    assert {"local", "platform.local", "my-agent.local"} <= set(report["stacks"])
+    assert report["resources"] > 30
+
+
+def test_a_mandatory_violation_ends_with_2_and_names_rule_resource_and_fix(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    break_runtime(checkout)
+    file = checkout / "found.sarif"
+    arguments = ("-C", str(checkout), "policy", "check", "my-agent.local")
+    code, out = run(monkeypatch, capsys, *arguments, "--json", "--sarif", str(file))
+    assert code == 2
+    [violation] = [
+        each for each in json.loads(out)["violations"] if each["enforcement"] == "mandatory"
+    ]
+    assert violation["policy"] == "service-not-exposed"
+    assert violation["resource"] == "Service agent-my-agent/runtime"
+    assert "NodePort" in violation["message"]
+    assert "ClusterIP" in violation["remediation"]
+    _check_sarif(json.loads(file.read_text()), violation)
+    code, out = run(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert "mandatory  Service agent-my-agent/runtime: it is of type NodePort" in out
+    assert "1 mandatory and" in out
+
+
+def _check_sarif(sarif: dict[str, Any], violation: dict[str, str]) -> None:
+    [run_] = sarif["runs"]
+    rules = run_["tool"]["driver"]["rules"]
+    [result] = [each for each in run_["results"] if each["level"] == "error"]
+    assert sarif["version"] == "2.1.0"
+    assert rules[result["ruleIndex"]]["id"] == result["ruleId"] == "service-not-exposed"
+    assert violation["message"] in result["message"]["text"]
+    place = result["locations"][0]
+    assert place["physicalLocation"]["artifactLocation"]["uri"] == "Pulumi.my-agent.local.yaml"
+    assert place["logicalLocations"][0]["fullyQualifiedName"] == violation["urn"]
+
+
+def test_list_shows_every_rule_and_explain_says_why(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out = run(monkeypatch, capsys, "-C", str(PROJECT), "policy", "list", "--json")
+    rules = json.loads(out)
+    assert len(rules) == 55
+    for rule in rules[:: len(rules) // 5]:
+        code, out = run(monkeypatch, capsys, "-C", str(PROJECT), "policy", "explain", rule["id"])
+        assert code == 0
+        assert rule["why"] in out
+        assert rule["fix"] in out
+
+
+def test_an_unknown_rule_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _ = run(monkeypatch, capsys, "-C", str(PROJECT), "policy", "explain", "nothing")
+    assert code == 2
+
+
+def test_the_pack_alone_runs_in_another_project_under_another_name(tmp_path: Path) -> None:
+    shutil.copytree(PROJECT / "policies", tmp_path / "our-rules")
+    command = [
+        sys.executable,
+        "-u",
+        "-m",
+        "pulumi.policy",
+        "127.0.0.1:1",
+        str(tmp_path / "our-rules"),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd="/") as process:
+        assert process.stdout
+        assert int(process.stdout.readline()) > 0
+        process.kill()

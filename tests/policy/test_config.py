@@ -1,0 +1,136 @@
+"""The pack's config: what it may say, and what exemptions do."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moltghost.engines.interface import AnalyzedResource
+from moltghost.errors import Refused
+from moltghost.policy.config import PackConfig, config_file, read_config
+from moltghost.policy.pack import Pack
+from tests.policies.declare import PROJECT
+from tests.policy.resources import config_map, resource
+
+TODAY = datetime.now(UTC).date()
+
+
+def exemption(**over: str) -> dict[str, str]:
+    return {
+        "resource": "ConfigMap agent-x/settings",
+        "reason": "a test key, revoked",
+        "expires": (TODAY + timedelta(days=1)).isoformat(),
+        **over,
+    }
+
+
+def config(*exemptions: dict[str, str]) -> PackConfig:
+    return PackConfig({"secrets-not-literal": {"exemptions": list(exemptions)}})
+
+
+def leaking() -> AnalyzedResource:
+    return config_map({"a": "AKIAABCDEFGHIJKLMNOP"})
+
+
+@pytest.mark.parametrize(
+    "name", ["ConfigMap agent-x/settings", "settings", "ConfigMap agent-*", leaking().urn]
+)
+def test_an_exempt_resource_breaks_no_rule_and_is_still_listed(pack: Pack, name: str) -> None:
+    findings = pack.check("test", [leaking()], config(exemption(resource=name)))
+    assert findings.violations == ()
+    assert [each.policy for each in findings.exempted] == ["secrets-not-literal"]
+
+
+def test_an_exemption_is_of_one_resource_and_of_one_rule(pack: Pack) -> None:
+    findings = pack.check("test", [leaking()], config(exemption(resource="ConfigMap other")))
+    assert [each.policy for each in findings.violations] == ["secrets-not-literal"]
+    other = PackConfig({"ns-no-default": {"exemptions": [exemption()]}})
+    assert pack.check("test", [leaking()], other).mandatory
+
+
+def test_the_last_day_of_an_exemption_still_counts(pack: Pack) -> None:
+    held = config(exemption(expires=TODAY.isoformat()))
+    assert pack.check("test", [leaking()], held).violations == ()
+
+
+def test_an_expired_exemption_is_a_violation_also_where_the_rule_is_kept(pack: Pack) -> None:
+    expired = config(exemption(expires=(TODAY - timedelta(days=1)).isoformat()))
+    [kept] = pack.check("test", [config_map({"a": "b"})], expired).mandatory
+    assert "its exemption from secrets-not-literal expired on" in kept.message
+    assert "a test key, revoked" in kept.message
+    assert "renew it" in kept.remediation
+    assert len(pack.check("test", [leaking()], expired).mandatory) == 2
+
+
+def test_an_exemption_without_a_reason_or_a_date_doesnt_count(pack: Pack) -> None:
+    for fault in (exemption(reason=" "), exemption(expires="next week")):
+        found = pack.check("test", [leaking()], config(fault)).mandatory
+        assert len(found) == 2
+
+
+def test_a_stack_rule_takes_exemptions_too(pack: Pack) -> None:
+    space = resource("kubernetes:core/v1:Namespace", {"metadata": {"name": "agent-x"}})
+    rule = {"exemptions": [exemption(resource="Namespace agent-x")]}
+    findings = pack.check("test", [space], PackConfig({"ns-default-deny": rule}))
+    assert "ns-default-deny" not in {each.policy for each in findings.violations}
+    assert "ns-default-deny" in {each.policy for each in findings.exempted}
+
+
+def test_levels_come_from_the_config_and_settings_alone_leave_them(pack: Pack) -> None:
+    service = resource(
+        "kubernetes:core/v1:Service",
+        {"metadata": {"name": "s", "namespace": "x"}, "spec": {"type": "NodePort"}},
+    )
+
+    def level(rules: dict[str, Any]) -> list[str]:
+        found = pack.check("test", [service], PackConfig(rules)).violations
+        return [each.enforcement for each in found if each.policy == "service-not-exposed"]
+
+    assert level({}) == ["mandatory"]
+    assert level({"service-not-exposed": {"exemptions": []}}) == ["mandatory"]
+    assert level({"service-not-exposed": {"enforcementLevel": "advisory"}}) == ["advisory"]
+    assert level({"service-not-exposed": {"enforcementLevel": "disabled"}}) == []
+    assert level({"all": {"enforcementLevel": "advisory"}}) == ["advisory"]
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "holds no object of rules"),
+        ('{"no-such-rule": "advisory"}', "names the rule no-such-rule"),
+        ('{"kms-rotation": 1}', "neither a level nor settings"),
+        ('{"kms-rotation": "always"}', "a level that is none of advisory, mandatory, disabled"),
+        ('{"kms-rotation": {"days": 1}}', "sets days of the rule kms-rotation"),
+        ('{"gpu-scale-bounds": {"maxNodes": "8"}}', "sets maxNodes .* to no number"),
+        ('{"kms-rotation": {"exemptions": [{"resource": "x"}]}}', "without resource, reason and"),
+    ],
+)
+def test_a_config_that_says_what_the_pack_doesnt_have_is_refused(
+    tmp_path: Path, pack: Pack, document: str, says: str
+) -> None:
+    file = tmp_path / "x.json"
+    file.write_text(document)
+    with pytest.raises(Refused, match=says):
+        read_config(file, pack.policies)
+
+
+@pytest.mark.parametrize("environment", ["local", "dev", "prod"])
+def test_the_configs_of_our_environments_are_valid(pack: Pack, environment: str) -> None:
+    file = config_file(PROJECT / "policies", environment)
+    read = read_config(file, pack.policies)
+    assert set(read.rules) == set(json.loads(file.read_text()))
+
+
+def test_images_by_digest_stop_an_up_in_production_only(pack: Pack) -> None:
+    levels = {
+        name: read_config(config_file(PROJECT / "policies", name), pack.policies).rules[
+            "image-digest"
+        ]["enforcementLevel"]
+        for name in ("local", "dev", "prod")
+    }
+    assert levels == {"local": "advisory", "dev": "advisory", "prod": "mandatory"}
