@@ -19,6 +19,7 @@ COMMANDS = {
     "deploy",
     "agent",
     "models",
+    "policy",
     "size",
     "plan",
     "preview",
