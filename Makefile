@@ -35,11 +35,12 @@ test: check ## Every test; builds the embedded cluster's programs if they aren't
 	$(BIN)/pytest -q -m e2e
 
 bench: $(INSTALLED) ## Measure; the numbers of docs/benchmarks.md come from here
-	$(BIN)/python -m benchmarks.command && $(BIN)/python -m benchmarks.engine && $(BIN)/python -m benchmarks.sizing
+	$(BIN)/python -m benchmarks.command && $(BIN)/python -m benchmarks.engine && $(BIN)/python -m benchmarks.sizing && $(BIN)/python -m benchmarks.policies
 
-docs: $(INSTALLED) ## Write docs/reference anew from the code
+docs: $(INSTALLED) ## Write docs/reference and docs/policies anew from the code
 	$(BIN)/python -m tools.gen_config_reference
 	$(BIN)/python -m tools.gen_cli_reference
+	$(BIN)/python -m tools.policy_pages
 
 lock: ## Pin dependencies anew (needs uv)
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.txt

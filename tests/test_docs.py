@@ -90,7 +90,7 @@ def command_lines(page: Path) -> list[str]:
     found = []
     for block in _FENCE.finditer(page.read_text(encoding="utf-8")):
         for line in block["text"].splitlines() if block["language"] != "text" else ():
-            text = line.strip().removeprefix("$ ")
+            text = line.strip().removeprefix("$ ").partition(" | ")[0]
             if text.startswith("moltghost ") or "$(moltghost " in text:
                 found.append(text.partition("$(")[2].partition(")")[0] or text)
     return found

@@ -18,7 +18,8 @@ OUTSIDE_THE_LAYERS = {"moltghost.__init__"}
 
 def contract() -> dict[str, Any]:
     settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
-    [found] = settings["tool"]["importlinter"]["contracts"]
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    [found] = [each for each in contracts if each["type"] == "layers"]
     assert isinstance(found, dict)
     return found
 
@@ -42,6 +43,8 @@ def house(folder: Path) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         (place / "__init__.py").touch()
     (folder / "moltghost" / "__init__.py").touch()
+    (folder / "policies").mkdir()
+    (folder / "policies" / "__init__.py").touch()
     return folder
 
 
@@ -95,3 +98,15 @@ def test_sizing_and_models_load_neither_pulumi_nor_a_client_of_anything(room: st
         check=True,
     )
     assert ran.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("module", "imported"),
+    [("policies", "moltghost.planning"), ("moltghost.policy", "policies")],
+)
+def test_the_policy_pack_and_the_library_import_nothing_of_each_other(
+    tmp_path: Path, module: str, imported: str
+) -> None:
+    place = house(tmp_path) / Path(*module.split(".")) / "__init__.py"
+    place.write_text(f"import {imported}\n", encoding="utf-8")
+    assert lint(tmp_path).returncode != 0

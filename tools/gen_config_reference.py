@@ -1,4 +1,4 @@
-"""Writes `docs/reference/config.md` from the pydantic models of `moltghost/config.py`.
+"""Writes `docs/reference/config.md` from the pydantic models of `moltghost/config*.py`.
 
 Names, types, limits and defaults come from the models; the sentences are the strings below the
 fields. `make docs` runs it, and a test fails when the page isn't what it would write.
@@ -17,13 +17,18 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter
 
-from moltghost import config
+from moltghost import config, config_aws
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "config.md"
 
 # The heading of each model's section, from the lowest layer up.
 SECTIONS: dict[type[BaseModel], str] = {
-    config.CloudSpec: "kind: cloud",
+    config.EmbeddedCloudSpec: "kind: cloud, on this machine",
+    config_aws.AwsCloudSpec: "kind: cloud, on AWS",
+    config_aws.EndpointSpec: "The API endpoint",
+    config_aws.SystemNodesSpec: "The system nodes",
+    config_aws.ReservationSpec: "A reservation",
+    config_aws.FixedGroupSpec: "A fixed node group",
     config.PlatformSpec: "kind: platform",
     config.PoolSpec: "A pool",
     config.AgentSpec: "kind: agent",
@@ -33,7 +38,7 @@ SECTIONS: dict[type[BaseModel], str] = {
 _INTRO = """\
 # Stack config
 
-Written by `make docs` from `moltghost/config.py`; don't edit it here.
+Written by `make docs` from `moltghost/config.py` and `config_aws.py`; don't edit it here.
 
 Every stack has one config key, `moltghost:spec`, in its file `Pulumi.<stack>.yaml`.
 Its `kind` says which of the three kinds of stack it is, and has to match the stack's name:

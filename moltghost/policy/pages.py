@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _SHOWN_TYPES = 8
-_NOTE = "<!-- Written by `python tools/policy_pages.py`; a test compares it with the rules. -->"
+_NOTE = "<!-- Written by `make docs`; a test compares it with the rules. -->"
 
 
 def area_pages(rules: Sequence[Any], introductions: Mapping[str, str]) -> dict[str, str]:

@@ -26,7 +26,9 @@ def moltghost(
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """The engine of all commands."""
     found = FakeEngine(tmp_path)
-    monkeypatch.setattr("moltghost.engines.embedded.engine.EmbeddedEngine", lambda _project: found)
+    monkeypatch.setattr(
+        "moltghost.engines.embedded.engine.EmbeddedEngine", lambda _project, **_options: found
+    )
     return found
 
 

@@ -37,5 +37,5 @@ def test_the_cloud_layer_is_previewed_and_needs_the_cli(engine: EmbeddedEngine, 
 def test_an_up_is_refused_before_anything_changes(engine: EmbeddedEngine) -> None:
     with pytest.raises(Refused, match="resources that the embedded engine can't make") as caught:
         engine.up("dev", report=lambda event: None)
-    assert "--engine stock" in caught.value.hint
+    assert "pulumi up" in caught.value.hint
     assert engine.stacks() == []

@@ -16,7 +16,7 @@ def test_the_pages_are_up_to_date(pack: Pack) -> None:
     assert len(pages) == 9
     for area, text in pages.items():
         file = DOCS / f"{area}.md"
-        assert file.read_text() == text, f"run python tools/policy_pages.py: {file.name} is old"
+        assert file.read_text() == text, f"run make docs: {file.name} is old"
 
 
 def test_every_rule_has_its_section(pack: Pack) -> None:
