@@ -10,7 +10,7 @@ import click
 
 from moltghost.cli.agent_view import print_agents
 from moltghost.cli.options import confirm, engine_for
-from moltghost.config import StackName
+from moltghost.config import StackName, read_environment
 
 if TYPE_CHECKING:
     from moltghost.lifecycle.proposal import AgentChange
@@ -47,6 +47,12 @@ def change_agent(
         must_exist=must_exist,
     )
     check(change, client)
+    environment = read_environment(project, stack.environment)
+    if environment.cloud.provider == "aws":
+        from moltghost.cli.preflight import show_doubts
+        from moltghost.lifecycle.preflight import require_change
+
+        show_doubts(require_change(change, environment), as_json=as_json)
     if not as_json:
         show_plan(change.plan, change.update, interrupted=change.interrupted)
     confirm(_question(change), yes=yes)

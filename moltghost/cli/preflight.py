@@ -57,6 +57,13 @@ def preflight(ctx: click.Context, environment: str, agent: str | None, as_json: 
         ctx.exit(ExitCode.REFUSED)
 
 
+def show_doubts(checks: list[Check], *, as_json: bool) -> None:
+    """What is neither well nor a blocker, before people are asked."""
+    doubts = [check for check in checks if check.status != "ok"]
+    if doubts and not as_json:
+        show_checks(doubts)
+
+
 def _environment_name(text: str) -> str:
     name = StackName.parse(text)
     if name.layer == "cloud":

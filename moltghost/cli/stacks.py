@@ -42,11 +42,18 @@ def plan(ctx: click.Context, stack: str, as_json: bool) -> None:
         else:
             show_plan(change.plan, change.update, interrupted=change.interrupted)
         return
-    platform = plan_platform(read_environment(project, name.environment))
+    environment = read_environment(project, name.environment)
+    platform = plan_platform(environment)
     if as_json:
         click.echo(platform.model_dump_json())
-    else:
-        show_platform(platform)
+        return
+    show_platform(platform)
+    if environment.cloud.provider == "aws":
+        from moltghost.cli.preflight import show_cost
+        from moltghost.lifecycle.preflight import cost_at_most
+
+        if cost := cost_at_most(project, name.environment):
+            show_cost(cost)
 
 
 @click.command()
@@ -112,6 +119,11 @@ def up(ctx: click.Context, stack: str, yes: bool, as_json: bool) -> None:
         from moltghost.planning.platform import plan_platform
 
         show_platform(plan_platform(environment))
+    if environment.cloud.provider == "aws":
+        from moltghost.cli.preflight import show_doubts
+        from moltghost.lifecycle.preflight import require_environment
+
+        show_doubts(require_environment(environment), as_json=as_json)
     names = layer_stacks(name.environment) if name.layer == "cloud" else (name,)
     confirm(f"Bring up {', then '.join(str(each) for each in names)}?", yes=yes)
     results = _bring_up(engine, environment, names, as_json)

@@ -34,7 +34,9 @@ def connect(project: Path, name: str) -> Client:
     if not kubeconfig.is_file():
         raise Refused(
             f"the cluster of environment {name} isn't running: {kubeconfig} isn't there",
-            f"moltghost up {name}",
+            f"moltghost up {name}"
+            if environment.cloud.provider == "embedded"
+            else f"after pulumi up: pulumi stack output kubeconfig --stack {name} > {kubeconfig}",
         )
     client = Client(kubeconfig)
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from moltghost.aws.cost import EnvironmentCost, environment_cost
 from moltghost.aws.preflight import Check, preflight
-from moltghost.aws.preflight.result import blocker, ok, unknown, warning
+from moltghost.aws.preflight.result import Status, blocker, ok, unknown, warning
 from moltghost.aws.prices import prices_at_hand
 from moltghost.config import AgentSpec, AwsCloudSpec, Environment, StackName, read_environment
 from moltghost.errors import MoltghostError, Refused
@@ -43,6 +43,40 @@ def check_agent(project: Path, stack: StackName) -> list[Check]:
         asked = agent_request(environment, change.plan, change.update, _before(change, environment))
         return (doubts or [_room(project, change)]) + preflight(asked)
     return [*doubts, _room(project, change)]
+
+
+def require_environment(environment: Environment) -> list[Check]:
+    """The answers for an environment that is to come up; none where there is no account to ask.
+
+    Raises:
+        Refused: one of them is a blocker.
+    """
+    if not isinstance(environment.cloud, AwsCloudSpec):
+        return []
+    return _passed(preflight(environment_request(environment)))
+
+
+def require_change(change: AgentChange, environment: Environment) -> list[Check]:
+    """The answers for a change of an agent; none where there is no account to ask.
+
+    Raises:
+        Refused: one of them is a blocker.
+    """
+    if not isinstance(environment.cloud, AwsCloudSpec):
+        return []
+    before = _before(change, environment)
+    return _passed(preflight(agent_request(environment, change.plan, change.update, before)))
+
+
+def _passed(checks: list[Check]) -> list[Check]:
+    blockers = [check for check in checks if check.status is Status.BLOCKER]
+    if blockers:
+        found = "\n".join(f"  {check.id}: {check.found}" for check in blockers)
+        raise Refused(
+            f"preflight found what stops this:\n{found}",
+            "\n".join(dict.fromkeys(check.remedy for check in blockers)),
+        )
+    return checks
 
 
 def _running(project: Path, stack: StackName) -> tuple[AgentSpec | None, list[Check]]:

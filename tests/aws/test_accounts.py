@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from moltghost.cli.main import cli
+from moltghost.errors import Refused
 from moltghost.kube.pools import PoolStatus
 from tests.aws.projects import BLOCK, RESERVED, project
 from tests.aws.simulated import (
@@ -262,3 +263,20 @@ def test_the_cost_in_json_adds_up(preflight: Callable[..., Result]) -> None:
     assert total == pytest.approx(cost["full_usd_per_hour"])
     assert cost["idle_usd_per_month"] == pytest.approx(431.87)
     assert cost["unpriced"] == []
+
+
+def test_up_of_an_environment_asks_first_and_stops_at_a_blocker(
+    tmp_path: Path, account: SimulatedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moltghost.aws.preflight.Clients", account.clients)
+    new_account(account)
+    folder = project(tmp_path)
+    with pytest.raises(Refused, match="preflight found what stops this") as refused:
+        CliRunner().invoke(
+            cli,
+            ["-C", str(folder), "up", "prod", "--yes"],
+            standalone_mode=False,
+            catch_exceptions=False,
+        )
+    assert "L-417A185B" in str(refused.value)
+    assert "aws service-quotas request-service-quota-increase" in refused.value.hint
