@@ -305,3 +305,73 @@ MUTANTS = (
     aws("monthly-ceiling", _GROUP, ("scalingConfig", "maxSize"), 8),
     aws("node-price-ceiling", _GROUP, ("instanceTypes",), ["p5en.48xlarge"]),
 )
+
+_DEV, _DEV_PLATFORM = "dev", "platform.dev"
+_CLASS = "EC2NodeClass l40s"
+_STAR = '{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+
+# The AWS environment's own programs.
+MUTANTS += (
+    Mutant("eks-endpoint-not-public", _DEV, "Cluster", ("vpcConfig", "endpointPublicAccess"), True),
+    Mutant("eks-private-endpoint", _DEV, "Cluster", ("vpcConfig", "endpointPrivateAccess"), False),
+    Mutant("eks-secrets-kms", _DEV, "Cluster", ("encryptionConfig",), REMOVE),
+    Mutant("eks-control-plane-logs", _DEV, "Cluster", ("enabledClusterLogTypes",), ["api"]),
+    Mutant("eks-supported-version", _DEV, "Cluster", ("version",), "1.29"),
+    Mutant("eks-auth-mode-api", _DEV, "Cluster", ("accessConfig",), REMOVE),
+    Mutant("eks-deletion-protection", _DEV, "Cluster", ("deletionProtection",), False),
+    Mutant("vpc-cni-network-policy", _DEV, "Addon vpc-cni", ("configurationValues",), REMOVE),
+    Mutant(
+        "node-imdsv2-hop-limit",
+        _DEV,
+        "LaunchTemplate",
+        ("metadataOptions", "httpTokens"),
+        "optional",
+    ),
+    Mutant(
+        "node-ebs-encrypted",
+        _DEV,
+        "LaunchTemplate",
+        ("blockDeviceMappings", 0, "ebs", "encrypted"),
+        "false",
+    ),
+    Mutant("node-no-remote-access", _DEV, "LaunchTemplate", ("keyName",), "key"),
+    Mutant("node-no-public-ip", _DEV, "Subnet subnet-isolated", ("mapPublicIpOnLaunch",), True),
+    Mutant("sg-no-open-ingress", _DEV, "SecurityGroupIngressRule", ("cidrIpv4",), "0.0.0.0/0"),
+    Mutant("iam-no-star", _DEV, "RolePolicy karpenter-role", ("policy",), _STAR),
+    Mutant(
+        "iam-no-admin-attachments",
+        _DEV,
+        "RolePolicyAttachment",
+        ("policyArn",),
+        "arn:aws:iam::aws:policy/AdministratorAccess",
+    ),
+    Mutant("required-tags", _DEV, "NatGateway", ("tags",), {}),
+    Mutant("kms-rotation", _DEV, "Key cluster-key", ("enableKeyRotation",), False),
+    Mutant("stateful-protected", _DEV, "Bucket weights", ("protect",), False),
+    Mutant("s3-private-encrypted", _DEV, "BucketPublicAccessBlock", (), REMOVE),
+    Mutant("ecr-immutable-scanned", _DEV, "Repository", ("imageTagMutability",), "MUTABLE"),
+    Mutant("log-retention", _DEV, "LogGroup", ("retentionInDays",), REMOVE),
+    Mutant(
+        "gpu-node-tainted", _DEV_PLATFORM, _POOL, ("spec", "template", "spec", "taints"), REMOVE
+    ),
+    Mutant("gpu-node-labelled", _DEV_PLATFORM, _POOL, ("spec", "template", "metadata"), {}),
+    Mutant("gpu-scale-bounds", _DEV_PLATFORM, _POOL, ("spec", "limits"), REMOVE),
+    Mutant(
+        "gpu-ami-accelerated",
+        _DEV_PLATFORM,
+        _CLASS,
+        ("spec", "amiSelectorTerms"),
+        [{"alias": "al2023@latest"}],
+    ),
+    Mutant(
+        "gpu-nvme-instance-store", _DEV_PLATFORM, _CLASS, ("spec", "instanceStorePolicy"), REMOVE
+    ),
+    Mutant(
+        "node-imdsv2-hop-limit",
+        _DEV_PLATFORM,
+        _CLASS,
+        ("spec", "metadataOptions"),
+        {"httpPutResponseHopLimit": 2},
+    ),
+    Mutant("node-no-public-ip", _DEV_PLATFORM, _CLASS, ("spec", "associatePublicIPAddress"), True),
+)
