@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 PROGRAM = """
-import sys, threading, time
+import signal, threading, time
+# What runs in the background of a shell starts with Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from moltghost.engines.embedded.interrupt import interruptible, stop_if
 from moltghost.errors import Interrupted
 
@@ -28,10 +30,13 @@ def test_ctrl_c_stops_the_work_and_says_how_to_go_on() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True
     ) as run:
-        assert run.stdout is not None
-        assert run.stdout.readline() == "working\n"
-        run.send_signal(signal.SIGINT)
-        said, _ = run.communicate(timeout=10)
+        try:
+            assert run.stdout is not None
+            assert run.stdout.readline() == "working\n"
+            run.send_signal(signal.SIGINT)
+            said, _ = run.communicate(timeout=10)
+        finally:
+            run.kill()
     assert run.returncode == 0
     assert "stopped on request" in said
     assert "run the same command again" in said
