@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     PlainSerializer,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
@@ -86,7 +88,20 @@ NominalGb = Annotated[
 Count = Annotated[int, BeforeValidator(_no_truth_value)]
 """A whole number of things."""
 
-Label = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$")]
+_LABEL = r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?"
+
+
+def _label(value: str) -> str:
+    if not re.fullmatch(_LABEL, value):
+        raise PydanticCustomError(
+            "label",
+            "use small letters, digits, '.', '_' and '-', 63 at most, "
+            "starting and ending with a letter or digit",
+        )
+    return value
+
+
+Label = Annotated[str, AfterValidator(_label), WithJsonSchema({"type": "string"})]
 """A value that is valid as a Kubernetes label."""
 
 

@@ -241,5 +241,8 @@ def destroy(
     if as_json:
         click.echo(json.dumps({"agent": name, "deleted": deleted}))
         return
+    if not deleted:
+        click.echo(f"{name} was destroyed before; --delete-data removes namespace and volume, too")
+        return
     kept = "" if delete_data else f"; namespace agent-{name} and its volume stay"
     click.echo(f"{len(deleted)} objects deleted{kept}; config stays: Pulumi.{stack}.yaml")

@@ -393,6 +393,15 @@ def test_destroy_says_what_stays(
     assert stack_file(moltghost.project, STACK).is_file()
 
 
+def test_a_second_destroy_says_that_only_the_data_is_left(
+    moltghost: Command, deployed: FakeCluster
+) -> None:
+    moltghost("agent", "destroy", "my-agent", "--yes")
+    ran = moltghost("agent", "destroy", "my-agent", "--yes")
+    assert ran.code == 0
+    assert "was destroyed before; --delete-data removes namespace and volume" in ran.out
+
+
 def test_destroy_without_a_terminal_and_yes_is_refused(
     moltghost: Command, engine: FakeEngine
 ) -> None:

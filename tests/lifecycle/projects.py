@@ -88,8 +88,10 @@ class FakeEngine:
         return Result(stack=stack, steps=(), outputs={}, seconds=1.25)
 
     def destroy(self, stack: str, *, keep_protected: bool, report: Report) -> Result:
+        again = (stack, keep_protected) in self.destroyed
         self.destroyed.append((stack, keep_protected))
-        return Result(stack=stack, steps=(), outputs={}, seconds=1.0)
+        steps = () if again else (Step(urn="u", type="t", name="n", op=Op.DELETE),)
+        return Result(stack=stack, steps=steps, outputs={}, seconds=1.0)
 
     def unprotect(self, stack: str) -> None:
         self.unprotected.append(stack)
