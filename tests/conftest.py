@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -14,6 +15,9 @@ import pytest
 _STATE = tempfile.mkdtemp(prefix="moltghost-tests-")
 os.environ["MOLTGHOST_STATE"] = _STATE
 atexit.register(shutil.rmtree, _STATE, ignore_errors=True)
+# A shell starts what it runs in the background with Ctrl-C ignored, and children inherit that;
+# tests that send Ctrl-C need it to arrive.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # An Output that is formatted as text by mistake is an error, not a sentence about outputs.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
