@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from moltghost.engines.embedded import state
+from moltghost.engines.embedded import interrupt, state
 from moltghost.engines.interface import Op
 from moltghost.errors import ExitCode, Failed, Refused
 from moltghost.kube.client import Client
@@ -763,13 +763,13 @@ def test_a_second_up_at_the_same_time_is_refused_and_a_stopped_one_leaves_no_loc
     harness.write("a.local", objects=objects)
     stopped: list[BaseException] = []
     asked = threading.Event()
-    join = threading.Thread.join
+    wait = threading.Event.wait
 
-    def join_until_asked(self: threading.Thread, timeout: float | None = None) -> None:
-        if self.name == "engine" and asked.is_set():
+    def wait_until_asked(self: threading.Event, timeout: float | None = None) -> bool:
+        if timeout == interrupt._POLL_SECONDS and asked.is_set():
             asked.clear()
             raise KeyboardInterrupt
-        join(self, timeout)
+        return wait(self, timeout)
 
     def up() -> None:
         try:
@@ -777,14 +777,15 @@ def test_a_second_up_at_the_same_time_is_refused_and_a_stopped_one_leaves_no_loc
         except Failed as failure:
             stopped.append(failure)
 
-    monkeypatch.setattr(threading.Thread, "join", join_until_asked)
+    monkeypatch.setattr(threading.Event, "wait", wait_until_asked)
     first = in_thread(up)
     until(lambda: harness.details(f"Deployment {home}/d"))
 
     with pytest.raises(Refused, match=r"being changed by another process: up with pid \d+, since"):
         harness.engine.up("a.local", report=harness.events.append)
     asked.set()
-    join(first)
+    first.join(60)
+    assert not first.is_alive()
 
     assert "stopped on request" in str(stopped[0])
     fixed = [item("home", namespace(home)), item("d", deployment("d", home), needs=["home"])]
