@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from moltghost.cli.tables import print_facts
+from moltghost.sizing.cost import HOURS_PER_MONTH
 from moltghost.units import format_bytes, format_context, format_duration
 
 if TYPE_CHECKING:
     from moltghost.planning.agent import AgentPlan
     from moltghost.planning.platform import PlatformPlan
     from moltghost.planning.update import UpdatePlan
-
-HOURS_PER_MONTH = 730  # 365 x 24 / 12, as AWS counts
 
 
 def show_plan(plan: AgentPlan, update: UpdatePlan, *, interrupted: bool = False) -> None:

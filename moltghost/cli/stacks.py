@@ -14,8 +14,6 @@ from moltghost.errors import Refused
 if TYPE_CHECKING:
     from moltghost.engines.interface import Engine, Result
 
-_STACK_HELP = "STACK is an environment (local), its platform (platform.local) or an agent's stack."
-
 
 @click.command()
 @click.argument("stack")
