@@ -124,7 +124,8 @@ def _packages_to_compile(go: golang.Go, missing: Iterable[Program]) -> dict[str,
 
 def _module_directories(go: golang.Go, program: Program) -> dict[str, Path]:
     """Where the modules are that a program changes or copies from."""
-    modules = {part.module for part in (*program.changes, *program.manifests)}
+    modules = {change.module for change in program.changes}
+    modules |= {copied.module for copied in program.manifests}
     if not modules:
         return {}
     template = "{{.Path}} {{.Dir}}"
