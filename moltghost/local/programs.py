@@ -17,6 +17,8 @@ _KARPENTER = "sigs.k8s.io/karpenter"
 _KWOK = "sigs.k8s.io/kwok"
 
 KUBERNETES_HOME = TOOLCHAIN / "kubernetes"
+#: Our own program, for the image of that name.
+AGENT_TOOLS_HOME = Path(__file__).parents[2] / "images" / "agent-tools"
 
 _VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
@@ -85,6 +87,7 @@ PROGRAMS = (
     ),
     _kubernetes("kubelet"),
     _kubernetes("kube-proxy"),
+    Program(name="agent-tools", home=AGENT_TOOLS_HOME, package="."),
 )
 
 #: What every cluster needs, in the order in which it is built.
