@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from moltghost.cli.tables import print_facts
+from moltghost.planning.images import substitutes
 from moltghost.sizing.cost import HOURS_PER_MONTH
 from moltghost.units import format_bytes, format_context, format_duration
 
@@ -39,6 +40,11 @@ def show_plan(plan: AgentPlan, update: UpdatePlan, *, interrupted: bool = False)
             else "nothing: this machine is there already",
         ),
         ("load", f"about {format_duration(server.load_seconds)} from disk to memory"),
+    ]
+    facts += [
+        ("substitute", f"{name} {each}")
+        for name, each in substitutes(plan.images).items()
+        if each.other_version
     ]
     facts += [("change", change) for change in update.changes]
     facts += [("restart", sentence) for sentence in update.restarts]

@@ -6,6 +6,7 @@ from moltghost import paths
 from moltghost.config import AwsCloudSpec, EmbeddedCloudSpec, Environment
 from moltghost.planning.aws.cloud import plan_aws_cloud
 from moltghost.planning.cloud_base import CloudPlan, MachineNode, NodeClass, Storage, WeightsStore
+from moltghost.planning.images import local_images, pinned_images
 
 EMBEDDED_ZONES = ("local-a", "local-b")
 
@@ -35,4 +36,6 @@ def _plan_embedded(environment: str, spec: EmbeddedCloudSpec) -> CloudPlan:
         ),
         storage=Storage(provisioner="kwok.x-k8s.io/volume"),
         weights_store=WeightsStore(url=f"s3://moltghost-weights-{environment}"),
+        # A cluster that isn't ours can't be given archives: it pulls what upstream publishes.
+        images=pinned_images() if spec.kubeconfig else local_images(),
     )

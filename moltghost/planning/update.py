@@ -9,6 +9,7 @@ from moltghost.config import AgentSpec, Environment, StackName
 from moltghost.errors import Refused
 from moltghost.planning.agent import AgentPlan, plan_agent
 from moltghost.planning.base import Plan
+from moltghost.planning.images import substitutes
 from moltghost.planning.model_server import NODE_READY_SECONDS
 from moltghost.planning.platform import CONSOLIDATE_AFTER_SECONDS
 from moltghost.units import format_context, format_duration
@@ -69,6 +70,7 @@ def plan_json(plan: AgentPlan, update: UpdatePlan) -> dict[str, Any]:
         "sizing": plan.sizing.to_json(),
         "update": update.model_dump(mode="json"),
         "notes": list(plan.notes),
+        "substitutes": {name: each.model_dump() for name, each in substitutes(plan.images).items()},
         "plan": plan.model_dump(mode="json", exclude={"sizing", "notes"}),
     }
 
