@@ -8,7 +8,7 @@ from pulumi_kubernetes.core import v1 as core
 
 from components.agent_namespace import POD_SECURITY_VERSION
 from components.aws.options import child_of
-from moltghost.planning.aws.cloud import WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE
+from moltghost.planning.cloud_base import WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE
 
 
 class WeightsNamespace(pulumi.ComponentResource):

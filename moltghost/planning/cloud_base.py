@@ -7,6 +7,9 @@ from pydantic import Field
 from moltghost.planning.base import Plan
 from moltghost.planning.images import Images, pinned_images
 
+WEIGHTS_NAMESPACE, WEIGHTS_ACCOUNT = "moltghost-weights", "weights-builder"
+"""Where the jobs that fill the weights store run, and as whom."""
+
 
 class NodeClass(Plan):
     """The cloud's side of a Karpenter pool."""

@@ -10,8 +10,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from moltghost.planning.aws.cloud import WEIGHTS_NAMESPACE, AwsCloudPlan
+from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.base import Plan
+from moltghost.planning.cloud_base import WEIGHTS_NAMESPACE
 
 HTTPS, DNS = 443, 53
 KUBELET_PORT = 10250
