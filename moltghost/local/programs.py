@@ -83,6 +83,12 @@ PROGRAMS = (
             )
         ),
     ),
+    Program(
+        name="weights-store",
+        home=TOOLCHAIN / "weights-store",
+        package=".",
+        module="github.com/versity/versitygw",
+    ),
     _kubernetes("kubelet"),
     _kubernetes("kube-proxy"),
 )
@@ -96,6 +102,7 @@ CONTROL_PLANE = (
     "kube-scheduler",
     "kwok",
     "karpenter",
+    "weights-store",
 )
 
 

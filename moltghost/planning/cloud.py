@@ -8,6 +8,8 @@ from moltghost.planning.aws.cloud import plan_aws_cloud
 from moltghost.planning.cloud_base import CloudPlan, NodeClass, Storage, WeightsStore
 
 EMBEDDED_ZONES = ("local-a", "local-b")
+EMBEDDED_STORE_ENDPOINT = "http://weights.moltghost-system.svc.cluster.local:7070"
+"""The embedded cluster's own weights store, as its pods reach it."""
 
 
 def plan_cloud(environment: Environment) -> CloudPlan:
@@ -33,5 +35,13 @@ def _plan_embedded(environment: str, spec: EmbeddedCloudSpec) -> CloudPlan:
             group="karpenter.kwok.sh", kind="KWOKNodeClass", version="v1alpha1", name="default"
         ),
         storage=Storage(provisioner="kwok.x-k8s.io/volume"),
-        weights_store=WeightsStore(url=f"s3://moltghost-weights-{environment}"),
+        weights_store=WeightsStore(
+            url=f"s3://{embedded_bucket(environment)}",
+            endpoint="" if spec.kubeconfig else EMBEDDED_STORE_ENDPOINT,
+        ),
     )
+
+
+def embedded_bucket(environment: str) -> str:
+    """The bucket of an environment in the embedded cluster's own store."""
+    return f"moltghost-weights-{environment}"

@@ -188,4 +188,3 @@ def require_quantizable(choice: ModelChoice) -> None:
             f"Ollama can't quantize to {choice.quantization}",
             f"it can make {able}; or give a finished file with --from and without --quantize",
         )
-
