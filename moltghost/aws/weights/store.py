@@ -23,7 +23,8 @@ RECORD = "store.json"
 _RECORD_MOST_BYTES = 1024**2
 _READERS = 8
 _PREFIX = re.compile(r"stores/ollama-(?P<ollama>[^/]+)/(?P<model>[^/]+)/(?P<quantization>[^/]+)/")
-_BELOW = r"^(?!.*(?:^|/)\.{0,2}(?:/|$))[A-Za-z0-9._:/-]+$"
+_PART = r"[A-Za-z0-9_][A-Za-z0-9._:-]*"
+_BELOW = rf"^{_PART}(/{_PART})*$"
 """A relative path without empty, ``.`` or ``..`` parts."""
 _DIGEST = r"^[0-9a-f]{64}$"
 
