@@ -65,6 +65,7 @@ def add(project: Path, name: str, request: Request, report: Report) -> Added:
         _refuse_damaged(store, name)
     place = locate(request, choice)
     client = connect(project, name)
+    _require_node(client, environment)
     # Planned with what is known before anything is fetched: without a node nothing needs to be.
     plan_weights_job(environment, choice, _unknown(choice), quantize=bool(request.quantize))
     lock = paths.state_home() / "locks" / f"weights-{name}-{choice.name}.lock"
@@ -83,6 +84,17 @@ def add(project: Path, name: str, request: Request, report: Report) -> Added:
             f"moltghost weights add {choice.name} --replace --env {name} builds it anew",
         )
     return Added(store=built, built=True, joined=joined)
+
+
+def _require_node(client: Client, environment: Environment) -> None:
+    """A config may promise this machine as a node where it can't be one."""
+    machine = plan_cloud(environment).machine
+    if machine and client.get("v1", "Node", machine.name) is None:
+        raise Refused(
+            f"this machine is no node of environment {environment.name}, so nothing can build a "
+            "model store here",
+            "moltghost local status says why; it takes Linux and root",
+        )
 
 
 def _refuse_damaged(store: Store, environment: str) -> None:
