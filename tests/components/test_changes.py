@@ -154,7 +154,7 @@ def test_the_quota_admits_old_and_new_pod_and_the_runtime_as_the_api_server_coun
     plans = {name: agent_plan(model=name) for name in counted}
     for old, new in product(counted, repeat=2):
         server = plans[new].model_server
-        quota = plan_isolation(server, plans[old].model_server, plans[new].runtime, ()).quota
+        quota = plan_isolation(server, plans[old].model_server, plans[new].runtime, NO_STORE).quota
         for other in (old, new):
             for key, limit in quota.items():
                 if key.startswith(("requests.", "limits.")) and key != "requests.storage":
