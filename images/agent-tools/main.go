@@ -10,13 +10,15 @@ import (
 	"os/signal"
 	"syscall"
 
+	"moltghost.dev/agent-tools/internal/build"
 	"moltghost.dev/agent-tools/internal/loader"
 	"moltghost.dev/agent-tools/internal/progress"
 	"moltghost.dev/agent-tools/internal/weights"
 )
 
 const usage = `usage: agent-tools weights --from s3://BUCKET/PREFIX --to FOLDER
-       agent-tools loader [--check proven|healthy]`
+       agent-tools loader [--check proven|healthy]
+       agent-tools build --source URL --sha256 HEX --to s3://BUCKET/PREFIX --models FOLDER ...`
 
 // Exit statuses: 1 tried and failed, 2 refused before anything was done.
 const (
@@ -32,6 +34,7 @@ func main() {
 	commands := map[string]func(context.Context, []string, *progress.Reporter) error{
 		"weights": weights.Main,
 		"loader":  loader.Main,
+		"build":   build.Main,
 	}
 	command, known := commands[os.Args[1]]
 	if !known {

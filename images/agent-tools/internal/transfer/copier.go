@@ -1,4 +1,5 @@
-package weights
+// Package transfer reads objects in parallel and writes them to a folder, verified.
+package transfer
 
 import (
 	"context"
