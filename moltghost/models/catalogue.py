@@ -9,6 +9,7 @@ from typing import Any
 
 from moltghost.models.data_files import read
 from moltghost.models.facts import (
+    Chat,
     Doubt,
     Download,
     FileType,
@@ -66,7 +67,7 @@ def kv_bytes_per_element() -> Mapping[str, float]:
     return MappingProxyType(dict(read("quantizations")["kv_bytes_per_element"]))
 
 
-def _model(record: dict[str, Any], family: dict[str, str]) -> Model:
+def _model(record: dict[str, Any], family: dict[str, Any]) -> Model:
     licence, gated, tools = record["licence"], record["gated"], record["tools"]
     return Model(
         id=record["id"],
@@ -93,6 +94,7 @@ def _model(record: dict[str, Any], family: dict[str, str]) -> Model:
         doubts=tuple(Doubt(**doubt) for doubt in record["doubts"]),
         sources=tuple(record["sources"]),
         slots_with_quantized_kv=record.get("slots_with_quantized_kv"),
+        chat=Chat(**family["chat"]) if "chat" in family else None,
     )
 
 

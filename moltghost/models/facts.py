@@ -145,6 +145,19 @@ class ModelFile:
     download: Download | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """How a family's chat is written where a file of it doesn't say so itself.
+
+    Attributes:
+        template: in Ollama's template language.
+        parameters: Ollama's parameters that go with it, such as what ends a turn.
+    """
+
+    template: str
+    parameters: Mapping[str, object]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """One model of the catalogue.
@@ -159,6 +172,7 @@ class Model:
         q4: what `q4` means for this family (product text).
         slots_with_quantized_kv: most slots that the engine serves with a quantized KV cache; None
             where it has no such limit.
+        chat: of its family; None where its files are known to have a template of their own.
     """
 
     id: str
@@ -183,6 +197,7 @@ class Model:
     doubts: tuple[Doubt, ...]
     sources: tuple[str, ...]
     slots_with_quantized_kv: int | None = None
+    chat: Chat | None = None
 
     @property
     def quantizations(self) -> tuple[str, ...]:

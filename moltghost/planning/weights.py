@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
+
+from pydantic import Field
 
 from moltghost.config import Environment
 from moltghost.errors import Refused
 from moltghost.models.catalogue import file_types
+from moltghost.models.facts import Model
 from moltghost.models.names import ModelChoice
 from moltghost.planning.base import LABEL_PREFIX, Plan, environment_labels
 from moltghost.planning.cloud import plan_cloud
 from moltghost.planning.cloud_base import WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE, CloudPlan
 from moltghost.planning.images import Images
-from moltghost.planning.model_server import MODEL_ALIAS, OLLAMA_PORT, Share
+from moltghost.planning.model_server import OLLAMA_PORT, Share
 from moltghost.planning.platform import PlatformPlan, plan_platform
 from moltghost.planning.pools import Taint
 from moltghost.sizing import Resources, size_build, size_build_on_machine
@@ -63,7 +67,8 @@ class WeightsJobPlan(Plan):
     store_url: str
     store_endpoint: str
     ollama_version: str
-    alias: str = MODEL_ALIAS
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Lines of a Modelfile that the catalogue has for the family."""
     ollama_port: int = OLLAMA_PORT
     images: Images
     pool: str
@@ -126,6 +131,7 @@ def plan_weights_job(
         store_url=url,
         store_endpoint=cloud.weights_store.endpoint,
         ollama_version=cloud.images.ollama_version,
+        options=_options(choice.model),
         images=cloud.images,
         pool=pool,
         node_selector=selector,
@@ -169,6 +175,13 @@ def _where(
         "node.kubernetes.io/instance-type": job.instance_type,
     }
     return planned.name, selector, planned.taints, job.resources
+
+
+def _options(model: Model) -> dict[str, Any]:
+    """The template counts only where the source has none; its parameters belong to it."""
+    if model.chat is None:
+        return {}
+    return {"template": model.chat.template, "parameters": dict(model.chat.parameters)}
 
 
 def _ollama_word(quantization: str) -> str:

@@ -175,7 +175,7 @@ def _build(plan: WeightsJobPlan, *, with_key: bool) -> Object:
     environment = {
         "HOME": _WORK,
         "BUILD_OLLAMA": f"http://127.0.0.1:{plan.ollama_port}",
-        "BUILD_MODEL": plan.alias,
+        **({"BUILD_OPTIONS": json.dumps(plan.options)} if plan.options else {}),
         **({"AWS_ENDPOINT_URL_S3": plan.store_endpoint} if plan.store_endpoint else {}),
     }
     container: Object = {
