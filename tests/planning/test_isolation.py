@@ -127,5 +127,7 @@ def test_the_namespace_is_pinned_to_the_nodes_of_its_old_and_new_plan(
     assert len(isolation.pools) == len(set(isolation.pools))
 
 
-def test_without_a_weights_store_to_reach_nothing_outside_is_named() -> None:
-    assert agent_plan().isolation.weights_egress_cidrs == ()
+def test_only_the_addresses_and_the_port_of_the_weights_store_are_named() -> None:
+    isolation = agent_plan().isolation
+    assert isolation.weights_egress_cidrs == ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+    assert isolation.weights_port == 7070
