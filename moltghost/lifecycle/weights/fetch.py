@@ -131,7 +131,7 @@ def _from_url(url: str, target: Path, report: Report) -> None:
     """Download a file; what an interrupted download left is kept and continued."""
     target.parent.mkdir(parents=True, exist_ok=True)
     kept = target.stat().st_size if target.exists() else 0
-    headers = {"Range": f"bytes={kept}-"} if kept else {}
+    headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={kept}-"} if kept else {})}
     try:
         with httpx.stream(
             "GET", url, headers=headers, follow_redirects=True, timeout=_TIMEOUT_SECONDS
@@ -144,7 +144,7 @@ def _from_url(url: str, target: Path, report: Report) -> None:
             total = kept + int(answer.headers.get("Content-Length", 0))
             meter = Meter(report, "fetch source", total, kept=kept)
             with target.open("ab" if kept else "wb") as output:
-                for chunk in answer.iter_bytes(_CHUNK_BYTES):
+                for chunk in answer.iter_raw():
                     output.write(chunk)
                     meter.add(len(chunk))
             meter.end()
