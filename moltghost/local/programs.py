@@ -128,12 +128,8 @@ PROGRAMS = (
             )
         ),
     ),
-    Program(
-        name="weights-store",
-        home=TOOLCHAIN / "weights-store",
-        package=".",
-        module="github.com/versity/versitygw",
-    ),
+    # versitygw as a library: its own command takes its key from arguments or the environment.
+    Program(name="weights-store", home=TOOLCHAIN / "weights-store", package="."),
     _kubernetes("kubelet"),
     _kubernetes("kube-proxy"),
     _ollama(),
