@@ -30,6 +30,7 @@ _COMMANDS = {
     "up": ("stacks", "up", "Bring up an environment, or one stack of it."),
     "down": ("stacks", "down", "Take an environment down."),
     "policy": ("policy", "policy", "Check stacks against the policy pack, list and explain it."),
+    "weights": ("weights", "weights", "Build, list, verify and remove model stores."),
     "stack": ("stack_commands", "stack", "Mend the records that the engine keeps of stacks."),
     "local": ("local", "local", "The embedded cluster of environment `local`."),
     "completion": ("completion", "completion", "Print a completion script for your shell."),

@@ -128,6 +128,8 @@ PROGRAMS = (
             )
         ),
     ),
+    # versitygw as a library: its own command takes its key from arguments or the environment.
+    Program(name="weights-store", home=TOOLCHAIN / "weights-store", package="."),
     _kubernetes("kubelet"),
     _kubernetes("kube-proxy"),
     _ollama(),
@@ -150,6 +152,7 @@ CONTROL_PLANE = (
     "kube-scheduler",
     "kwok",
     "karpenter",
+    "weights-store",
 )
 
 
