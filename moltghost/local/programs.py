@@ -28,6 +28,8 @@ _CADDY = "github.com/caddyserver/caddy/v2"
 KUBERNETES_HOME = TOOLCHAIN / "kubernetes"
 OLLAMA_HOME = TOOLCHAIN / "ollama"
 CADDY_HOME = TOOLCHAIN / "caddy"
+#: Our own program, for the image of that name.
+AGENT_TOOLS_HOME = Path(__file__).parents[2] / "images" / "agent-tools"
 
 _VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
@@ -136,6 +138,7 @@ PROGRAMS = (
         module=_CADDY,
         version_variables=(f"{_CADDY}.CustomVersion",),
     ),
+    Program(name="agent-tools", home=AGENT_TOOLS_HOME, package="."),
 )
 
 #: What every cluster needs, in the order in which it is built.
