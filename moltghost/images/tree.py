@@ -89,13 +89,17 @@ def walked(root: Path, path: str, keep: Callable[[str], bool]) -> Iterator[Entry
     """
     for parent, folders, files in os.walk(root):
         folders.sort()
-        for name in sorted([*files, *(each for each in folders if (Path(parent) / each).is_symlink())]):
+        for name in sorted(
+            [*files, *(each for each in folders if (Path(parent) / each).is_symlink())]
+        ):
             file = Path(parent) / name
             relative = file.relative_to(root).as_posix()
             if not keep(relative):
                 continue
             target = f"{path}/{relative}"
-            yield linked(target, os.readlink(file)) if file.is_symlink() else copied(target, file)
+            yield (
+                linked(target, str(file.readlink())) if file.is_symlink() else copied(target, file)
+            )
 
 
 def with_parents(entries: Iterable[Entry]) -> list[Entry]:
