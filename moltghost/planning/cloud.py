@@ -5,7 +5,7 @@ from __future__ import annotations
 from moltghost import paths
 from moltghost.config import AwsCloudSpec, EmbeddedCloudSpec, Environment
 from moltghost.planning.aws.cloud import plan_aws_cloud
-from moltghost.planning.cloud_base import CloudPlan, NodeClass, Storage, WeightsStore
+from moltghost.planning.cloud_base import CloudPlan, MachineNode, NodeClass, Storage, WeightsStore
 from moltghost.planning.images import local_images, pinned_images
 
 EMBEDDED_ZONES = ("local-a", "local-b")
@@ -27,6 +27,7 @@ def _plan_embedded(environment: str, spec: EmbeddedCloudSpec) -> CloudPlan:
         environment=environment,
         provider=spec.provider,
         simulated_nodes=True,
+        machine=MachineNode() if spec.machine else None,
         cluster_name=f"moltghost-{environment}",
         kubeconfig=spec.kubeconfig or str(paths.kubeconfig()),
         zones=EMBEDDED_ZONES,
