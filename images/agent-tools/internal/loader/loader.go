@@ -114,7 +114,7 @@ func (l *Loader) first(ctx context.Context) error {
 			return fmt.Errorf("stopped before the model was proven: %s", reason)
 		}
 		l.state.waiting(err.Error())
-		if reached(err) {
+		if !ollama.Unreachable(err) {
 			failures++
 			l.report.Message(stageLoad, fmt.Sprintf("try %d of %d: %v", failures, failuresInARow, err))
 		} else if time.Since(said) > messagePeriod {
@@ -267,12 +267,6 @@ func (l *Loader) failure(err error) error {
 		failure.Next = "the store and Ollama disagree: delete the pod, so that its store is copied anew"
 	}
 	return failure
-}
-
-// reached says whether Ollama answered, be it with an error.
-func reached(err error) bool {
-	return ollama.Reached(err) || errors.Is(err, errNotLoaded) || errors.Is(err, errContext) ||
-		errors.Is(err, errResidence) || errors.Is(err, errDigest)
 }
 
 func sleep(ctx context.Context, pause time.Duration) {

@@ -70,7 +70,7 @@ func (d *disk) create(name string, size int64) (*os.File, error) {
 	err = unix.Fallocate(int(file.Fd()), 0, 0, size)
 	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
 		file.Close()
-		return nil, err
+		return nil, errors.Join(err, d.remove(name+partial))
 	}
 	return file, nil
 }
