@@ -18,7 +18,7 @@ from moltghost import locks
 from moltghost.errors import Failed, Refused
 from moltghost.local import go as golang
 from moltghost.local import programs, recipes
-from moltghost.local.recipes import Program
+from moltghost.local.recipes import Program, SourceChange
 from moltghost.progress import Event, Report, silent
 from moltghost.units import GIB, format_bytes
 
@@ -26,6 +26,7 @@ from moltghost.units import GIB, format_bytes
 # 0.8, Go 0.25, finished programs 0.45, the linker's temporary files), with room to spare.
 NEEDED_BYTES = 7 * GIB
 
+_HEADERS = Path("/usr/include")
 _REPORT_EVERY_SECONDS = 2.0
 
 
@@ -105,6 +106,15 @@ def _refuse_without_compiler(missing: Iterable[Program]) -> None:
             f"{' and no '.join(absent)}",
             "apt-get install gcc g++ (as root), then run the same command again",
         )
+    for program in missing:
+        lacking = [each for each in program.headers if not (_HEADERS / each.file).exists()]
+        if lacking:
+            raise Refused(
+                f"building {program.name} needs {', '.join(each.file for each in lacking)} "
+                f"in {_HEADERS}",
+                f"apt-get install {' '.join(each.package for each in lacking)} (as root), then run "
+                "the same command again",
+            )
 
 
 def _packages_to_compile(go: golang.Go, missing: Iterable[Program]) -> dict[str, int]:
@@ -123,9 +133,10 @@ def _packages_to_compile(go: golang.Go, missing: Iterable[Program]) -> dict[str,
 
 
 def _module_directories(go: golang.Go, program: Program) -> dict[str, Path]:
-    """Where the modules are that a program changes or copies from."""
+    """Where the modules are that a program changes, adds to or copies from."""
     modules = {change.module for change in program.changes}
     modules |= {copied.module for copied in program.manifests}
+    modules |= {name for each in program.added for name in (each.module, each.source_module)}
     if not modules:
         return {}
     template = "{{.Path}} {{.Dir}}"
@@ -135,29 +146,35 @@ def _module_directories(go: golang.Go, program: Program) -> dict[str, Path]:
 
 def _changed_module_file(build_home: Path, program: Program, directories: dict[str, Path]) -> Path:
     """A ``go.mod`` that builds from changed copies of the modules; its own if there are none."""
-    if not program.changes:
+    modules = {each.module: None for each in (*program.changes, *program.added)}
+    if not modules:
         return program.home / "go.mod"
     changed = build_home / "changed" / program.name
     shutil.rmtree(changed, ignore_errors=True)
-    replacements = []
+    for module in modules:
+        shutil.copytree(directories[module], changed / module)
     for change in program.changes:
-        copy = changed / change.module
-        if not copy.exists():
-            shutil.copytree(directories[change.module], copy)
-            replacements.append(f"replace {change.module} => {copy}\n")
-        source = copy / change.file
-        text = source.read_text()
-        if change.old not in text:
-            raise Failed(
-                f"{change.old!r} is no longer in {change.module}/{change.file}",
-                f"look at what replaced it, and adapt the changes of {program.name} in "
-                "moltghost/local/programs.py",
-            )
-        source.write_text(text.replace(change.old, change.new))
+        _change(changed / change.module / change.file, change, program)
+    for added in program.added:
+        target = changed / added.module / added.file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(directories[added.source_module] / added.source_file, target)
     module_file = changed / "go.mod"
-    module_file.write_text((program.home / "go.mod").read_text() + "".join(replacements))
+    replacements = "".join(f"replace {module} => {changed / module}\n" for module in modules)
+    module_file.write_text((program.home / "go.mod").read_text() + replacements)
     shutil.copy(program.home / "go.sum", changed / "go.sum")
     return module_file
+
+
+def _change(source: Path, change: SourceChange, program: Program) -> None:
+    text = source.read_text()
+    if change.old not in text:
+        raise Failed(
+            f"{change.old!r} is no longer in {change.module}/{change.file}",
+            f"look at what replaced it, and adapt the changes of {program.name} in "
+            "moltghost/local/programs.py",
+        )
+    source.write_text(text.replace(change.old, change.new))
 
 
 def _copy_manifests(program: Program, directories: dict[str, Path], target: Path) -> None:
@@ -194,7 +211,7 @@ class _Compilation:
         process = subprocess.Popen(
             self._command(output),
             cwd=self._program.home,
-            env=self._go.environment(cgo=self._program.cgo),
+            env=self._go.environment(cgo=self._program.cgo, c_flags=self._program.c_flags),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

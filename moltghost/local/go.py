@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,17 +30,22 @@ class Go:
         """Command line of ``go``."""
         return [str(self.root / "bin" / "go"), *arguments]
 
-    def environment(self, *, cgo: bool = False) -> dict[str, str]:
+    def environment(self, *, cgo: bool = False, c_flags: Sequence[str] = ()) -> dict[str, str]:
         """Environment for ``go``: caches in our folder, reproducible output.
 
         Args:
             cgo: whether a C compiler may be used.
+            c_flags: of that compiler.
         """
+        # Assertions in C name their file: the same name wherever it is compiled.
+        flags = " ".join([*c_flags, f"-ffile-prefix-map={self.build_home}=/build"])
         inherited = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
         temporary = self.build_home / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         return inherited | {
             "CGO_ENABLED": str(int(cgo)),
+            "CGO_CFLAGS": flags,
+            "CGO_CXXFLAGS": flags,
             "GOCACHE": str(self.build_home / "gocache"),
             "GOFLAGS": "-mod=readonly -modcacherw -trimpath -buildvcs=false",
             "GOMODCACHE": str(self.build_home / "mod"),

@@ -8,8 +8,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from moltghost.local import recipes
-from moltghost.local.recipes import TOOLCHAIN, CopiedFile, Program, SourceChange
+from moltghost.local import cpu, recipes
+from moltghost.local.recipes import (
+    TOOLCHAIN,
+    AddedFile,
+    CopiedFile,
+    Program,
+    SourceChange,
+    SystemHeader,
+)
 
 _KUBERNETES = "k8s.io/kubernetes"
 _ETCD = "go.etcd.io/etcd/server/v3"
@@ -18,8 +25,14 @@ _KWOK = "sigs.k8s.io/kwok"
 _CONTAINERD = "github.com/containerd/containerd/v2"
 _CNI = "github.com/containernetworking/plugins"
 _COREDNS = "github.com/coredns/coredns"
+_OLLAMA = "github.com/ollama/ollama"
+_CADDY = "github.com/caddyserver/caddy/v2"
 
 KUBERNETES_HOME = TOOLCHAIN / "kubernetes"
+OLLAMA_HOME = TOOLCHAIN / "ollama"
+CADDY_HOME = TOOLCHAIN / "caddy"
+#: Our own program, for the image of that name.
+AGENT_TOOLS_HOME = Path(__file__).parents[2] / "images" / "agent-tools"
 
 _VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
@@ -65,6 +78,38 @@ def _cni(name: str, kind: str) -> Program:
 def kubernetes_version() -> str:
     """The version of Kubernetes that is built, such as ``v1.36.3``."""
     return recipes.module_versions(KUBERNETES_HOME)[_KUBERNETES]
+
+
+def _ollama() -> Program:
+    """The model server, for CPUs.
+
+    Module archives leave out folders named ``vendor``, where llama.cpp keeps three headers:
+    two come from this machine's packages, the third from a module that carries it.
+    """
+    version = recipes.module_versions(OLLAMA_HOME)[_OLLAMA]
+    return Program(
+        name="ollama",
+        home=OLLAMA_HOME,
+        package=_OLLAMA,
+        module=_OLLAMA,
+        linker_values=((f"{_OLLAMA}/version.Version", version.removeprefix("v")),),
+        # Name look-ups by Go: those of a static glibc would load shared libraries.
+        tags=("netgo", "osusergo", "sqlite_omit_load_extension"),
+        cgo=True,
+        c_flags=("-O3", *cpu.compiler_flags()),
+        headers=(
+            SystemHeader(file="nlohmann/json.hpp", package="nlohmann-json3-dev"),
+            SystemHeader(file="stb/stb_image.h", package="libstb-dev"),
+        ),
+        added=(
+            AddedFile(
+                module=_OLLAMA,
+                file="llama/llama.cpp/vendor/miniaudio/miniaudio.h",
+                source_module="github.com/gen2brain/malgo",
+                source_file="miniaudio.h",
+            ),
+        ),
+    )
 
 
 PROGRAMS = (
@@ -118,6 +163,15 @@ PROGRAMS = (
     Program(name="coredns", home=TOOLCHAIN / "dns", package=".", module=_COREDNS),
     Program(name="machine-forward", home=TOOLCHAIN / "machine", package="./forward"),
     Program(name="machine-volumes", home=TOOLCHAIN / "machine", package="./volumes"),
+    _ollama(),
+    Program(
+        name="caddy",
+        home=CADDY_HOME,
+        package=f"{_CADDY}/cmd/caddy",
+        module=_CADDY,
+        version_variables=(f"{_CADDY}.CustomVersion",),
+    ),
+    Program(name="agent-tools", home=AGENT_TOOLS_HOME, package="."),
 )
 
 #: What every cluster needs, in the order in which it is built.

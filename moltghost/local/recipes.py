@@ -53,6 +53,30 @@ class CopiedFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AddedFile:
+    """A file of one module that another needs and doesn't carry, put into a copy of it.
+
+    Args:
+        module: the Go module that needs it.
+        file: path within that module.
+        source_module, source_file: where it is copied from.
+    """
+
+    module: str
+    file: str
+    source_module: str
+    source_file: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemHeader:
+    """A C or C++ header that this machine must have, and Debian's package of it."""
+
+    file: str
+    package: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Program:
     """One binary.
 
@@ -67,7 +91,10 @@ class Program:
         tags: Go build tags.
         cgo: whether it has parts in C or C++; it is then linked statically, by a C compiler of
             this machine.
+        c_flags: of the C and C++ compiler.
+        headers: that the C and C++ parts need from this machine.
         changes: to the sources of modules.
+        added: files that are added to modules.
         manifests: files that are copied from modules, into ``manifests/`` beside the binary.
     """
 
@@ -79,7 +106,10 @@ class Program:
     linker_values: tuple[tuple[str, str], ...] = ()
     tags: tuple[str, ...] = ()
     cgo: bool = False
+    c_flags: tuple[str, ...] = ()
+    headers: tuple[SystemHeader, ...] = ()
     changes: tuple[SourceChange, ...] = ()
+    added: tuple[AddedFile, ...] = ()
     manifests: tuple[CopiedFile, ...] = ()
 
     @property
@@ -117,7 +147,8 @@ def _flags(program: Program, version: str) -> list[str]:
     values |= program.linker_values
     linker = ["-s", "-w", *(f"-X {name}={value}" for name, value in values.items())]
     if program.cgo:
-        linker.append("-extldflags=-static")
+        # Go's own id of the build would depend on the folder that C is compiled in.
+        linker += ["-buildid=", "-linkmode=external", "-extldflags=-static"]
     tags = ["-tags", ",".join(program.tags)] if program.tags else []
     return [*tags, "-ldflags", " ".join(linker)]
 
@@ -134,8 +165,9 @@ def key(program: Program) -> str:
     digest.update(GO_REQUIREMENTS.read_bytes())
     # The version of a program of our own is this key.
     flags = _flags(program, program.version if program.module else "")
-    parts = (go_architecture(), program.package, program.cgo, flags)
-    digest.update(repr((*parts, program.changes, program.manifests)).encode())
+    parts = (go_architecture(), program.package, program.cgo, program.c_flags, flags)
+    sources = (program.changes, program.added, program.manifests)
+    digest.update(repr((*parts, *sources)).encode())
     return digest.hexdigest()[:_KEY_CHARACTERS]
 
 
