@@ -31,6 +31,7 @@ _COMMANDS = {
     "down": ("stacks", "down", "Take an environment down."),
     "images": ("images", "images", "List, pin and publish the images of an environment."),
     "policy": ("policy", "policy", "Check stacks against the policy pack, list and explain it."),
+    "weights": ("weights", "weights", "Build, list, verify and remove model stores."),
     "stack": ("stack_commands", "stack", "Mend the records that the engine keeps of stacks."),
     "local": ("local", "local", "The embedded cluster of environment `local`."),
     "completion": ("completion", "completion", "Print a completion script for your shell."),

@@ -152,6 +152,8 @@ PROGRAMS = (
             )
         ),
     ),
+    # versitygw as a library: its own command takes its key from arguments or the environment.
+    Program(name="weights-store", home=TOOLCHAIN / "weights-store", package="."),
     _kubernetes("kubelet"),
     _kubernetes("kube-proxy"),
     _containerd("containerd"),
@@ -183,6 +185,7 @@ CONTROL_PLANE = (
     "kube-scheduler",
     "kwok",
     "karpenter",
+    "weights-store",
 )
 
 #: What the machine's own node needs besides.

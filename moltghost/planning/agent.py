@@ -95,7 +95,7 @@ def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> A
         sizing=sizing,
         model_server=server,
         runtime=runtime,
-        isolation=plan_isolation(server, before, runtime, cloud.weights_store.egress_cidrs),
+        isolation=plan_isolation(server, before, runtime, cloud.weights_store),
         aws=_on_aws(stack.agent, spec.owner, cloud, server, before),
         simulated=simulated,
         notes=tuple(_notes(spec, sizing, simulated=simulated)),

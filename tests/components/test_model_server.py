@@ -258,6 +258,18 @@ def test_the_weights_come_from_the_plans_store_and_have_room(case: str) -> None:
 
 
 @of_cases
+def test_the_copy_has_memory_for_its_buffers(case: str) -> None:
+    """images/agent-tools/main.go: 320 MiB at most, and the kernel's buffers."""
+    assert int(container(case, "weights")["resources"]["limits"]["memory"]) >= 512 * 1024**2
+
+
+@of_cases
+def test_a_killed_container_of_ours_leaves_its_last_lines_as_the_reason(case: str) -> None:
+    for name in ("weights", "loader"):
+        assert container(case, name)["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+@of_cases
 def test_the_pods_disk_holds_the_weights_and_every_other_volume_filled(case: str) -> None:
     """The kubelet evicts a pod that uses more than its containers' limits together."""
     pod = pod_of(case, "model-server")["spec"]

@@ -33,6 +33,7 @@ type Server struct {
 	broken string
 	mute   bool
 	server *httptest.Server
+	mux    *http.ServeMux
 }
 
 // launch is what decides whether a request can use a loaded model.
@@ -44,8 +45,8 @@ type launch struct {
 // New starts a server.
 func New(t *testing.T, model Model) *Server {
 	t.Helper()
-	s := &Server{model: model}
 	mux := http.NewServeMux()
+	s := &Server{model: model, mux: mux}
 	mux.HandleFunc("POST /api/generate", s.generate)
 	mux.HandleFunc("POST /api/chat", s.generate)
 	mux.HandleFunc("POST /api/show", s.show)
