@@ -29,6 +29,7 @@ _COMMANDS = {
     "preflight": ("preflight", "preflight", "Ask whether an environment or an agent can come up."),
     "up": ("stacks", "up", "Bring up an environment, or one stack of it."),
     "down": ("stacks", "down", "Take an environment down."),
+    "kubeconfig": ("stacks", "kubeconfig", "Print the path of an environment's kubeconfig."),
     "policy": ("policy", "policy", "Check stacks against the policy pack, list and explain it."),
     "stack": ("stack_commands", "stack", "Mend the records that the engine keeps of stacks."),
     "local": ("local", "local", "The embedded cluster of environment `local`."),

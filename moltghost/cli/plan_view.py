@@ -22,7 +22,6 @@ def show_plan(plan: AgentPlan, update: UpdatePlan, *, interrupted: bool = False)
     server, sizing = plan.model_server, plan.sizing
     placement = sizing.placement
     idle = placement.node_gpu_count - placement.gpu_count
-    month = placement.node_usd_per_hour * HOURS_PER_MONTH
     facts = [
         ("agent", f"{plan.agent} in {plan.environment}, owner {plan.owner}"),
         ("model", f"{server.model}"),
@@ -31,11 +30,7 @@ def show_plan(plan: AgentPlan, update: UpdatePlan, *, interrupted: bool = False)
         ("GPUs", f"{placement.gpu_count} x {placement.gpu}" + (f", {idle} idle" if idle else "")),
         ("GPU memory", _memory(plan)),
         ("instance", f"{placement.instance_type}{' (simulated)' if plan.simulated else ''}"),
-        (
-            "price",
-            f"{placement.node_usd_per_hour:.2f} $/h for the node ({month:,.0f} $/month), "
-            f"{placement.usd_per_hour:.2f} $/h for its GPUs' share",
-        ),
+        ("price", _price(plan)),
         ("load", f"about {format_duration(server.load_seconds)} from disk to GPU"),
     ]
     facts += [("change", change) for change in update.changes]
@@ -48,6 +43,20 @@ def show_plan(plan: AgentPlan, update: UpdatePlan, *, interrupted: bool = False)
             ("note", "an earlier change of this agent was interrupted; this takes its place")
         )
     print_facts(facts)
+
+
+def show_price(plan: AgentPlan) -> None:
+    """Print what an agent costs, and what an update of it adds while both models run."""
+    click.echo(f"  price: {_price(plan)}; as much again while an update brings up a second node")
+
+
+def _price(plan: AgentPlan) -> str:
+    placement = plan.sizing.placement
+    month = placement.node_usd_per_hour * HOURS_PER_MONTH
+    return (
+        f"{placement.node_usd_per_hour:.2f} $/h for the node ({month:,.0f} $/month), "
+        f"{placement.usd_per_hour:.2f} $/h for its GPUs' share"
+    )
 
 
 def _memory(plan: AgentPlan) -> str:
