@@ -30,6 +30,7 @@ _COMMANDS = {
     "up": ("stacks", "up", "Bring up an environment, or one stack of it."),
     "down": ("stacks", "down", "Take an environment down."),
     "images": ("images", "images", "List, pin and publish the images of an environment."),
+    "kubeconfig": ("stacks", "kubeconfig", "Print the path of an environment's kubeconfig."),
     "policy": ("policy", "policy", "Check stacks against the policy pack, list and explain it."),
     "weights": ("weights", "weights", "Build, list, verify and remove model stores."),
     "stack": ("stack_commands", "stack", "Mend the records that the engine keeps of stacks."),

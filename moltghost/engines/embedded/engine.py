@@ -24,7 +24,7 @@ from moltghost.engines.embedded.records import Failure
 from moltghost.engines.embedded.run import Run
 from moltghost.engines.embedded.state import ENGINE, ResourceState, StackState, StateStore
 from moltghost.engines.embedded.update_run import UpdateRun
-from moltghost.engines.embedded.urn import is_provider
+from moltghost.engines.embedded.urn import is_provider, stack_of
 from moltghost.engines.embedded.values import masked, plain
 from moltghost.engines.interface import AnalyzedResource, Preview, Result, StackSummary
 from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
@@ -200,6 +200,7 @@ class EmbeddedEngine:
             outputs=masked(run.outputs),
             warnings=(*run.warnings, *found),
             needs_stock=tuple(sorted(run.needs_stock)),
+            needs_stacks=tuple(sorted(run.needs_stacks)),
             resources=tuple(run.analyzed),
             basis=self._basis(state.stack, config),
         )
@@ -213,6 +214,8 @@ class EmbeddedEngine:
         cancelled: threading.Event,
     ) -> UpdateRun:
         preview = expect or self._preview(self._load(stack), config, report, cancelled)
+        for needed in preview.needs_stacks:
+            raise self._not_there(needed, "exist yet")
         if preview.needs_stock:
             raise Refused(
                 f"stack {stack} has resources that the embedded engine can't make: "
@@ -262,17 +265,21 @@ class EmbeddedEngine:
         monitor = Monitor(run, dry_run=run.dry_run)
         run_program(self._project, run.stack, values, monitor, run, dry_run=run.dry_run)
 
-    def _references(self, name: str) -> dict[str, Any]:
-        """The outputs of another stack, named ``organization/<project>/<stack>`` or shorter."""
-        stack = name.rpartition("/")[2]
+    def _references(self, name: str) -> dict[str, Any] | None:
+        """The outputs of another stack, None if it has a configuration and was never applied."""
+        stack = stack_of(name)
         state = self._store.load(stack)
-        if state is None or state.root() is None:
-            environment = stack.rpartition(".")[2]
-            raise Refused(
-                f"stack {stack} doesn't exist yet, and this stack reads its outputs",
-                f"create it with: moltghost up {environment}",
-            )
-        return state.outputs()
+        if state and state.root():
+            return state.outputs()
+        if not self._project.config_file(stack).is_file():
+            raise self._not_there(stack, "exist, nor has it a configuration file")
+        return None
+
+    def _not_there(self, stack: str, what: str) -> Refused:
+        return Refused(
+            f"stack {stack} doesn't {what}, and this stack reads its outputs",
+            f"create it with: moltghost up {stack.rpartition('.')[2]}",
+        )
 
     def _load(self, stack: str) -> StackState:
         return self._store.load(stack) or StackState(stack=stack, project=self._project.name)
