@@ -8,6 +8,7 @@ from dataclasses import replace
 from moltghost.errors import Refused
 from moltghost.models.hardware import gpu_kinds
 from moltghost.models.names import ModelChoice
+from moltghost.sizing.kv_cache import UNQUANTIZED
 from moltghost.sizing.placement import Option, Verdict, Weighing, weigh
 from moltghost.sizing.request import Pool, SizingRequest, default_pools
 from moltghost.sizing.weights import layout
@@ -37,7 +38,7 @@ def remedies(weighing: Weighing, pools: Sequence[Pool]) -> Iterator[str]:
             yield line
             break
     most_slots = choice.model.slots_with_quantized_kv
-    if request.kv_cache == "f16" and (most_slots is None or request.parallel <= most_slots):
+    if request.kv_cache == UNQUANTIZED and (most_slots is None or request.parallel <= most_slots):
         changed = replace(request, kv_cache="q8_0")
         yield from _lines("a q8_0 KV cache", changed, choice, pools)
     if request.parallel > 1:
