@@ -83,7 +83,7 @@ def _may_quantize(request: SizingRequest, choice: ModelChoice) -> bool:
 
 def _more_gpus(everywhere: Weighing) -> Iterator[str]:
     """How many GPUs would hold it, of each kind of which no node has enough."""
-    counts = []
+    counts: list[str] = []
     for kind in dict.fromkeys(o.card.kind for o in everywhere.options):
         options = [o for o in everywhere.options if o.card.kind == kind]
         if all(o.verdict is Verdict.GPU_MEMORY for o in options):
