@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
+from sarif_kit.validate import validation_errors
 
 from moltghost.cli import main as entry
-from tests.policies.declare import PROJECT
+from tests.policies.declare import PRODUCTION_AGENT, PROJECT, write_production_agent
 
 PLUGIN, EXPORTER = (
     f"DaemonSet moltghost-system/{name}" for name in ("nvidia-device-plugin", "dcgm-exporter")
@@ -72,10 +73,8 @@ def test_every_stack_of_the_repository_passes(
 
 def test_an_agent_in_production_passes_with_the_fixture_of_digests(checkout: Path) -> None:
     """Its images are the environment's own, by the digests that Pulumi.prod.yaml makes up."""
-    spec = {"kind": "agent", "owner": "team-a", "model": "llama3.1-70b-q4", "context": "32k"}
-    config = {"config": {"moltghost:spec": spec}}
-    (checkout / "Pulumi.an-agent.prod.yaml").write_text(json.dumps(config))
-    code, out = run_in(checkout, "policy", "check", "an-agent.prod", "--json")
+    write_production_agent(checkout)
+    code, out = run_in(checkout, "policy", "check", PRODUCTION_AGENT, "--json")
     report = json.loads(out)
     assert (report["violations"], report["exempted"], report["undecided"]) == ([], [], [])
     assert report["resources"] > 20
@@ -83,13 +82,13 @@ def test_an_agent_in_production_passes_with_the_fixture_of_digests(checkout: Pat
 
 
 def test_an_agent_in_production_without_digests_is_refused(checkout: Path) -> None:
-    shutil.copy(checkout / "Pulumi.my-agent.local.yaml", checkout / "Pulumi.an-agent.prod.yaml")
+    write_production_agent(checkout)
     cloud = checkout / "Pulumi.prod.yaml"
     document = yaml.safe_load(cloud.read_text())
     digests = document["config"]["moltghost:spec"].pop("image_digests")
     assert all(re.fullmatch(r"sha256:0{63}\d", each) for each in digests.values())
     cloud.write_text(yaml.safe_dump(document))
-    code, out = run_in(checkout, "policy", "check", "an-agent.prod", "--json")
+    code, out = run_in(checkout, "policy", "check", PRODUCTION_AGENT, "--json")
     assert code == 2
     assert {each["policy"] for each in json.loads(out)["violations"]} == {"image-digest"}
 
@@ -127,6 +126,7 @@ def test_a_mandatory_violation_ends_with_2_and_names_rule_resource_and_fix(check
 
 
 def _check_sarif(sarif: dict[str, Any], violation: dict[str, str]) -> None:
+    assert validation_errors(sarif) == []
     [run_] = sarif["runs"]
     rules = run_["tool"]["driver"]["rules"]
     [result] = [each for each in run_["results"] if each["level"] == "error"]

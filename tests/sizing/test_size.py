@@ -160,9 +160,7 @@ def test_a_few_bytes_too_little_are_not_said_to_be_nothing() -> None:
 
 def test_changes_that_help_only_together_are_said_together_with_their_price() -> None:
     found = hint("llama3.1-405b-f16", context=131072, parallel=8)
-    assert found[1] == (
-        "Q4_K_M with a q8_0 KV cache: p4de.24xlarge (8 x a100-80) at $27.45/h"
-    )
+    assert found[1] == ("Q4_K_M with a q8_0 KV cache: p4de.24xlarge (8 x a100-80) at $27.45/h")
     followed = sized("llama3.1-405b-q4_K_M", context=131072, parallel=8, kv_cache="q8_0")
     assert (followed.placement.gpu_count, followed.placement.gpu) == (8, "a100-80")
     with_one_slot = hint("llama3.1-405b-f16", context=131072, parallel=64)
