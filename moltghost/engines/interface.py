@@ -99,6 +99,7 @@ class Preview:
         needs_stock: types that this engine can't create; ``up`` refuses if there are any.
         needs_stacks: stacks that don't exist yet, so that what is read of them is unknown; ``up``
             refuses if there are any.
+        findings: those of the warnings that are the policies'.
         resources: what policies analyze.
         basis: identifies the state and the configuration that the preview was made from.
     """
@@ -109,6 +110,7 @@ class Preview:
     warnings: tuple[str, ...] = ()
     needs_stock: tuple[str, ...] = ()
     needs_stacks: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
     resources: tuple[AnalyzedResource, ...] = field(default=(), repr=False)
     basis: str = ""
 
