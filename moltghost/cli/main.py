@@ -22,6 +22,7 @@ from moltghost.errors import ExitCode, Failed, MoltghostError, Refused
 _COMMANDS = {
     "deploy": ("agents", "deploy", "Deploy an agent, or change one, by its model's name."),
     "agent": ("agents", "agent", "List, update, scale and destroy agents."),
+    "fleet": ("fleet", "fleet", "Deploy, update and destroy many agents from one file."),
     "models": ("models", "list_models", "List the models of the catalogue."),
     "size": ("models", "size_model", "Say which GPUs a model needs and what they cost."),
     "plan": ("stacks", "plan", "Show what a stack will be, without touching anything."),

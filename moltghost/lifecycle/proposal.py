@@ -10,6 +10,7 @@ from typing import Any
 
 from moltghost.config import (
     AgentSpec,
+    Environment,
     StackName,
     parse_spec,
     read_agent,
@@ -53,6 +54,7 @@ def propose(
     *,
     running: AgentSpec | None,
     must_exist: bool = False,
+    environment: Environment | None = None,
 ) -> AgentChange:
     """Plan what ``values`` over the agent's present config would mean. Changes nothing.
 
@@ -63,11 +65,12 @@ def propose(
             any, an interrupted change is taken up again.
         running: what the cluster has of the agent (`running_spec`), None if nothing.
         must_exist: refuse an agent that has no config yet.
+        environment: the config of the stack's environment, where it was read already.
 
     Raises:
         Refused: the agent isn't there, a value is invalid, or nothing fits.
     """
-    environment = read_environment(project, stack.environment)
+    environment = environment or read_environment(project, stack.environment)
     pending = pending_file(project, stack)
     exists = stack_file(project, stack).is_file()
     # An interrupted first deploy has no config yet.
