@@ -14,7 +14,7 @@ from decimal import Decimal
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
 from moltghost.kube.pools import PoolStatus, pods_that_fit, pool_statuses
-from moltghost.lifecycle.proposal import AgentChange
+from moltghost.lifecycle.proposal import AgentChange, require_room_on_machine
 from moltghost.models import instance_type
 from moltghost.planning.model_server import Share
 from moltghost.planning.platform import PlatformPlan
@@ -75,11 +75,13 @@ class FleetNeeds:
 
     Attributes:
         parallel: changes that run side by side, and so surges at most.
+        on_machine: changes of agents on the machine's own node, which need no other.
     """
 
     servers: tuple[FleetNodes, ...]
     runtimes: RuntimeNeed | None
     parallel: int
+    on_machine: tuple[AgentChange, ...] = ()
 
     @property
     def surge_usd_per_hour(self) -> Decimal:
@@ -103,6 +105,8 @@ def fleet_needs(
         client: its cluster.
         parallel: how many changes run side by side.
     """
+    on_machine = tuple(change for change in changes if change.plan.on_machine)
+    changes = [change for change in changes if not change.plan.on_machine]
     kept, surging = _kept_nodes(changes), _surging(changes)
     servers = tuple(
         FleetNodes(
@@ -112,7 +116,10 @@ def fleet_needs(
         for pool, kind in [key]
     )
     return FleetNeeds(
-        servers=servers, runtimes=_runtimes(changes, platform, client), parallel=parallel
+        servers=servers,
+        runtimes=_runtimes(changes, platform, client),
+        parallel=parallel,
+        on_machine=on_machine,
     )
 
 
@@ -184,6 +191,8 @@ def require_room_for_fleet(needs: FleetNeeds, client: Client, environment: str) 
     Raises:
         Refused: a pool can't have that many nodes; every such pool is named.
     """
+    if needs.on_machine:
+        require_room_on_machine(needs.on_machine, client)
     pools, problems, surge = pool_statuses(client), [], False
     by_pool: dict[str, list[FleetNodes]] = defaultdict(list)
     for need in needs.servers:
