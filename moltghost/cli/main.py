@@ -27,6 +27,7 @@ _COMMANDS = {
     "size": ("models", "size_model", "Say which GPUs a model needs and what they cost."),
     "plan": ("stacks", "plan", "Show what a stack will be, without touching anything."),
     "preview": ("stacks", "preview", "Show what `up` would change, resource by resource."),
+    "drift": ("drift", "drift", "Show what somebody changed by hand since the last `up`."),
     "preflight": ("preflight", "preflight", "Ask whether an environment or an agent can come up."),
     "up": ("stacks", "up", "Bring up an environment, or one stack of it."),
     "down": ("stacks", "down", "Take an environment down."),
