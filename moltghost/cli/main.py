@@ -22,10 +22,12 @@ from moltghost.errors import ExitCode, Failed, MoltghostError, Refused
 _COMMANDS = {
     "deploy": ("agents", "deploy", "Deploy an agent, or change one, by its model's name."),
     "agent": ("agents", "agent", "Talk to agents; list, update, move and destroy them."),
+    "fleet": ("fleet", "fleet", "Deploy, update and destroy many agents from one file."),
     "models": ("models", "list_models", "List the models of the catalogue."),
     "size": ("models", "size_model", "Say which GPUs a model needs and what they cost."),
     "plan": ("stacks", "plan", "Show what a stack will be, without touching anything."),
     "preview": ("stacks", "preview", "Show what `up` would change, resource by resource."),
+    "drift": ("drift", "drift", "Show what somebody changed by hand since the last `up`."),
     "preflight": ("preflight", "preflight", "Ask whether an environment or an agent can come up."),
     "up": ("stacks", "up", "Bring up an environment, or one stack of it."),
     "down": ("stacks", "down", "Take an environment down."),

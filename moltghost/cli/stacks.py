@@ -13,7 +13,7 @@ from moltghost.config import Environment, StackName, read_environment
 from moltghost.errors import Refused
 
 if TYPE_CHECKING:
-    from moltghost.engines.interface import Engine, Result
+    from moltghost.engines.interface import Drift, Engine, Preview, Result
 
 
 @click.command()
@@ -54,17 +54,20 @@ def plan(ctx: click.Context, stack: str, as_json: bool) -> None:
 @click.argument("stack")
 @json_option
 @click.option("--diff", is_flag=True, help="Show each changed field.")
+@click.option("--refresh", is_flag=True, help="Show first what somebody changed by hand.")
 @click.pass_context
-def preview(ctx: click.Context, stack: str, diff: bool, as_json: bool) -> None:
+def preview(ctx: click.Context, stack: str, diff: bool, refresh: bool, as_json: bool) -> None:
     """Show what `up` would create, change and delete. Changes nothing.
 
     \b
     Examples:
       moltghost preview my-agent.local --diff
+      moltghost preview my-agent.local --refresh
       moltghost preview local
     """
+    from moltghost.cli.drift import show_drift
     from moltghost.cli.live import Progress
-    from moltghost.cli.steps_view import preview_json, show_preview
+    from moltghost.cli.steps_view import show_preview
     from moltghost.lifecycle.environments import is_embedded, layer_stacks
 
     project, name = project_folder(ctx), StackName.parse(stack)
@@ -75,9 +78,18 @@ def preview(ctx: click.Context, stack: str, diff: bool, as_json: bool) -> None:
             _require_cluster(name.environment)
     names = layer_stacks(name.environment) if name.layer == "cloud" else (name,)
     with Progress(quiet=True) as progress:
+        known = {each.name for each in engine.stacks()} if refresh else set()
+        drifts = {
+            str(each): engine.drift(str(each), report=progress.report)
+            for each in names
+            if str(each) in known
+        }
+        if not as_json:
+            for drift in drifts.values():  # before what may be refused
+                show_drift(drift)
         found = [engine.preview(str(each), report=progress.report) for each in names]
     if as_json:
-        click.echo(json.dumps([preview_json(each) for each in found]))
+        click.echo(json.dumps([_preview_json(each, drifts.get(each.stack)) for each in found]))
         return
     for each in found:
         show_preview(each, diff=diff)
@@ -146,7 +158,7 @@ def _bring_up(
     engine: Engine, environment: Environment, names: tuple[StackName, ...], as_json: bool
 ) -> list[Result]:
     from moltghost.cli.live import Progress
-    from moltghost.cli.steps_view import summary
+    from moltghost.cli.steps_view import show_repairs, summary
     from moltghost.lifecycle.environments import is_embedded
     from moltghost.lifecycle.kubeconfig import kubeconfig_of
 
@@ -163,6 +175,7 @@ def _bring_up(
                 kubeconfig_of(environment, engine)
             if not as_json:
                 click.echo(f"{each}: {summary(result.counts())}")
+                show_repairs(result)
     return results
 
 
@@ -240,9 +253,17 @@ def _require_cluster(environment: str) -> None:
         )
 
 
+def _preview_json(preview: Preview, drift: Drift | None) -> dict[str, Any]:
+    from moltghost.cli.drift import drift_json
+    from moltghost.cli.steps_view import preview_json
+
+    return {**preview_json(preview), **({"drift": drift_json(drift)} if drift else {})}
+
+
 def _result_json(result: Result) -> dict[str, Any]:
     return {
         "stack": result.stack,
         "seconds": round(result.seconds, 1),
         "changes": {str(op): count for op, count in result.counts().items()},
+        "repaired": [step.title for step in result.steps if step.repairs],
     }

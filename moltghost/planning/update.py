@@ -39,6 +39,8 @@ class UpdatePlan(Plan):
     """Nodes of the new plan's type that its pool must have room for before anything stops."""
     gap_seconds: int
     """Predicted time without an answering model; 0 with a surge."""
+    from_pool: str | None
+    """The pool of the model server that runs; None where none does."""
 
 
 def plan_change(
@@ -87,6 +89,7 @@ def plan_update(old: AgentPlan | None, new: AgentPlan) -> UpdatePlan:
             surge=None,
             added_nodes=1,
             gap_seconds=0,
+            from_pool=None,
         )
     # Tokens and labels, which name the owner, are on both pods.
     both_change = old.rotation != new.rotation or old.labels != new.labels
@@ -113,6 +116,7 @@ def plan_update(old: AgentPlan | None, new: AgentPlan) -> UpdatePlan:
         surge=surge,
         added_nodes=surge.nodes if surge else int(old.model_server.pool != new.model_server.pool),
         gap_seconds=gap,
+        from_pool=old.model_server.pool,
     )
 
 

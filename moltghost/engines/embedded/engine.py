@@ -14,6 +14,7 @@ from typing import Any
 from moltghost import paths
 from moltghost.engines.embedded.crypto import Keyring
 from moltghost.engines.embedded.destroy import kept_resources
+from moltghost.engines.embedded.drift import find_drift
 from moltghost.engines.embedded.interrupt import interruptible
 from moltghost.engines.embedded.journal import Journal
 from moltghost.engines.embedded.judge import Analyze, Judge, no_policies
@@ -27,7 +28,7 @@ from moltghost.engines.embedded.state import ENGINE, ResourceState, StackState, 
 from moltghost.engines.embedded.update_run import UpdateRun
 from moltghost.engines.embedded.urn import is_provider, stack_of
 from moltghost.engines.embedded.values import masked, plain
-from moltghost.engines.interface import Preview, Result, StackSummary
+from moltghost.engines.interface import Drift, Preview, Result, StackSummary
 from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
 from moltghost.locks import held
 from moltghost.progress import Event, Report
@@ -122,6 +123,15 @@ class EmbeddedEngine:
             seconds=time.monotonic() - began,
             warnings=run.warnings,
         )
+
+    def drift(self, stack: str, *, report: Report) -> Drift:
+        """How the cluster differs from what the last ``up`` applied.
+
+        Raises:
+            Refused: there is no such stack, or its cluster isn't running.
+        """
+        state = self._existing(stack)
+        return interruptible(lambda cancelled: find_drift(state, self._store, report, cancelled))
 
     def unprotect(self, stack: str) -> None:
         """Take the protection off everything in a stack, as ``pulumi state unprotect --all`` does.

@@ -246,6 +246,7 @@ class Run:
             object_name=plan.object_name,
             protect=goal.protect,
             note=plan.note,
+            undone=plan.undone,
         )
         with self._lock:
             self.steps.append(step)
