@@ -46,7 +46,7 @@ def _written_on(namespace: str, environment: Environment) -> str | None:
         return None  # the provider will say what is wrong with the cluster
     finally:
         client.close()
-    owner: str | None = (live or {}).get("metadata", {}).get("annotations", {}).get(
-        ENGINE_ANNOTATION
+    owner: str | None = (
+        (live or {}).get("metadata", {}).get("annotations", {}).get(ENGINE_ANNOTATION)
     )
     return owner

@@ -39,6 +39,18 @@ def require_compliance(project: Path, stack: str, resources: Sequence[Resource])
     if not has_pack(project):
         return []
     findings = check_stack(project, stack, resources)
+    return judged(stack, findings)
+
+
+def judged(stack: str, findings: Findings) -> list[str]:
+    """What follows from what a pack found, whichever engine asked it.
+
+    Returns:
+        What should be said: advisory violations, and rules that couldn't decide.
+
+    Raises:
+        Refused: a mandatory rule is broken.
+    """
     if findings.mandatory:
         lines = "\n".join(f"  {each}" for each in findings.mandatory)
         fixes = "; ".join(dict.fromkeys(each.remediation for each in findings.mandatory))

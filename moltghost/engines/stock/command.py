@@ -87,8 +87,18 @@ class StoppableCommand(PulumiCommand):
         additional_env: Mapping[str, str],
         on_output: OnLine | None = None,
         on_error: OnLine | None = None,
+        *,
+        text: str | None = None,
     ) -> CommandResult:
         """Run a command to its end.
+
+        Args:
+            args: its arguments.
+            cwd: where to run it.
+            additional_env: variables besides ours.
+            on_output: called with each line of stdout.
+            on_error: called with each line of stderr.
+            text: what it reads from stdin; nothing by default.
 
         Raises:
             CommandError: it failed.
@@ -103,7 +113,7 @@ class StoppableCommand(PulumiCommand):
         }
         with subprocess.Popen(
             [str(self._path), "--non-interactive", *args],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if text else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
@@ -114,6 +124,9 @@ class StoppableCommand(PulumiCommand):
             with self._lock:
                 self._running.add(process)
             try:
+                if process.stdin and text:
+                    with process.stdin:
+                        process.stdin.write(text)
                 readers = [_Reader(process.stdout, on_output), _Reader(process.stderr, on_error)]
                 stdout, stderr = (reader.text() for reader in readers)
                 code = process.wait()
