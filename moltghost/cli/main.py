@@ -30,7 +30,7 @@ _COMMANDS = {
     "up": ("stacks", "up", "Bring up an environment, or one stack of it."),
     "down": ("stacks", "down", "Take an environment down."),
     "policy": ("policy", "policy", "Check stacks against the policy pack, list and explain it."),
-    "stack": ("stack_commands", "stack", "Mend the records that the engine keeps of stacks."),
+    "stack": ("stack_commands", "stack", "Move stacks between engines, mend their records."),
     "local": ("local", "local", "The embedded cluster of environment `local`."),
     "completion": ("completion", "completion", "Print a completion script for your shell."),
 }

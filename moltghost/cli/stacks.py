@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moltghost.cli.options import confirm, engine_for, json_option, project_folder, yes_option
+from moltghost.cli.options import (
+    confirm,
+    engine_for,
+    engine_option,
+    json_option,
+    project_folder,
+    yes_option,
+)
 from moltghost.config import Environment, StackName, read_environment
 from moltghost.errors import Refused
 
@@ -57,6 +64,7 @@ def plan(ctx: click.Context, stack: str, as_json: bool) -> None:
 @click.command()
 @click.argument("stack")
 @json_option
+@engine_option
 @click.option("--diff", is_flag=True, help="Show each changed field.")
 @click.pass_context
 def preview(ctx: click.Context, stack: str, diff: bool, as_json: bool) -> None:
@@ -72,7 +80,7 @@ def preview(ctx: click.Context, stack: str, diff: bool, as_json: bool) -> None:
     from moltghost.lifecycle.environments import is_embedded, layer_stacks
 
     project, name = project_folder(ctx), StackName.parse(stack)
-    engine = engine_for(project)
+    engine = engine_for(project, name.environment)
     if name.layer != "agent":
         environment = read_environment(project, name.environment)
         if is_embedded(environment):
@@ -90,6 +98,7 @@ def preview(ctx: click.Context, stack: str, diff: bool, as_json: bool) -> None:
 @click.command()
 @click.argument("stack", default="local")
 @yes_option
+@engine_option
 @json_option
 @click.pass_context
 def up(ctx: click.Context, stack: str, yes: bool, as_json: bool) -> None:
@@ -111,7 +120,7 @@ def up(ctx: click.Context, stack: str, yes: bool, as_json: bool) -> None:
         change_agent(project, name, {}, yes=yes, as_json=as_json, must_exist=True)
         return
     environment = read_environment(project, name.environment)
-    engine = engine_for(project)
+    engine = engine_for(project, name.environment)
     if not as_json and name.layer == "cloud":
         from moltghost.cli.plan_view import show_platform
         from moltghost.planning.platform import plan_platform
@@ -153,6 +162,7 @@ def _bring_up(
 @click.command()
 @click.argument("environment")
 @yes_option
+@engine_option
 @json_option
 @click.pass_context
 def down(ctx: click.Context, environment: str, yes: bool, as_json: bool) -> None:
@@ -172,7 +182,7 @@ def down(ctx: click.Context, environment: str, yes: bool, as_json: bool) -> None
             f"{environment} is no environment",
             f"moltghost down {name.environment}; moltghost agent destroy removes an agent",
         )
-    spec, engine = read_environment(project, environment), engine_for(project)
+    spec, engine = read_environment(project, environment), engine_for(project, environment)
     refuse_while_agents(engine, environment)
     confirm(f"Take environment {environment} down?", yes=yes)
     known = {each.name for each in engine.stacks()}

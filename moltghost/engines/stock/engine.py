@@ -21,7 +21,7 @@ from moltghost.engines.stock.events import EventLog
 from moltghost.engines.stock.troubles import explained
 from moltghost.engines.stock.workspace import Stacks
 from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
-from moltghost.ownership import EngineName, belongs_to, embedded_stacks
+from moltghost.ownership import belongs_to, embedded_stacks
 from moltghost.policy.config import config_file
 from moltghost.policy.gate import judged
 from moltghost.policy.pack import FOLDER, has_pack
@@ -41,7 +41,7 @@ class StockEngine:
         Refused: the folder is no Python project, or there is no CLI that fits.
     """
 
-    name: EngineName = "stock"
+    name = "stock"
 
     def __init__(self, project: Path) -> None:
         self._project = read_project(project)
