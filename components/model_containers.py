@@ -9,7 +9,6 @@ from components.hardening import container_security
 from components.naming import seconds
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.model_server import GATE_METRICS_PORT, GATE_PORT, OLLAMA_PORT, Share
-from moltghost.planning.pools import GPU_TAINT_KEY
 from moltghost.units import GIB
 
 MODELS_DIR = "/models"
@@ -73,10 +72,7 @@ def _ollama(plan: AgentPlan) -> core.ContainerArgs:
             }
         ),
         security_context=container_security(),
-        resources=_resources(
-            server.ollama_share,
-            {GPU_TAINT_KEY: str(server.gpu_count)},
-        ),
+        resources=_resources(server.ollama_share, server.extended_resources),
         # `ollama ls` asks the server on loopback, which the kubelet's HTTP probes can't reach.
         startup_probe=_exec_probe(["ollama", "ls"], _OLLAMA_START_SECONDS),
         liveness_probe=_exec_probe(["ollama", "ls"], _OLLAMA_START_SECONDS),

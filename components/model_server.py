@@ -22,10 +22,10 @@ from components.gate import TOKEN_FILE, caddyfile
 from components.hardening import pod_security, scratch
 from components.model_containers import init_containers, main_containers
 from components.naming import content_name, seconds
+from components.tolerations import tolerate
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.base import MODEL_SERVER
 from moltghost.planning.model_server import GATE_PORT
-from moltghost.planning.pools import GPU_TAINT_KEY, GPU_TAINT_VALUE
 from moltghost.units import MIB
 
 _TMP_BYTES = 256 * MIB
@@ -180,11 +180,7 @@ class ModelServer(pulumi.ComponentResource):
                 "karpenter.sh/nodepool": server.pool,
                 "node.kubernetes.io/instance-type": server.instance_type,
             },
-            tolerations=[
-                core.TolerationArgs(
-                    key=GPU_TAINT_KEY, operator="Equal", value=GPU_TAINT_VALUE, effect="NoSchedule"
-                )
-            ],
+            tolerations=tolerate(server.tolerations),
             affinity=self._affinity(),
             init_containers=init_containers(plan),
             containers=main_containers(plan),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from moltghost.cli.tables import print_facts
+from moltghost.planning.images import substitutes
 from moltghost.sizing.cost import HOURS_PER_MONTH
 from moltghost.units import format_bytes, format_context, format_duration
 
@@ -28,15 +29,22 @@ def show_plan(plan: AgentPlan, update: UpdatePlan, *, interrupted: bool = False)
         ("model", f"{server.model}"),
         ("quantization", server.quantization),
         ("context", f"{format_context(server.context)} x {server.parallel}, KV {server.kv_cache}"),
-        ("GPUs", f"{placement.gpu_count} x {placement.gpu}" + (f", {idle} idle" if idle else "")),
-        ("GPU memory", _memory(plan)),
+        ("runs on", placement.hardware + (f", {idle} GPUs idle" if idle else "")),
+        ("GPU memory" if placement.gpu_count else "memory", _memory(plan)),
         ("instance", f"{placement.instance_type}{' (simulated)' if plan.simulated else ''}"),
         (
             "price",
             f"{placement.node_usd_per_hour:.2f} $/h for the node ({month:,.0f} $/month), "
-            f"{placement.usd_per_hour:.2f} $/h for its GPUs' share",
+            f"{placement.usd_per_hour:.2f} $/h for its GPUs' share"
+            if placement.gpu_count
+            else "nothing: this machine is there already",
         ),
-        ("load", f"about {format_duration(server.load_seconds)} from disk to GPU"),
+        ("load", f"about {format_duration(server.load_seconds)} from disk to memory"),
+    ]
+    facts += [
+        ("substitute", f"{name} {each}")
+        for name, each in substitutes(plan.images).items()
+        if each.other_version
     ]
     facts += [("change", change) for change in update.changes]
     facts += [("restart", sentence) for sentence in update.restarts]

@@ -10,7 +10,7 @@ from lightkube.utils.quantity import parse_quantity
 
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
-from moltghost.kube.reasons import Object
+from moltghost.kube.reasons import Object, condition
 from moltghost.units import format_bytes
 
 _NODE_POOL = ("karpenter.sh/v1", "NodePool")
@@ -124,6 +124,51 @@ def require_room_for_pod(
                 return
     needed = f"{cpu_millis}m CPU and {format_bytes(memory_bytes)} on one node"
     raise _full(pool, environment, f"{purpose} needs {needed}")
+
+
+def require_node(client: Client, name: str, *, environment: str) -> Object:
+    """A node that takes pods, by its name.
+
+    Raises:
+        Refused: it isn't there, or it isn't ready.
+    """
+    for node in client.list("v1", "Node"):
+        if node["metadata"]["name"] == name:
+            if condition(node, "Ready").get("status") == "True":
+                return node
+            why = condition(node, "Ready").get("message") or "it has not reported yet"
+            raise Refused(
+                f"node {name} of environment {environment} isn't ready: {why}",
+                "moltghost local status shows its processes; moltghost local up starts them again",
+            )
+    raise Refused(
+        f"environment {environment} has no node {name}: containers don't run on this machine",
+        "moltghost local status says why; without it, agents with GPUs are scheduled on simulated "
+        "nodes",
+    )
+
+
+def require_room_on_node(
+    client: Client,
+    node: Object,
+    *,
+    cpu_millis: int,
+    memory_bytes: int,
+    purpose: str,
+) -> None:
+    """Make sure that pods that request so much in total fit beside those that are there.
+
+    Raises:
+        Refused: they don't.
+    """
+    cpu, memory = free_resources(node, client.list("v1", "Pod"))
+    if cpu_millis <= cpu and memory_bytes <= memory:
+        return
+    raise Refused(
+        f"node {node['metadata']['name']} is full: {purpose} needs {cpu_millis}m CPU and "
+        f"{format_bytes(memory_bytes)}, and {cpu}m and {format_bytes(memory)} are free",
+        "take a smaller model or context, or free some room with moltghost agent destroy",
+    )
 
 
 def free_resources(node: Object, pods: Iterable[Object]) -> tuple[int, int]:

@@ -19,7 +19,14 @@ from moltghost.config import (
 from moltghost.errors import Refused
 from moltghost.kube.agents import SPEC_ANNOTATION, AgentStatus
 from moltghost.kube.client import Client
-from moltghost.kube.pools import PoolStatus, pool_statuses, require_room, require_room_for_pod
+from moltghost.kube.pools import (
+    PoolStatus,
+    pool_statuses,
+    require_node,
+    require_room,
+    require_room_for_pod,
+    require_room_on_node,
+)
 from moltghost.lifecycle.stack_files import (
     pending_file,
 )
@@ -146,6 +153,9 @@ def check(change: AgentChange, client: Client) -> None:
         Refused: a pool has no room for what the change needs.
     """
     server, name = change.plan.model_server, change.stack.environment
+    if change.plan.on_machine:
+        _check_machine(change, client)
+        return
     pools = pool_statuses(client)
     surge = change.update.surge
     try:
@@ -170,6 +180,24 @@ def check(change: AgentChange, client: Client) -> None:
             environment=name,
             purpose="the runtime",
         )
+
+
+def _check_machine(change: AgentChange, client: Client) -> None:
+    """The machine's own node is there, and what the change adds fits on it."""
+    plan = change.plan
+    node = require_node(client, plan.model_server.pool, environment=change.stack.environment)
+    old = change.old
+    here = old is not None and old.gpu == plan.sizing.request.gpu
+    added = list(plan.model_server.shares) if not here or change.update.surge else []
+    if not here:
+        added.append(plan.runtime.share)
+    require_room_on_node(
+        client,
+        node,
+        cpu_millis=sum(share.cpu_millis for share in added),
+        memory_bytes=sum(share.memory_bytes for share in added),
+        purpose="the update's surge" if here else "the agent",
+    )
 
 
 def _pool(pools: Mapping[str, PoolStatus], pool: str, environment: str) -> PoolStatus:

@@ -56,8 +56,13 @@ class AgentPlan(Plan):
     aws: AwsAgent | None = None
     """Who its model server is to AWS; None elsewhere."""
     simulated: bool
-    """Nodes are simulated: scheduled for real, but no container runs."""
+    """Its nodes are simulated: scheduled for real, but no container runs."""
     notes: tuple[str, ...]
+
+    @property
+    def on_machine(self) -> bool:
+        """It runs on the machine's own node, which Karpenter has no say in."""
+        return self.model_server.gpu_count == 0
 
 
 def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> AgentPlan:
@@ -70,9 +75,8 @@ def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> A
     images = cloud.images
     sizing = size_model(spec, platform)
     server = plan_model_server(spec, sizing, platform, cloud, images)
-    platform.pool(server.pool)
-    runtime = plan_runtime(stack.agent, server)
-    platform.pool(runtime.pool)
+    runtime = plan_runtime(stack.agent, server, platform)
+    simulated = cloud.simulated_nodes and not (cloud.machine and server.pool == cloud.machine.pool)
     before = _plan_previous(spec, cloud, platform, images)
     return AgentPlan(
         stack=str(stack),
@@ -91,8 +95,8 @@ def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> A
         runtime=runtime,
         isolation=plan_isolation(server, before, runtime, cloud.weights_store.egress_cidrs),
         aws=_on_aws(stack.agent, spec.owner, cloud, server, before),
-        simulated=cloud.simulated_nodes,
-        notes=tuple(_notes(spec, sizing, simulated=cloud.simulated_nodes)),
+        simulated=simulated,
+        notes=tuple(_notes(spec, sizing, simulated=simulated)),
     )
 
 

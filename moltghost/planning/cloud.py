@@ -5,7 +5,8 @@ from __future__ import annotations
 from moltghost import paths
 from moltghost.config import AwsCloudSpec, EmbeddedCloudSpec, Environment
 from moltghost.planning.aws.cloud import plan_aws_cloud
-from moltghost.planning.cloud_base import CloudPlan, NodeClass, Storage, WeightsStore
+from moltghost.planning.cloud_base import CloudPlan, MachineNode, NodeClass, Storage, WeightsStore
+from moltghost.planning.images import local_images, pinned_images
 
 EMBEDDED_ZONES = ("local-a", "local-b")
 
@@ -26,6 +27,7 @@ def _plan_embedded(environment: str, spec: EmbeddedCloudSpec) -> CloudPlan:
         environment=environment,
         provider=spec.provider,
         simulated_nodes=True,
+        machine=MachineNode() if spec.machine else None,
         cluster_name=f"moltghost-{environment}",
         kubeconfig=spec.kubeconfig or str(paths.kubeconfig()),
         zones=EMBEDDED_ZONES,
@@ -34,4 +36,6 @@ def _plan_embedded(environment: str, spec: EmbeddedCloudSpec) -> CloudPlan:
         ),
         storage=Storage(provisioner="kwok.x-k8s.io/volume"),
         weights_store=WeightsStore(url=f"s3://moltghost-weights-{environment}"),
+        # A cluster that isn't ours can't be given archives: it pulls what upstream publishes.
+        images=pinned_images() if spec.kubeconfig else local_images(),
     )

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from moltghost.planning.base import Plan
 from moltghost.planning.images import Images, pinned_images
+from moltghost.planning.pools import Taint, pool_taint
+from moltghost.sizing.request import MACHINE
 
 
 class NodeClass(Plan):
@@ -22,6 +24,16 @@ class Storage(Plan):
 
     provisioner: str
     parameters: dict[str, str] = Field(default_factory=dict)
+
+
+class MachineNode(Plan):
+    """The machine's own node: it runs containers for real, beside simulated nodes."""
+
+    name: str = MACHINE
+    pool: str = MACHINE
+    """Value of its label ``karpenter.sh/nodepool``; Karpenter has no such pool."""
+    instance_type: str = MACHINE
+    taints: tuple[Taint, ...] = (pool_taint(MACHINE),)
 
 
 class WeightsStore(Plan):
@@ -42,6 +54,8 @@ class CloudPlan(Plan):
     provider: str
     simulated_nodes: bool
     """True where nodes are simulated: scheduled and scaled for real, but nothing runs in them."""
+    machine: MachineNode | None = None
+    """The machine's own node, where there is one: what is placed on it is not simulated."""
     cluster_name: str
     kubeconfig: str
     """Path of the kubeconfig."""

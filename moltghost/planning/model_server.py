@@ -9,6 +9,7 @@ from moltghost.planning.base import Plan
 from moltghost.planning.cloud_base import CloudPlan
 from moltghost.planning.images import Images
 from moltghost.planning.platform import PlatformPlan
+from moltghost.planning.pools import GPU_RESOURCE, Taint
 from moltghost.sizing import Sizing, SizingRequest, size
 from moltghost.units import MIB, format_context
 
@@ -70,6 +71,7 @@ class ModelServerPlan(Plan):
     gpu_count: int
     instance_type: str
     pool: str
+    tolerations: tuple[Taint, ...]
     dedicated: bool
     ollama_share: Share
     loader_share: Share = LOADER_SHARE
@@ -87,6 +89,11 @@ class ModelServerPlan(Plan):
     )
     store_url: str
     store_endpoint: str
+
+    @property
+    def extended_resources(self) -> dict[str, str]:
+        """GPUs, as Kubernetes counts them; nothing for a model on the CPU."""
+        return {GPU_RESOURCE: str(self.gpu_count)} if self.gpu_count else {}
 
     @property
     def shares(self) -> tuple[Share, Share, Share]:
@@ -120,7 +127,7 @@ def size_model(spec: ModelSpec, platform: PlatformPlan) -> Sizing:
             memory_gb=spec.memory,
             dedicated=spec.sharing == "dedicated",
         ),
-        [pool.for_sizing for pool in platform.gpu_pools],
+        platform.for_models,
     )
 
 
@@ -154,9 +161,12 @@ def plan_model_server(
         gpu_count=placement.gpu_count,
         instance_type=placement.instance_type,
         pool=placement.pool,
+        tolerations=platform.taints_of(placement.pool),
         dedicated=spec.sharing == "dedicated",
         ollama_share=Share(
-            cpu_millis=1000 * resources.cpu - LOADER_SHARE.cpu_millis - GATE_SHARE.cpu_millis,
+            cpu_millis=(
+                round(1000 * resources.cpu) - LOADER_SHARE.cpu_millis - GATE_SHARE.cpu_millis
+            ),
             memory_bytes=(
                 resources.memory_bytes - LOADER_SHARE.memory_bytes - GATE_SHARE.memory_bytes
             ),

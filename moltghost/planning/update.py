@@ -9,9 +9,9 @@ from moltghost.config import AgentSpec, Environment, StackName
 from moltghost.errors import Refused
 from moltghost.planning.agent import AgentPlan, plan_agent
 from moltghost.planning.base import Plan
+from moltghost.planning.images import substitutes
 from moltghost.planning.model_server import NODE_READY_SECONDS
 from moltghost.planning.platform import CONSOLIDATE_AFTER_SECONDS
-from moltghost.sizing import Sizing
 from moltghost.units import format_context, format_duration
 
 
@@ -70,6 +70,7 @@ def plan_json(plan: AgentPlan, update: UpdatePlan) -> dict[str, Any]:
         "sizing": plan.sizing.to_json(),
         "update": update.model_dump(mode="json"),
         "notes": list(plan.notes),
+        "substitutes": {name: each.model_dump() for name, each in substitutes(plan.images).items()},
         "plan": plan.model_dump(mode="json", exclude={"sizing", "notes"}),
     }
 
@@ -110,7 +111,7 @@ def _changes(old: AgentPlan, new: AgentPlan) -> list[str]:
         ("context", *(format_context(plan.model_server.context) for plan in (old, new))),
         ("requests side by side", *(str(plan.model_server.parallel) for plan in (old, new))),
         ("KV cache", old.model_server.kv_cache, new.model_server.kv_cache),
-        ("GPUs", _gpus(old.sizing), _gpus(new.sizing)),
+        ("GPUs", old.sizing.placement.hardware, new.sizing.placement.hardware),
         ("node", old.model_server.instance_type, new.model_server.instance_type),
         ("sharing of nodes", old.sharing, new.sharing),
         ("owner", old.owner, new.owner),
@@ -121,10 +122,6 @@ def _changes(old: AgentPlan, new: AgentPlan) -> list[str]:
 
 def _model(plan: AgentPlan) -> str:
     return f"{plan.model_server.model} {plan.model_server.quantization}"
-
-
-def _gpus(sizing: Sizing) -> str:
-    return f"{sizing.placement.gpu_count} x {sizing.placement.gpu}"
 
 
 def _restarts(new: AgentPlan, server: bool, runtime: bool, gap: int) -> list[str]:

@@ -27,12 +27,13 @@ from moltghost.sizing.jobs import (
     size_build,
 )
 from moltghost.sizing.nodes import NodeResources, allocatable, capacity
-from moltghost.sizing.request import Pool, SizingRequest, default_pools
+from moltghost.sizing.request import NO_GPU, Pool, SizingRequest, default_pools, machine_pool
 from moltghost.sizing.resources import LoadTimes, Resources
 from moltghost.sizing.sizing import size
 from moltghost.sizing.throughput import Speed
 
 __all__ = [
+    "NO_GPU",
     "Affordable",
     "BuildJob",
     "Candidate",
@@ -59,6 +60,7 @@ __all__ = [
     "default_pools",
     "floor_of",
     "largest_context",
+    "machine_pool",
     "models_within",
     "most_slots",
     "parse_gpus",

@@ -23,6 +23,7 @@ AGENTS: dict[str, dict[str, Any]] = {
     "four-gpus": {"model": "llama3.1-405b-q4"},
     "no-tools": {"model": "phi3-mini-q8", "context": "128k"},
     "in-place": {"strategy": "in-place", "kv_cache": "q8_0", "parallel": 4},
+    "on-cpu": {"model": "gemma3-270m-q4", "gpu": "none"},
     "shared": {"sharing": "owner", "owner": "team-b"},
     "rotated": {"token_rotation": 2},
     "updated": {

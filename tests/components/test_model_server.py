@@ -54,9 +54,11 @@ def test_ollama_and_the_loader_are_native_sidecars_and_weights_is_not(case: str)
 
 @of_cases
 def test_only_ollama_has_the_gpus_and_all_of_the_plans(case: str) -> None:
-    count = str(plan_of(case).model_server.gpu_count)
+    count = plan_of(case).model_server.gpu_count
     resources = container(case, "ollama")["resources"]
-    assert resources["limits"]["nvidia.com/gpu"] == resources["requests"]["nvidia.com/gpu"] == count
+    for amounts in (resources["limits"], resources["requests"]):
+        assert int(amounts.get("nvidia.com/gpu", 0)) == count
+    assert (count == 0) == (case == "on-cpu")
     for other in ("weights", "loader", "gate", "openclaw"):
         assert "nvidia.com/gpu" not in container(case, other)["resources"]["limits"]
 
@@ -172,15 +174,16 @@ def test_what_was_priced_is_what_is_bought(case: str) -> None:
 
 
 @of_cases
-def test_the_pod_tolerates_the_gpu_taint_and_no_other(case: str) -> None:
+def test_the_pod_tolerates_the_taint_of_its_pool_and_no_other(case: str) -> None:
     [toleration] = pod_of(case, "model-server")["spec"]["tolerations"]
-    assert toleration == {
-        "key": "nvidia.com/gpu",
-        "operator": "Equal",
-        "value": "present",
-        "effect": "NoSchedule",
-    }
-    assert "tolerations" not in pod_of(case, "runtime")["spec"]
+    taint = {"operator": "Equal", "effect": "NoSchedule"}
+    runtime = pod_of(case, "runtime")["spec"].get("tolerations")
+    if case == "on-cpu":
+        assert toleration == {"key": "moltghost.dev/pool", "value": "machine", **taint}
+        assert runtime == [toleration]
+    else:
+        assert toleration == {"key": "nvidia.com/gpu", "value": "present", **taint}
+        assert runtime is None
 
 
 @pytest.mark.parametrize(

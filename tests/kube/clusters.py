@@ -161,6 +161,7 @@ def node(
     leaving: bool = False,
     unschedulable: bool = False,
     allocatable: Mapping[str, str] | None = None,
+    ready: bool = True,
 ) -> dict[str, Any]:
     return {
         "kind": "Node",
@@ -177,7 +178,14 @@ def node(
             "taints": [{"key": key, "effect": "NoSchedule"} for key in taints],
             **({"unschedulable": True} if unschedulable else {}),
         },
-        "status": {"allocatable": dict(allocatable or {"cpu": "1930m", "memory": "7200Mi"})},
+        "status": {
+            "allocatable": dict(allocatable or {"cpu": "1930m", "memory": "7200Mi"}),
+            "conditions": [
+                condition("Ready", "True")
+                if ready
+                else condition("Ready", "False", message="container runtime is down")
+            ],
+        },
     }
 
 
