@@ -61,7 +61,9 @@ def explained(
     message, _, hint = message.partition(_HINT)
     if _PLUGIN.search(message) or _PLUGIN.search(text):
         hint = "pulumi install fetches the plugins of the project"
-    return raised(f"stack {stack}: {message}", hint or "the message is the Pulumi CLI's")
+    if not message.startswith("stack "):
+        message = f"stack {stack}: {message}"
+    return raised(message, hint or "the message is the Pulumi CLI's")
 
 
 def _readable(text: str) -> str:
