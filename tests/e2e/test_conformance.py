@@ -95,13 +95,13 @@ def edits(home: str) -> list[Edit]:
     stuck = deployment("stuck", home, nodeSelector={"no": "such-node"})
     broken = [
         *removed,
-        item("stuck", stuck, needs=["home"], seconds=3),
+        item("stuck", stuck, needs=["home"], seconds="3s"),
         item("after", config_map("after", home, {"a": "1"}), needs=["stuck"]),
         item("beside", config_map("beside", home, {"a": "1"}), needs=["home"]),
     ]
     mended = [
         *removed,
-        item("stuck", deployment("stuck", home, replicas=0), needs=["home"], seconds=30),
+        item("stuck", deployment("stuck", home, replicas=0), needs=["home"], seconds="30s"),
         item("after", config_map("after", home, {"a": "1"}), needs=["stuck"]),
         item("beside", config_map("beside", home, {"a": "1"}), needs=["home"]),
     ]
@@ -168,14 +168,12 @@ def lived(harness: Harness, client: Client, home: str) -> list[tuple[str, str, d
         if edit.by_hand:
             edit.by_hand(client)
         harness.write(STACK, objects=edit.objects)
-        ends = "done"
+        ends, why = "done", ""
         try:
             harness.engine.up(STACK, report=harness.events.append)
-        except Refused:
-            ends = "refused"
-        except Failed:
-            ends = "failed"
-        assert ends == edit.ends, edit.says
+        except (Refused, Failed) as error:
+            ends, why = type(error).__name__.lower(), str(error)
+        assert ends == edit.ends, f"{edit.says}: {why}"
         story.append((edit.says, ends, held(client, home)))
     harness.engine.destroy(STACK, keep_protected=False, report=harness.events.append)
     story.append(("destroy", "done", held(client, home)))

@@ -223,7 +223,7 @@ class StockEngine:
 
     def _options(self, stack: str, config: Path | None) -> dict[str, Any]:
         """What every preview and update is told, so that both engines do the same."""
-        options: dict[str, Any] = {"suppress_outputs": True}
+        options: dict[str, Any] = {"suppress_outputs": True, "refresh": True}
         if config:
             options["config_file"] = str(config)
         if has_pack(self._project.folder):
