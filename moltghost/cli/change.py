@@ -48,6 +48,7 @@ def change_agent(
     )
     check(change, client)
     _require_weights(change, yes=yes, as_json=as_json)
+    engine = engine_for(project, stack.environment)
     environment = read_environment(project, stack.environment)
     if environment.cloud.provider == "aws":
         from moltghost.cli.preflight import show_doubts
@@ -58,7 +59,7 @@ def change_agent(
         show_plan(change.plan, change.update, interrupted=change.interrupted)
     confirm(_question(change), yes=yes)
     with Progress(quiet=as_json) as progress:
-        result = carry_out(change, engine_for(project), progress.report)
+        result = carry_out(change, engine, progress.report)
     [status] = list_agents(client, stack.agent)
     for warning in result.warnings:
         click.secho(f"warning: {warning}", fg="yellow", err=True)
