@@ -28,7 +28,7 @@ def change_agent(
     """Plan, check, show, ask, carry out, and show what is there then."""
     from moltghost.cli.live import Progress
     from moltghost.cli.plan_view import show_plan
-    from moltghost.cli.steps_view import summary
+    from moltghost.cli.steps_view import show_repairs, summary
     from moltghost.kube.agents import list_agents
     from moltghost.lifecycle.agents import carry_out
     from moltghost.lifecycle.environments import connect
@@ -48,6 +48,7 @@ def change_agent(
     )
     check(change, client)
     _require_weights(change, yes=yes, as_json=as_json)
+    engine = engine_for(project, stack.environment)
     environment = read_environment(project, stack.environment)
     if environment.cloud.provider == "aws":
         from moltghost.cli.preflight import show_doubts
@@ -58,7 +59,7 @@ def change_agent(
         show_plan(change.plan, change.update, interrupted=change.interrupted)
     confirm(_question(change), yes=yes)
     with Progress(quiet=as_json) as progress:
-        result = carry_out(change, engine_for(project), progress.report)
+        result = carry_out(change, engine, progress.report)
     [status] = list_agents(client, stack.agent)
     for warning in result.warnings:
         click.secho(f"warning: {warning}", fg="yellow", err=True)
@@ -66,6 +67,7 @@ def change_agent(
         click.echo(json.dumps({**status.to_json(), "seconds": round(result.seconds, 1)}))
         return
     print_agents([status])
+    show_repairs(result)
     click.echo(f"\n{summary(result.counts())}; config: Pulumi.{stack}.yaml")
     click.echo(f"moltghost agent status {stack.agent} shows more")
 

@@ -21,17 +21,21 @@ from moltghost.errors import ExitCode, Failed, MoltghostError, Refused
 # Name -> (module, attribute, one line for the list of commands).
 _COMMANDS = {
     "deploy": ("agents", "deploy", "Deploy an agent, or change one, by its model's name."),
-    "agent": ("agents", "agent", "List, update, scale and destroy agents."),
+    "agent": ("agents", "agent", "Talk to agents; list, update, move and destroy them."),
+    "fleet": ("fleet", "fleet", "Deploy, update and destroy many agents from one file."),
     "models": ("models", "list_models", "List the models of the catalogue."),
     "size": ("models", "size_model", "Say which GPUs a model needs and what they cost."),
     "plan": ("stacks", "plan", "Show what a stack will be, without touching anything."),
     "preview": ("stacks", "preview", "Show what `up` would change, resource by resource."),
+    "drift": ("drift", "drift", "Show what somebody changed by hand since the last `up`."),
     "preflight": ("preflight", "preflight", "Ask whether an environment or an agent can come up."),
     "up": ("stacks", "up", "Bring up an environment, or one stack of it."),
     "down": ("stacks", "down", "Take an environment down."),
+    "images": ("images", "images", "List, pin and publish the images of an environment."),
+    "kubeconfig": ("stacks", "kubeconfig", "Print the path of an environment's kubeconfig."),
     "policy": ("policy", "policy", "Check stacks against the policy pack, list and explain it."),
     "weights": ("weights", "weights", "Build, list, verify and remove model stores."),
-    "stack": ("stack_commands", "stack", "Mend the records that the engine keeps of stacks."),
+    "stack": ("stack_commands", "stack", "Move stacks between engines, mend their records."),
     "local": ("local", "local", "The embedded cluster of environment `local`."),
     "completion": ("completion", "completion", "Print a completion script for your shell."),
 }

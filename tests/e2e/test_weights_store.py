@@ -283,7 +283,7 @@ def test_a_store_that_is_away_is_said_to_be_with_what_starts_it(
     publish(bucket)
     store.kill()
     try:
-        with pytest.raises(Failed, match="the weights store .* doesn't answer") as failed:
+        with pytest.raises(Failed, match=r"the weights store .* doesn't answer") as failed:
             read_store(bucket, PREFIX)
         assert failed.value.hint == "moltghost local up starts it"
     finally:
