@@ -38,7 +38,7 @@ test: check check-go ## Every test; builds the embedded cluster's programs if th
 	$(BIN)/pytest -q -m e2e
 
 bench: $(INSTALLED) ## Measure; the numbers of docs/benchmarks.md come from here
-	$(BIN)/python -m benchmarks.command && $(BIN)/python -m benchmarks.engine && $(BIN)/python -m benchmarks.sizing && $(BIN)/python -m benchmarks.policies
+	$(BIN)/python -m benchmarks.command && $(BIN)/python -m benchmarks.engine && $(BIN)/python -m benchmarks.sizing && $(BIN)/python -m benchmarks.policies && $(BIN)/python -m benchmarks.weights
 
 docs: $(INSTALLED) ## Write docs/reference and docs/policies anew from the code
 	$(BIN)/python -m tools.gen_config_reference

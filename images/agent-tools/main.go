@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"moltghost.dev/agent-tools/internal/build"
@@ -26,7 +27,11 @@ const (
 	exitRefused = 2
 )
 
+// The smallest container that copies has 512 MiB; what is below this is buffers, not garbage.
+const memoryBytes = 320 << 20
+
 func main() {
+	debug.SetMemoryLimit(memoryBytes)
 	if len(os.Args) < 2 {
 		fmt.Fprintln(os.Stderr, usage)
 		os.Exit(exitRefused)
@@ -51,6 +56,9 @@ func main() {
 	case errors.As(err, &no):
 		// A probe's answer is read by the kubelet; the container's own message stays.
 		fmt.Println(no)
+		os.Exit(exitFailed)
+	case ctx.Err() != nil:
+		report.Fail(fmt.Errorf("stopped by a signal: %w", err))
 		os.Exit(exitFailed)
 	default:
 		report.Fail(err)

@@ -30,7 +30,7 @@ def change_agent(
     """Plan, check, show, ask, carry out, and show what is there then."""
     from moltghost.cli.live import Progress
     from moltghost.cli.plan_view import show_plan
-    from moltghost.cli.steps_view import summary
+    from moltghost.cli.steps_view import show_repairs, summary
     from moltghost.kube.agents import list_agents
     from moltghost.lifecycle.agents import carry_out
     from moltghost.lifecycle.environments import connect
@@ -75,6 +75,7 @@ def change_agent(
         click.echo(json.dumps({**status.to_json(), "seconds": round(result.seconds, 1)}))
         return
     print_agents([status])
+    show_repairs(result)
     click.echo(f"\n{summary(result.counts())}; config: Pulumi.{stack}.yaml")
     click.echo(f"moltghost agent status {stack.agent} shows more")
 

@@ -149,6 +149,32 @@ def test_a_model_too_big_for_every_pool_is_refused_with_the_ways_out_priced() ->
     assert "p5en.48xlarge (6 x h200)" in refused.value.hint
 
 
+def hint(model: str, **request: object) -> list[str]:
+    with pytest.raises(Refused, match="fits no pool") as refused:
+        sized(model, **request)
+    return [line.strip() for line in refused.value.hint.splitlines()]
+
+
+def test_where_no_node_has_enough_gpus_the_hint_says_how_many_would_do() -> None:
+    assert "more GPUs than any EC2 type has: 9 x l40s" in hint(
+        "llama3.1-405b-q4", context=131072, gpu="l40s"
+    )
+
+
+def test_a_few_bytes_too_little_are_not_said_to_be_nothing() -> None:
+    with pytest.raises(Refused, match=r"has 44\.1 GiB free, 2 MiB too little"):
+        sized("llama3.1-405b-q4", context=131072, gpu="l40s")
+
+
+def test_changes_that_help_only_together_are_said_together_with_their_price() -> None:
+    found = hint("llama3.1-405b-f16", context=131072, parallel=8)
+    assert found[1] == ("Q4_K_M with a q8_0 KV cache: p4de.24xlarge (8 x a100-80) at $27.45/h")
+    followed = sized("llama3.1-405b-q4_K_M", context=131072, parallel=8, kv_cache="q8_0")
+    assert (followed.placement.gpu_count, followed.placement.gpu) == (8, "a100-80")
+    with_one_slot = hint("llama3.1-405b-f16", context=131072, parallel=64)
+    assert "Q8_0 with a q8_0 KV cache and one slot: p4de.24xlarge" in with_one_slot[1]
+
+
 def test_a_context_too_long_for_a_card_is_refused_with_the_longest_that_fits() -> None:
     pools = (Pool("l40s", "l40s", ("g6e.2xlarge",)),)
     request = SizingRequest("llama3.1-70b-q4", context=32768, memory_gb=48)

@@ -13,9 +13,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"moltghost.dev/agent-tools/internal/fakegguf"
 	"moltghost.dev/agent-tools/internal/fakeollama"
 	"moltghost.dev/agent-tools/internal/fakes3"
-	"moltghost.dev/agent-tools/internal/gguf"
 	"moltghost.dev/agent-tools/internal/progress"
 	"moltghost.dev/agent-tools/internal/remote"
 	"moltghost.dev/agent-tools/internal/store"
@@ -84,7 +84,7 @@ func (e *example) index(t *testing.T) store.Index {
 func sourceOf(fileType int, template string, bytes int) []byte {
 	tail := make([]byte, bytes)
 	_, _ = rand.NewChaCha8([32]byte{2}).Read(tail)
-	return append(gguf.Example(fileType, template), tail...)
+	return append(fakegguf.File(fileType, template), tail...)
 }
 
 func sum(data []byte) string {

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+
+	"moltghost.dev/agent-tools/internal/fakegguf"
 )
 
 func TestTheHeadOfAFile(t *testing.T) {
-	file := Example(15, "{{ messages }}")
+	file := fakegguf.File(15, "{{ messages }}")
 	head, err := Read(bytes.NewReader(file))
 	if err != nil {
 		t.Fatal(err)
@@ -19,7 +21,7 @@ func TestTheHeadOfAFile(t *testing.T) {
 }
 
 func TestAFileWithoutTemplateOrType(t *testing.T) {
-	head, err := Read(bytes.NewReader(Example(-1, "")))
+	head, err := Read(bytes.NewReader(fakegguf.File(-1, "")))
 	if err != nil || head.HasTemplate || head.FileType != -1 || head.Precision() != "" || head.Full() {
 		t.Errorf("%+v %v", head, err)
 	}
@@ -35,7 +37,7 @@ func TestWhatCanBeQuantized(t *testing.T) {
 }
 
 func TestWhatIsNoGGUF(t *testing.T) {
-	file := Example(1, "x")
+	file := fakegguf.File(1, "x")
 	huge := bytes.Clone(file)
 	copy(huge[16:], bytes.Repeat([]byte{0xff}, 8))
 	old := bytes.Clone(file)
@@ -52,7 +54,7 @@ func TestWhatIsNoGGUF(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add(Example(15, "x"))
+	f.Add(fakegguf.File(15, "x"))
 	f.Fuzz(func(_ *testing.T, data []byte) {
 		_, _ = Read(bytes.NewReader(data)) // must come back
 	})

@@ -36,6 +36,9 @@ func Main(ctx context.Context, args []string, report *progress.Reporter) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if *from == "" || *to == "" {
+		return errors.New("--from and --to are required")
+	}
 	prefix, err := remote.OpenPrefix(ctx, *from)
 	if err != nil {
 		return err

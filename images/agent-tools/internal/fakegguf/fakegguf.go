@@ -1,13 +1,22 @@
-package gguf
+// Package fakegguf writes GGUF files for tests.
+package fakegguf
 
 import (
 	"bytes"
 	"encoding/binary"
 )
 
-// Example is a file for tests: a head with an array of texts and one of numbers, and no tensors.
+// Types of values.
+const (
+	typeUint32  = 4
+	typeFloat32 = 6
+	typeString  = 8
+	typeArray   = 9
+)
+
+// File has a head with an array of texts and one of numbers, and no tensors.
 // A fileType of -1 and a template of "" are left out.
-func Example(fileType int, template string) []byte {
+func File(fileType int, template string) []byte {
 	var pairs bytes.Buffer
 	count := uint64(3)
 	put := func(values ...any) {
@@ -21,7 +30,7 @@ func Example(fileType int, template string) []byte {
 	}
 	put("general.architecture", uint32(typeString), "llama")
 	put("tokenizer.ggml.tokens", uint32(typeArray), uint32(typeString), uint64(2), "a", "bc")
-	put("tokenizer.ggml.scores", uint32(typeArray), uint32(6), uint64(2), float32(1), float32(2))
+	put("tokenizer.ggml.scores", uint32(typeArray), uint32(typeFloat32), uint64(2), float32(1), float32(2))
 	if fileType >= 0 {
 		put("general.file_type", uint32(typeUint32), uint32(fileType))
 		count++
