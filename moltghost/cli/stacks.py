@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moltghost.cli.options import confirm, engine_for, json_option, project_folder, yes_option
+from moltghost.cli.options import (
+    confirm,
+    engine_for,
+    engine_option,
+    json_option,
+    project_folder,
+    yes_option,
+)
 from moltghost.config import Environment, StackName, read_environment
 from moltghost.errors import Refused
 
 if TYPE_CHECKING:
-    from moltghost.engines.interface import Engine, Result
+    from moltghost.engines.interface import Drift, Engine, Preview, Result
 
 
 @click.command()
@@ -53,31 +60,44 @@ def plan(ctx: click.Context, stack: str, as_json: bool) -> None:
 @click.command()
 @click.argument("stack")
 @json_option
+@engine_option
 @click.option("--diff", is_flag=True, help="Show each changed field.")
+@click.option("--refresh", is_flag=True, help="Show first what somebody changed by hand.")
 @click.pass_context
-def preview(ctx: click.Context, stack: str, diff: bool, as_json: bool) -> None:
+def preview(ctx: click.Context, stack: str, diff: bool, refresh: bool, as_json: bool) -> None:
     """Show what `up` would create, change and delete. Changes nothing.
 
     \b
     Examples:
       moltghost preview my-agent.local --diff
+      moltghost preview my-agent.local --refresh
       moltghost preview local
     """
+    from moltghost.cli.drift import show_drift
     from moltghost.cli.live import Progress
-    from moltghost.cli.steps_view import preview_json, show_preview
+    from moltghost.cli.steps_view import show_preview
     from moltghost.lifecycle.environments import is_embedded, layer_stacks
 
     project, name = project_folder(ctx), StackName.parse(stack)
-    engine = engine_for(project)
+    engine = engine_for(project, name.environment)
     if name.layer != "agent":
         environment = read_environment(project, name.environment)
         if is_embedded(environment):
             _require_cluster(name.environment)
     names = layer_stacks(name.environment) if name.layer == "cloud" else (name,)
     with Progress(quiet=True) as progress:
+        known = {each.name for each in engine.stacks()} if refresh else set()
+        drifts = {
+            str(each): engine.drift(str(each), report=progress.report)
+            for each in names
+            if str(each) in known
+        }
+        if not as_json:
+            for drift in drifts.values():  # before what may be refused
+                show_drift(drift)
         found = [engine.preview(str(each), report=progress.report) for each in names]
     if as_json:
-        click.echo(json.dumps([preview_json(each) for each in found]))
+        click.echo(json.dumps([_preview_json(each, drifts.get(each.stack)) for each in found]))
         return
     for each in found:
         show_preview(each, diff=diff)
@@ -103,6 +123,7 @@ def _show_price(project: Path, name: StackName) -> None:
 @click.command()
 @click.argument("stack", default="local")
 @yes_option
+@engine_option
 @json_option
 @click.pass_context
 def up(ctx: click.Context, stack: str, yes: bool, as_json: bool) -> None:
@@ -124,7 +145,7 @@ def up(ctx: click.Context, stack: str, yes: bool, as_json: bool) -> None:
         change_agent(project, name, {}, yes=yes, as_json=as_json, must_exist=True)
         return
     environment = read_environment(project, name.environment)
-    engine = engine_for(project)
+    engine = engine_for(project, name.environment)
     if not as_json and name.layer == "cloud":
         from moltghost.cli.plan_view import show_platform
         from moltghost.planning.platform import plan_platform
@@ -146,7 +167,7 @@ def _bring_up(
     engine: Engine, environment: Environment, names: tuple[StackName, ...], as_json: bool
 ) -> list[Result]:
     from moltghost.cli.live import Progress
-    from moltghost.cli.steps_view import summary
+    from moltghost.cli.steps_view import show_repairs, summary
     from moltghost.lifecycle.environments import is_embedded
     from moltghost.lifecycle.kubeconfig import kubeconfig_of
 
@@ -163,12 +184,14 @@ def _bring_up(
                 kubeconfig_of(environment, engine)
             if not as_json:
                 click.echo(f"{each}: {summary(result.counts())}")
+                show_repairs(result)
     return results
 
 
 @click.command()
 @click.argument("environment")
 @yes_option
+@engine_option
 @json_option
 @click.pass_context
 def down(ctx: click.Context, environment: str, yes: bool, as_json: bool) -> None:
@@ -191,7 +214,7 @@ def down(ctx: click.Context, environment: str, yes: bool, as_json: bool) -> None
             f"{environment} is no environment",
             f"moltghost down {name.environment}; moltghost agent destroy removes an agent",
         )
-    spec, engine = read_environment(project, environment), engine_for(project)
+    spec, engine = read_environment(project, environment), engine_for(project, environment)
     require_no_agents(project, spec, engine)
     confirm(f"Take environment {environment} down?", yes=yes)
     with Progress(quiet=as_json) as progress:
@@ -227,7 +250,9 @@ def kubeconfig(ctx: click.Context, environment: str) -> None:
         raise Refused(
             f"{environment} is no environment", f"moltghost kubeconfig {name.environment}"
         )
-    click.echo(kubeconfig_of(read_environment(project, environment), engine_for(project)))
+    click.echo(
+        kubeconfig_of(read_environment(project, environment), engine_for(project, environment))
+    )
 
 
 def _require_cluster(environment: str) -> None:
@@ -240,9 +265,17 @@ def _require_cluster(environment: str) -> None:
         )
 
 
+def _preview_json(preview: Preview, drift: Drift | None) -> dict[str, Any]:
+    from moltghost.cli.drift import drift_json
+    from moltghost.cli.steps_view import preview_json
+
+    return {**preview_json(preview), **({"drift": drift_json(drift)} if drift else {})}
+
+
 def _result_json(result: Result) -> dict[str, Any]:
     return {
         "stack": result.stack,
         "seconds": round(result.seconds, 1),
         "changes": {str(op): count for op, count in result.counts().items()},
+        "repaired": [step.title for step in result.steps if step.repairs],
     }

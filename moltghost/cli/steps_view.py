@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from moltghost.engines.interface import Op, Preview
+    from moltghost.engines.interface import Op, Preview, Result
 
 _SIGNS = {
     "create": ("+", "green"),
@@ -41,9 +41,7 @@ def show_preview(preview: Preview, *, diff: bool) -> None:
         click.echo(click.style(f"  {sign:2} {step.title or step.name}", fg=color) + note)
         if diff:
             for change in step.diff:
-                click.echo(
-                    f"       {change.path}: {_short(change.before)} -> {_short(change.after)}"
-                )
+                click.echo(f"       {change.path}: {short(change.before)} -> {short(change.after)}")
     for warning in preview.warnings:
         click.secho(f"  warning: {warning}", fg="yellow")
     for note, count in often.items():
@@ -75,6 +73,16 @@ def _packages(types: Iterable[str]) -> str:
     )
 
 
+def show_repairs(result: Result) -> None:
+    """Say what was done by hand and is set right now."""
+    for step in result.steps:
+        if not step.repairs:
+            continue
+        click.echo(f"repaired {step.title}: {step.note}")
+        for change in step.undone:
+            click.echo(f"  {change.path}: {short(change.before)} -> {short(change.after)}")
+
+
 def preview_json(preview: Preview) -> dict[str, Any]:
     """The changes of one stack for machines."""
     return {
@@ -87,6 +95,7 @@ def preview_json(preview: Preview) -> dict[str, Any]:
                 "type": step.type,
                 "name": step.name,
                 "object": step.title,
+                "note": step.note,
                 "diff": [
                     {"path": change.path, "before": change.before, "after": change.after}
                     for change in step.diff
@@ -102,7 +111,8 @@ def preview_json(preview: Preview) -> dict[str, Any]:
     }
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value of a field in one line."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     text = "absent" if value is None else text.replace("\n", "\\n")
     return text if len(text) <= 120 else f"{text[:117]}..."

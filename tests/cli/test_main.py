@@ -27,6 +27,7 @@ COMMANDS = {
     "up",
     "down",
     "stack",
+    "weights",
     "local",
     "kubeconfig",
     "completion",

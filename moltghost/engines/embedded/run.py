@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -49,6 +50,7 @@ class Run:
         references: looks up other stacks.
         report: receives progress.
         cancelled: set when the user asks to stop.
+        judge: called with a resource before anything is decided about it; may raise Refused.
     """
 
     dry_run: bool
@@ -60,7 +62,10 @@ class Run:
         references: References,
         report: Report,
         cancelled: threading.Event,
+        *,
+        judge: Callable[[AnalyzedResource], None] = lambda _resource: None,
     ) -> None:
+        self._judge = judge
         self.stack = state.stack
         self.project = state.project
         self.steps: list[Step] = []
@@ -157,8 +162,10 @@ class Run:
         old = self._journal.old(goal.urn)
         begun = self._journal.begun(goal.urn)
         plan = provider.plan(goal, old, begun=begun, check=self.dry_run)
+        resource = analyzed(goal, plan)
         with self._lock:
-            self.analyzed.append(analyzed(goal, plan))
+            self.analyzed.append(resource)
+        self._judge(resource)
         return self._decided(goal, old, plan, provider)
 
     def _decided(
@@ -239,6 +246,7 @@ class Run:
             object_name=plan.object_name,
             protect=goal.protect,
             note=plan.note,
+            undone=plan.undone,
         )
         with self._lock:
             self.steps.append(step)

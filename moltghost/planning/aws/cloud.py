@@ -39,12 +39,18 @@ from moltghost.planning.aws.storage import (
 )
 from moltghost.planning.aws.weights import builder_statements, reader_statements
 from moltghost.planning.base import Plan
-from moltghost.planning.cloud_base import CloudPlan, NodeClass, Storage, WeightsStore
+from moltghost.planning.cloud_base import (
+    WEIGHTS_ACCOUNT,
+    WEIGHTS_NAMESPACE,
+    CloudPlan,
+    NodeClass,
+    Storage,
+    WeightsStore,
+)
 from moltghost.planning.images import pinned_images
 
 EC2_NODE_CLASS = ("karpenter.k8s.aws", "EC2NodeClass", "v1")
 KARPENTER_NAMESPACE, KARPENTER_ACCOUNT = "kube-system", "karpenter"
-WEIGHTS_NAMESPACE, WEIGHTS_ACCOUNT = "moltghost-weights", "weights-builder"
 
 # What EventBridge hands to Karpenter: its getting-started template, "InterruptionQueue".
 _INTERRUPTIONS: dict[str, tuple[str, str]] = {
