@@ -28,8 +28,9 @@ def print_table(
     *,
     title: str = "",
     right: Sequence[str] = (),
+    whole: Sequence[str] = (),
 ) -> None:
-    """Print rows under headers; ``right`` names the columns that are aligned right."""
+    """Print rows under headers; ``right`` names columns aligned right, ``whole`` unfolded ones."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -37,7 +38,12 @@ def print_table(
     console = _console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        table.add_column(
+            column,
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=column in whole,
+        )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     if title:
