@@ -14,7 +14,7 @@ from pulumi_kubernetes.admissionregistration import v1 as admission
 
 from moltghost.planning.base import LABEL_PREFIX
 from moltghost.planning.platform import PlatformPlan
-from moltghost.planning.pools import GPU_TAINT_KEY
+from moltghost.planning.pools import GPU_TAINT_KEY, POOL_TAINT_KEY
 
 AGENT_LABEL = f"{LABEL_PREFIX}/agent"
 OWNER_LABEL = f"{LABEL_PREFIX}/owner"
@@ -186,9 +186,11 @@ def _pod_rules(plan: PlatformPlan) -> list[_Rule]:
         ),
         _Rule(
             "variables.tolerations.all(t, has(t.key) && (t.key in "
-            f"[{built_in}] || t.key == '{GPU_TAINT_KEY}' && variables.gpu))",
+            f"[{built_in}] || t.key == '{GPU_TAINT_KEY}' && variables.gpu || "
+            f"t.key == '{POOL_TAINT_KEY}' && has(t.value) && t.value in "
+            f"variables.space.annotations['{POOLS_ANNOTATION}'].split(',')))",
             "a pod in an agent's namespace tolerates the GPU taint only when it asks for a GPU, "
-            "and no other taint",
+            "the taint of a pool only of the agent's plan, and no other taint",
         ),
         _Rule(
             "!has(object.spec.nodeName) || object.spec.nodeName == ''",

@@ -14,6 +14,7 @@ from components.agent_namespace import RUNTIME, selector
 from components.agent_tokens import TOKEN_KEY
 from components.hardening import container_security, pod_security, scratch
 from components.naming import content_name
+from components.tolerations import tolerate
 from moltghost.planning.agent import AgentPlan
 
 STATE_DIR = "/home/node/.openclaw"
@@ -111,7 +112,7 @@ class Runtime(pulumi.ComponentResource):
             RUNTIME,
             metadata=self._meta(RUNTIME),
             spec=apps.DeploymentSpecArgs(
-                replicas=1,
+                replicas=plan.runtime.replicas,
                 revision_history_limit=3,
                 strategy=apps.DeploymentStrategyArgs(type="Recreate"),
                 selector=k8s.meta.v1.LabelSelectorArgs(match_labels=self._labels),
@@ -128,6 +129,7 @@ class Runtime(pulumi.ComponentResource):
                         security_context=pod_security(),
                         termination_grace_period_seconds=plan.runtime.termination_grace_seconds,
                         node_selector={"karpenter.sh/nodepool": plan.runtime.pool},
+                        tolerations=tolerate(plan.runtime.tolerations),
                         containers=[self._openclaw()],
                         volumes=self._volumes(),
                     ),

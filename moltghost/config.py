@@ -106,13 +106,15 @@ Label = Annotated[str, AfterValidator(_label), WithJsonSchema({"type": "string"}
 
 
 class EmbeddedCloudSpec(Spec):
-    """The lower layer of an environment on this machine: a real Kubernetes, simulated nodes."""
+    """The lower layer of an environment on this machine: a real Kubernetes, simulated GPU nodes."""
 
     kind: Literal["cloud"]
     """What the stack is."""
     provider: Literal["embedded"]
     kubeconfig: str | None = None
     """Path of a kubeconfig to use in place of the embedded cluster's own."""
+    machine: bool = False
+    """Whether this machine is a node too, on which small models really run (`gpu: none`)."""
 
 
 CloudSpec = EmbeddedCloudSpec | AwsCloudSpec
@@ -149,7 +151,10 @@ class ModelSpec(Spec):
     kv_cache: Literal["f16", "q8_0", "q4_0"] = "f16"
     """Type of the KV cache; a smaller one makes room for more context at some quality."""
     gpu: str | None = None
-    """A GPU kind such as ``h100``; replaces the floor of the model's size class."""
+    """A GPU kind such as ``h100``; replaces the floor of the model's size class.
+
+    ``none`` runs the model on the CPU of the machine's own node.
+    """
     memory: NominalGb | None = None
     """GPU memory in total, such as ``160gb``; replaces the floor of the model's size class."""
     sharing: Literal["dedicated", "owner"] = "dedicated"
@@ -169,6 +174,10 @@ class AgentSpec(ModelSpec):
     """What ran before the last change: quota and admission make room for both until the next."""
     token_rotation: Count = Field(default=1, ge=1)
     """Raise it to replace the agent's tokens; both pods restart."""
+    moves: Count = Field(default=0, ge=0)
+    """Raise it to bring the same model up on a fresh node, as ``moltghost agent move`` does."""
+    paused: bool = False
+    """No pods run and no node is paid for; namespace, tokens and memory stay."""
 
     def as_written(self) -> dict[str, Any]:
         """As a person would write it: defaults left out, quantities in their short form."""

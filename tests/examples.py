@@ -22,11 +22,17 @@ STACK = StackName.parse("my-agent.local")
 
 LOCAL = Environment(
     "local",
-    EmbeddedCloudSpec(kind="cloud", provider="embedded"),
+    EmbeddedCloudSpec(kind="cloud", provider="embedded", machine=True),
     PlatformSpec.model_validate(
         {"kind": "platform", "pools": {name: {"max_nodes": 4} for name in POOL_NAMES}}
     ),
 )
+
+# The same without the machine's own node, and an agent that needs that node.
+NO_MACHINE = Environment(
+    "local", EmbeddedCloudSpec(kind="cloud", provider="embedded"), LOCAL.platform
+)
+HELLO: dict[str, Any] = {"model": "gemma3-270m-q4", "gpu": "none"}
 
 # The agent of the README.
 SPEC: dict[str, Any] = {

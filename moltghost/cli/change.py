@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from moltghost.cli.agent_view import print_agents
-from moltghost.cli.options import confirm, engine_for
+from moltghost.cli.options import confirm, engine_for, is_terminal
 from moltghost.config import StackName, read_environment
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def change_agent(
     """Plan, check, show, ask, carry out, and show what is there then."""
     from moltghost.cli.live import Progress
     from moltghost.cli.plan_view import show_plan
-    from moltghost.cli.steps_view import summary
+    from moltghost.cli.steps_view import show_repairs, summary
     from moltghost.kube.agents import list_agents
     from moltghost.lifecycle.agents import carry_out
     from moltghost.lifecycle.environments import connect
@@ -47,6 +47,7 @@ def change_agent(
         must_exist=must_exist,
     )
     check(change, client)
+    _require_weights(change, yes=yes, as_json=as_json)
     environment = read_environment(project, stack.environment)
     if environment.cloud.provider == "aws":
         from moltghost.cli.preflight import show_doubts
@@ -65,8 +66,32 @@ def change_agent(
         click.echo(json.dumps({**status.to_json(), "seconds": round(result.seconds, 1)}))
         return
     print_agents([status])
+    show_repairs(result)
     click.echo(f"\n{summary(result.counts())}; config: Pulumi.{stack}.yaml")
     click.echo(f"moltghost agent status {stack.agent} shows more")
+
+
+def _require_weights(change: AgentChange, *, yes: bool, as_json: bool) -> None:
+    """Pods that really run copy a model store: offer to build one that isn't there.
+
+    Raises:
+        Refused: it isn't there, and nobody wants it built or it needs a file from a person.
+    """
+    from moltghost.lifecycle.weights.need import missing_store
+
+    missing = missing_store(change)
+    if missing is None:
+        return
+    if not (missing.can_be_built and (yes or is_terminal())):
+        raise missing.refusal()
+    from moltghost.cli.live import Progress
+    from moltghost.lifecycle.weights.adding import add
+    from moltghost.lifecycle.weights.source import Request
+
+    confirm(f"{missing.refusal().message}. Build it now ({missing.command})?", yes=yes)
+    with Progress(quiet=as_json) as progress:
+        request = Request(model=missing.choice.name)
+        add(change.project, missing.environment, request, progress.report)
 
 
 def _question(change: AgentChange) -> str:

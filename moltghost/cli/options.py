@@ -65,10 +65,15 @@ def confirm(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not is_terminal():
         raise Refused("nobody can be asked: this is no terminal", "add --yes to do it unasked")
     if not click.confirm(question, err=True):
         raise Refused("nothing was changed, as you said")
+
+
+def is_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def wants_color() -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from moltghost.cli.tables import print_facts
+from moltghost.planning.images import substitutes
 from moltghost.sizing.cost import HOURS_PER_MONTH
 from moltghost.units import format_bytes, format_context, format_duration
 
@@ -22,21 +23,21 @@ def show_plan(plan: AgentPlan, update: UpdatePlan, *, interrupted: bool = False)
     server, sizing = plan.model_server, plan.sizing
     placement = sizing.placement
     idle = placement.node_gpu_count - placement.gpu_count
-    month = placement.node_usd_per_hour * HOURS_PER_MONTH
     facts = [
         ("agent", f"{plan.agent} in {plan.environment}, owner {plan.owner}"),
         ("model", f"{server.model}"),
         ("quantization", server.quantization),
         ("context", f"{format_context(server.context)} x {server.parallel}, KV {server.kv_cache}"),
-        ("GPUs", f"{placement.gpu_count} x {placement.gpu}" + (f", {idle} idle" if idle else "")),
-        ("GPU memory", _memory(plan)),
+        ("runs on", placement.hardware + (f", {idle} GPUs idle" if idle else "")),
+        ("GPU memory" if placement.gpu_count else "memory", _memory(plan)),
         ("instance", f"{placement.instance_type}{' (simulated)' if plan.simulated else ''}"),
-        (
-            "price",
-            f"{placement.node_usd_per_hour:.2f} $/h for the node ({month:,.0f} $/month), "
-            f"{placement.usd_per_hour:.2f} $/h for its GPUs' share",
-        ),
-        ("load", f"about {format_duration(server.load_seconds)} from disk to GPU"),
+        ("price", _price(plan)),
+        ("load", f"about {format_duration(server.load_seconds)} from disk to memory"),
+    ]
+    facts += [
+        ("substitute", f"{name} {each}")
+        for name, each in substitutes(plan.images).items()
+        if each.other_version
     ]
     facts += [("change", change) for change in update.changes]
     facts += [("restart", sentence) for sentence in update.restarts]
@@ -48,6 +49,23 @@ def show_plan(plan: AgentPlan, update: UpdatePlan, *, interrupted: bool = False)
             ("note", "an earlier change of this agent was interrupted; this takes its place")
         )
     print_facts(facts)
+
+
+def show_price(plan: AgentPlan) -> None:
+    """Print what an agent costs, and what an update of it adds while both models run."""
+    again = "; as much again while an update brings up a second node"
+    click.echo(f"  price: {_price(plan)}{again if plan.sizing.placement.gpu_count else ''}")
+
+
+def _price(plan: AgentPlan) -> str:
+    placement = plan.sizing.placement
+    if not placement.gpu_count:
+        return "nothing: this machine is there already"
+    month = placement.node_usd_per_hour * HOURS_PER_MONTH
+    return (
+        f"{placement.node_usd_per_hour:.2f} $/h for the node ({month:,.0f} $/month), "
+        f"{placement.usd_per_hour:.2f} $/h for its GPUs' share"
+    )
 
 
 def _memory(plan: AgentPlan) -> str:

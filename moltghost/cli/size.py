@@ -144,14 +144,14 @@ def _request(
 
 
 def pools_of(ctx: click.Context, environment: str | None) -> tuple[Pool, ...] | None:
-    """The environment's GPU pools; None for the product's four."""
+    """What of the environment can hold a model; None for the product's pools."""
     if environment is None:
         return None
     from moltghost.config import read_environment
     from moltghost.planning.platform import plan_platform
 
     plan = plan_platform(read_environment(project_folder(ctx), environment))
-    return tuple(pool.for_sizing for pool in plan.gpu_pools)
+    return plan.for_models
 
 
 def _show_fits(choice: ModelChoice, request: SizingRequest, on: str, *, as_json: bool) -> None:

@@ -46,7 +46,9 @@ def show_sizing(sizing: Sizing) -> None:
     """Print the answer of `size`, fitted to the terminal's width."""
     width = max(_MIN_WIDTH, min(shutil.get_terminal_size((100, 24)).columns, _MAX_WIDTH))
     blocks = [_head(sizing, width), _memory(sizing, width), _facts(sizing, width)]
-    blocks += [_why(sizing, width), candidate_lines(sizing, width)]
+    blocks.append(_why(sizing, width))
+    if len(sizing.candidates) > 1:
+        blocks.append(candidate_lines(sizing, width))
     for number, block in enumerate(blocks):
         if number:
             _echo("")
@@ -65,8 +67,12 @@ def _head(sizing: Sizing, width: int) -> Iterator[str]:
     yield bold(sizing.name)
     yield dim(served)
     yield ""
-    what = f"{placement.gpu_count} x {placement.gpu} on {placement.instance_type}"
-    price = f"${cost.usd_per_hour:,.2f}/h  ${cost.usd_per_month:,.0f}/month"
+    what = f"{placement.hardware} on {placement.instance_type}"
+    price = (
+        f"${cost.usd_per_hour:,.2f}/h  ${cost.usd_per_month:,.0f}/month"
+        if placement.gpu_count
+        else "no price: this machine"
+    )
     if len(what) + len(price) + 2 <= width:
         yield bold(what) + " " * (width - len(what) - len(price)) + bold(price)
     else:
@@ -75,6 +81,9 @@ def _head(sizing: Sizing, width: int) -> Iterator[str]:
 
 
 def _memory(sizing: Sizing, width: int) -> Iterator[str]:
+    if not sizing.placement.gpu_count:
+        yield from _wrapped("memory", _system_memory(sizing), width)
+        return
     free = sizing.placement.free_bytes_per_gpu
     shares = sizing.footprint.per_gpu
     bar_width = width - _LABEL - len(" 78.6 of 78.6 GiB")
@@ -82,6 +91,19 @@ def _memory(sizing: Sizing, width: int) -> Iterator[str]:
         used = f" {share.needed_bytes / GIB:4.1f} of {free / GIB:.1f} GiB"
         yield f"{f'GPU {number}':<{_LABEL}}{_bar(share, free, bar_width)}{used}"
     yield from _legend(max(shares, key=lambda s: s.needed_bytes), free, len(shares), width)
+
+
+def _system_memory(sizing: Sizing) -> str:
+    need = sizing.footprint
+    parts = (
+        ("weights", need.weights_bytes),
+        ("KV cache", need.kv_cache_bytes),
+        ("compute", need.compute_bytes),
+        ("Ollama itself", need.overhead_bytes),
+        ("margin", need.margin_bytes),
+    )
+    named = ", ".join(f"{name} {size / GIB:.1f}" for name, size in parts)
+    return f"{need.total_bytes / GIB:.1f} GiB of system memory: {named}"
 
 
 def _parts(share: GpuShare, free: int) -> list[tuple[_Part, int]]:
@@ -131,13 +153,9 @@ def _legend(share: GpuShare, free: int, gpus: int, width: int) -> Iterator[str]:
 
 
 def _facts(sizing: Sizing, width: int) -> Iterator[str]:
-    rows = (
-        ("node", _node(sizing)),
-        ("speed", _speed(sizing)),
-        ("start", _start(sizing)),
-        ("pod", _pod(sizing)),
-        ("update", _update(sizing)),
-    )
+    rows = [("speed", _speed(sizing)), ("start", _start(sizing)), ("pod", _pod(sizing))]
+    if sizing.placement.gpu_count:
+        rows = [("node", _node(sizing)), *rows, ("update", _update(sizing))]
     for label, text in rows:
         yield from _wrapped(label, text, width)
 
@@ -200,8 +218,8 @@ def _start(sizing: Sizing) -> str:
 def _pod(sizing: Sizing) -> str:
     resources = sizing.resources
     return (
-        f"{resources.cpu} vCPU, {resources.memory_bytes / GIB:.0f} GiB memory, "
-        f"{resources.ephemeral_storage_bytes / GB:.0f} GB NVMe"
+        f"{resources.cpu} vCPU, {resources.memory_bytes / GIB:.3g} GiB memory, "
+        f"{resources.ephemeral_storage_bytes / GB:.3g} GB disk"
     )
 
 

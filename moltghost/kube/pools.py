@@ -10,7 +10,7 @@ from lightkube.utils.quantity import parse_quantity
 
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
-from moltghost.kube.reasons import Object
+from moltghost.kube.reasons import Object, condition
 from moltghost.units import format_bytes
 
 _NODE_POOL = ("karpenter.sh/v1", "NodePool")
@@ -43,13 +43,14 @@ class PoolStatus:
 
 
 def pool_statuses(client: Client) -> dict[str, PoolStatus]:
-    """The cluster's pools by name."""
+    """The cluster's pools by name; idle nodes are looked for only where a pool is at its limit."""
+    pools = client.list(*_NODE_POOL)
+    counted = {item["metadata"]["name"]: pool_status(item, (), ()) for item in pools}
+    if all(each.nodes < each.max_nodes or not each.nodes for each in counted.values()):
+        return counted
     nodes = client.list("v1", "Node")
     servers = client.list("v1", "Pod", labels=_MODEL_SERVERS)
-    return {
-        item["metadata"]["name"]: pool_status(item, nodes, servers)
-        for item in client.list(*_NODE_POOL)
-    }
+    return {item["metadata"]["name"]: pool_status(item, nodes, servers) for item in pools}
 
 
 def pool_status(pool: Object, nodes: Iterable[Object], servers: Iterable[Object]) -> PoolStatus:
@@ -124,6 +125,60 @@ def require_room_for_pod(
                 return
     needed = f"{cpu_millis}m CPU and {format_bytes(memory_bytes)} on one node"
     raise _full(pool, environment, f"{purpose} needs {needed}")
+
+
+def pods_that_fit(client: Client, pool: str, *, cpu_millis: int, memory_bytes: int) -> int:
+    """How many pods of that size the nodes that a pool has would still take."""
+    pods = client.list("v1", "Pod")
+    free = (
+        free_resources(node, pods) for node in client.list("v1", "Node") if _takes_pods(node, pool)
+    )
+    return sum(max(0, min(cpu // cpu_millis, memory // memory_bytes)) for cpu, memory in free)
+
+
+def require_node(client: Client, name: str, *, environment: str) -> Object:
+    """A node that takes pods, by its name.
+
+    Raises:
+        Refused: it isn't there, or it isn't ready.
+    """
+    for node in client.list("v1", "Node"):
+        if node["metadata"]["name"] == name:
+            if condition(node, "Ready").get("status") == "True":
+                return node
+            why = condition(node, "Ready").get("message") or "it has not reported yet"
+            raise Refused(
+                f"node {name} of environment {environment} isn't ready: {why}",
+                "moltghost local status shows its processes; moltghost local up starts them again",
+            )
+    raise Refused(
+        f"environment {environment} has no node {name}: containers don't run on this machine",
+        "moltghost local status says why; without it, agents with GPUs are scheduled on simulated "
+        "nodes",
+    )
+
+
+def require_room_on_node(
+    client: Client,
+    node: Object,
+    *,
+    cpu_millis: int,
+    memory_bytes: int,
+    purpose: str,
+) -> None:
+    """Make sure that pods that request so much in total fit beside those that are there.
+
+    Raises:
+        Refused: they don't.
+    """
+    cpu, memory = free_resources(node, client.list("v1", "Pod"))
+    if cpu_millis <= cpu and memory_bytes <= memory:
+        return
+    raise Refused(
+        f"node {node['metadata']['name']} is full: {purpose} needs {cpu_millis}m CPU and "
+        f"{format_bytes(memory_bytes)}, and {cpu}m and {format_bytes(memory)} are free",
+        "take a smaller model or context, or free some room with moltghost agent destroy",
+    )
 
 
 def free_resources(node: Object, pods: Iterable[Object]) -> tuple[int, int]:

@@ -59,7 +59,7 @@ def set_ready_delay(client: Client, seconds: float) -> None:
 
 def _definitions() -> list[str]:
     """YAML of every custom resource definition."""
-    return [path.read_text() for path in sorted((programs.built_home() / "crds").glob("*.yaml"))]
+    return [path.read_text() for path in programs.custom_resources()]
 
 
 def _parse(manifest: str) -> Object:

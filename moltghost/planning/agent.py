@@ -56,8 +56,13 @@ class AgentPlan(Plan):
     aws: AwsAgent | None = None
     """Who its model server is to AWS; None elsewhere."""
     simulated: bool
-    """Nodes are simulated: scheduled for real, but no container runs."""
+    """Its nodes are simulated: scheduled for real, but no container runs."""
     notes: tuple[str, ...]
+
+    @property
+    def on_machine(self) -> bool:
+        """It runs on the machine's own node, which Karpenter has no say in."""
+        return self.model_server.gpu_count == 0
 
 
 def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> AgentPlan:
@@ -69,10 +74,11 @@ def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> A
     cloud, platform = plan_cloud(environment), plan_platform(environment)
     images = cloud.images
     sizing = size_model(spec, platform)
-    server = plan_model_server(spec, sizing, platform, cloud, images)
-    platform.pool(server.pool)
-    runtime = plan_runtime(stack.agent, server)
-    platform.pool(runtime.pool)
+    server = plan_model_server(
+        spec, sizing, platform, cloud, images, moves=spec.moves, paused=spec.paused
+    )
+    runtime = plan_runtime(stack.agent, server, platform)
+    simulated = cloud.simulated_nodes and not (cloud.machine and server.pool == cloud.machine.pool)
     before = _plan_previous(spec, cloud, platform, images)
     return AgentPlan(
         stack=str(stack),
@@ -89,10 +95,10 @@ def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> A
         sizing=sizing,
         model_server=server,
         runtime=runtime,
-        isolation=plan_isolation(server, before, runtime, cloud.weights_store.egress_cidrs),
+        isolation=plan_isolation(server, before, runtime, cloud.weights_store),
         aws=_on_aws(stack.agent, spec.owner, cloud, server, before),
-        simulated=cloud.simulated_nodes,
-        notes=tuple(_notes(spec, sizing, simulated=cloud.simulated_nodes)),
+        simulated=simulated,
+        notes=tuple(_notes(spec, sizing, simulated=simulated)),
     )
 
 
@@ -125,6 +131,8 @@ def _plan_previous(
 
 def _notes(spec: AgentSpec, sizing: Sizing, *, simulated: bool) -> list[str]:
     notes = list(sizing.why)
+    if spec.paused:
+        notes.append("paused: no pod runs and no node is paid for until moltghost agent resume")
     if spec.context < ADVISED_AGENT_CONTEXT:
         notes.append(
             f"Ollama advises a context of {format_context(ADVISED_AGENT_CONTEXT)} or more for "

@@ -5,9 +5,14 @@ from __future__ import annotations
 from moltghost import paths
 from moltghost.config import AwsCloudSpec, EmbeddedCloudSpec, Environment
 from moltghost.planning.aws.cloud import plan_aws_cloud
-from moltghost.planning.cloud_base import CloudPlan, NodeClass, Storage, WeightsStore
+from moltghost.planning.cloud_base import CloudPlan, MachineNode, NodeClass, Storage, WeightsStore
+from moltghost.planning.images import local_images, pinned_images
 
 EMBEDDED_ZONES = ("local-a", "local-b")
+EMBEDDED_STORE_ENDPOINT = "http://weights.moltghost-system.svc.cluster.local:7070"
+"""The embedded cluster's own weights store, as its pods reach it."""
+PRIVATE_CIDRS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+"""Where that store is: which private network is free is seen when the cluster starts (RFC 1918)."""
 
 
 def plan_cloud(environment: Environment) -> CloudPlan:
@@ -26,6 +31,7 @@ def _plan_embedded(environment: str, spec: EmbeddedCloudSpec) -> CloudPlan:
         environment=environment,
         provider=spec.provider,
         simulated_nodes=True,
+        machine=MachineNode() if spec.machine else None,
         cluster_name=f"moltghost-{environment}",
         kubeconfig=spec.kubeconfig or str(paths.kubeconfig()),
         zones=EMBEDDED_ZONES,
@@ -33,5 +39,16 @@ def _plan_embedded(environment: str, spec: EmbeddedCloudSpec) -> CloudPlan:
             group="karpenter.kwok.sh", kind="KWOKNodeClass", version="v1alpha1", name="default"
         ),
         storage=Storage(provisioner="kwok.x-k8s.io/volume"),
-        weights_store=WeightsStore(url=f"s3://moltghost-weights-{environment}"),
+        weights_store=WeightsStore(
+            url=f"s3://{embedded_bucket(environment)}",
+            endpoint="" if spec.kubeconfig else EMBEDDED_STORE_ENDPOINT,
+            egress_cidrs=() if spec.kubeconfig else PRIVATE_CIDRS,
+        ),
+        # A cluster that isn't ours can't be given archives: it pulls what upstream publishes.
+        images=pinned_images() if spec.kubeconfig else local_images(),
     )
+
+
+def embedded_bucket(environment: str) -> str:
+    """The bucket of an environment in the embedded cluster's own store."""
+    return f"moltghost-weights-{environment}"

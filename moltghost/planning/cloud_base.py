@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from pydantic import Field
 
 from moltghost.planning.base import Plan
 from moltghost.planning.images import Images, pinned_images
+from moltghost.planning.pools import Taint, pool_taint
+from moltghost.sizing.request import MACHINE
+
+HTTPS_PORT = 443
+WEIGHTS_NAMESPACE, WEIGHTS_ACCOUNT = "moltghost-weights", "weights-builder"
+"""Where the jobs that fill the weights store run, and as whom."""
 
 
 class NodeClass(Plan):
@@ -24,6 +32,16 @@ class Storage(Plan):
     parameters: dict[str, str] = Field(default_factory=dict)
 
 
+class MachineNode(Plan):
+    """The machine's own node: it runs containers for real, beside simulated nodes."""
+
+    name: str = MACHINE
+    pool: str = MACHINE
+    """Value of its label ``karpenter.sh/nodepool``; Karpenter has no such pool."""
+    instance_type: str = MACHINE
+    taints: tuple[Taint, ...] = (pool_taint(MACHINE),)
+
+
 class WeightsStore(Plan):
     """Where model stores are read from."""
 
@@ -32,7 +50,12 @@ class WeightsStore(Plan):
     endpoint: str = ""
     """S3 endpoint where it is not AWS's own."""
     egress_cidrs: tuple[str, ...] = ()
-    """Addresses that pods need to reach for it, TCP 443. Empty: nothing is reachable."""
+    """Addresses that pods need to reach for it, on `port`. Empty: nothing is reachable."""
+
+    @property
+    def port(self) -> int:
+        """TCP port of the endpoint."""
+        return urlsplit(self.endpoint).port or HTTPS_PORT
 
 
 class CloudPlan(Plan):
@@ -42,6 +65,8 @@ class CloudPlan(Plan):
     provider: str
     simulated_nodes: bool
     """True where nodes are simulated: scheduled and scaled for real, but nothing runs in them."""
+    machine: MachineNode | None = None
+    """The machine's own node, where there is one: what is placed on it is not simulated."""
     cluster_name: str
     kubeconfig: str
     """Path of the kubeconfig."""

@@ -9,6 +9,7 @@ from moltghost.planning.base import Plan
 from moltghost.planning.cloud_base import CloudPlan
 from moltghost.planning.images import Images
 from moltghost.planning.platform import PlatformPlan
+from moltghost.planning.pools import GPU_RESOURCE, Taint
 from moltghost.sizing import Sizing, SizingRequest, size
 from moltghost.units import MIB, format_context
 
@@ -53,6 +54,12 @@ GATE_SHARE = Share(cpu_millis=250, memory_bytes=256 * MIB, ephemeral_bytes=64 * 
 class ModelServerPlan(Plan):
     """Everything that decides the pod with Ollama."""
 
+    replicas: int
+    """1, or 0 while the agent is paused."""
+    moves: int
+    """How often the agent was moved; pods of different numbers share no node."""
+    fresh_node: bool
+    """A move goes to another node; False where there is only one."""
     model: str
     quantization: str
     source: str
@@ -70,6 +77,7 @@ class ModelServerPlan(Plan):
     gpu_count: int
     instance_type: str
     pool: str
+    tolerations: tuple[Taint, ...]
     dedicated: bool
     ollama_share: Share
     loader_share: Share = LOADER_SHARE
@@ -87,6 +95,11 @@ class ModelServerPlan(Plan):
     )
     store_url: str
     store_endpoint: str
+
+    @property
+    def extended_resources(self) -> dict[str, str]:
+        """GPUs, as Kubernetes counts them; nothing for a model on the CPU."""
+        return {GPU_RESOURCE: str(self.gpu_count)} if self.gpu_count else {}
 
     @property
     def shares(self) -> tuple[Share, Share, Share]:
@@ -120,7 +133,7 @@ def size_model(spec: ModelSpec, platform: PlatformPlan) -> Sizing:
             memory_gb=spec.memory,
             dedicated=spec.sharing == "dedicated",
         ),
-        [pool.for_sizing for pool in platform.gpu_pools],
+        platform.for_models,
     )
 
 
@@ -134,13 +147,23 @@ def _longer_context(spec: ModelSpec) -> str:
 
 
 def plan_model_server(
-    spec: ModelSpec, sizing: Sizing, platform: PlatformPlan, cloud: CloudPlan, images: Images
+    spec: ModelSpec,
+    sizing: Sizing,
+    platform: PlatformPlan,
+    cloud: CloudPlan,
+    images: Images,
+    *,
+    moves: int = 0,
+    paused: bool = False,
 ) -> ModelServerPlan:
     """Decide the model server's pod from what its model was sized to."""
     choice = find_model(spec.model)
     placement, resources = sizing.placement, sizing.resources
     load = sizing.load
     return ModelServerPlan(
+        replicas=0 if paused else 1,
+        moves=moves,
+        fresh_node=placement.gpu_count > 0,
         model=sizing.model,
         quantization=sizing.quantization,
         source=_source(choice),
@@ -154,9 +177,12 @@ def plan_model_server(
         gpu_count=placement.gpu_count,
         instance_type=placement.instance_type,
         pool=placement.pool,
+        tolerations=platform.taints_of(placement.pool),
         dedicated=spec.sharing == "dedicated",
         ollama_share=Share(
-            cpu_millis=1000 * resources.cpu - LOADER_SHARE.cpu_millis - GATE_SHARE.cpu_millis,
+            cpu_millis=(
+                round(1000 * resources.cpu) - LOADER_SHARE.cpu_millis - GATE_SHARE.cpu_millis
+            ),
             memory_bytes=(
                 resources.memory_bytes - LOADER_SHARE.memory_bytes - GATE_SHARE.memory_bytes
             ),

@@ -9,9 +9,10 @@ from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.platform import AwsPlatform, plan_aws_platform
 from moltghost.planning.base import Plan, environment_labels
 from moltghost.planning.cloud import plan_cloud
-from moltghost.planning.cloud_base import CloudPlan, NodeClass, Storage
-from moltghost.planning.pools import Taint, gpu_labels, gpu_taints
-from moltghost.sizing import Pool, build_types, runtime_types
+from moltghost.planning.cloud_base import CloudPlan, MachineNode, NodeClass, Storage
+from moltghost.planning.flows import SystemPolicy, local_weights_jobs
+from moltghost.planning.pools import Taint, gpu_labels, gpu_taints, pool_taint
+from moltghost.sizing import Pool, build_types, machine_pool, runtime_types
 
 STORAGE_CLASS = "moltghost"
 PRIORITY_CLASS = "moltghost-agent"
@@ -45,7 +46,6 @@ class PoolPlan(Plan):
     @property
     def for_sizing(self) -> Pool:
         """The pool as sizing sees it."""
-        assert self.gpu is not None  # noqa: S101 only GPU pools are sized
         return Pool(name=self.name, gpu=self.gpu, instance_types=self.instance_types)
 
 
@@ -55,10 +55,15 @@ class PlatformPlan(Plan):
     environment: str
     labels: dict[str, str]
     pools: tuple[PoolPlan, ...]
+    machine: MachineNode | None
+    """The machine's own node, which is no pool of Karpenter's."""
     node_class: NodeClass
     storage: Storage
     storage_class: str = STORAGE_CLASS
     priority_class: str = PRIORITY_CLASS
+    weights_jobs: SystemPolicy | None = None
+    """Flows of the jobs that build model stores on the machine's own node; None without one, and
+    on AWS, where they are among those of all system pods."""
     aws: AwsPlatform | None = None
     """What AWS needs besides; None elsewhere."""
 
@@ -77,10 +82,21 @@ class PlatformPlan(Plan):
             f"add it to Pulumi.platform.{self.environment}.yaml",
         )
 
+    def taints_of(self, name: str) -> tuple[Taint, ...]:
+        """What a pod has to tolerate to land in a pool, or on the machine's own node.
+
+        Raises:
+            Refused: the environment doesn't have it.
+        """
+        if self.machine and name == self.machine.pool:
+            return self.machine.taints
+        return self.pool(name).taints
+
     @property
-    def gpu_pools(self) -> tuple[PoolPlan, ...]:
-        """Pools that can hold a model server."""
-        return tuple(pool for pool in self.pools if pool.gpu and pool.max_nodes)
+    def for_models(self) -> tuple[Pool, ...]:
+        """What can hold a model server, as sizing sees it."""
+        gpu_pools = (pool.for_sizing for pool in self.pools if pool.gpu and pool.max_nodes)
+        return (*gpu_pools, *((machine_pool(),) if self.machine else ()))
 
 
 def plan_platform(environment: Environment) -> PlatformPlan:
@@ -100,8 +116,10 @@ def plan_platform(environment: Environment) -> PlatformPlan:
         environment=environment.name,
         labels=environment_labels(environment.name),
         pools=pools,
+        machine=cloud.machine,
         node_class=cloud.node_class,
         storage=cloud.storage,
+        weights_jobs=local_weights_jobs(cloud.weights_store) if cloud.machine else None,
         aws=_on_aws(environment, cloud, pools),
     )
 
@@ -184,5 +202,5 @@ def _taints(name: PoolName, gpu: str | None) -> tuple[Taint, ...]:
     if gpu:
         return gpu_taints()
     if name == "weights":
-        return (Taint(key="moltghost.dev/pool", value="weights"),)
+        return (pool_taint(name),)
     return ()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from moltghost.planning.base import Plan
+from moltghost.planning.base import LABEL_PREFIX, Plan
 
-GPU_TAINT_KEY = "nvidia.com/gpu"
+GPU_RESOURCE = "nvidia.com/gpu"
+GPU_TAINT_KEY = GPU_RESOURCE
 GPU_TAINT_VALUE = "present"
+POOL_TAINT_KEY = f"{LABEL_PREFIX}/pool"
 
 
 class Taint(Plan):
@@ -19,6 +21,11 @@ class Taint(Plan):
 def gpu_taints() -> tuple[Taint, ...]:
     """Keeps what needs no GPU off; NVIDIA's own daemon sets tolerate exactly this one."""
     return (Taint(key=GPU_TAINT_KEY, value=GPU_TAINT_VALUE),)
+
+
+def pool_taint(pool: str) -> Taint:
+    """Keeps everything off a pool's nodes that wasn't planned for that pool."""
+    return Taint(key=POOL_TAINT_KEY, value=pool)
 
 
 def gpu_labels() -> dict[str, str]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from moltghost.planning.base import Plan, agent_namespace
 from moltghost.planning.model_server import GATE_PORT, ModelServerPlan, Share
+from moltghost.planning.platform import PlatformPlan
+from moltghost.planning.pools import Taint
 from moltghost.units import GIB, MIB
 
 RUNTIME_PORT = 18789
@@ -28,7 +30,10 @@ _STARTUP_BUDGET_SECONDS = 180
 class RuntimePlan(Plan):
     """Everything that decides the pod with OpenClaw."""
 
-    pool: str = RUNTIME_POOL
+    replicas: int
+    """1, or 0 while the agent is paused."""
+    pool: str
+    tolerations: tuple[Taint, ...]
     port: int = RUNTIME_PORT
     share: Share = Share(
         cpu_millis=_CPU_MILLIS, memory_bytes=_MEMORY_BYTES, ephemeral_bytes=2 * _SCRATCH_BYTES
@@ -43,9 +48,22 @@ class RuntimePlan(Plan):
     """OpenClaw's config file. It holds no secret: ``${...}`` is read from the environment."""
 
 
-def plan_runtime(agent: str, server: ModelServerPlan) -> RuntimePlan:
-    """Decide the runtime's pod and its config from the model server it talks to."""
-    return RuntimePlan(config=openclaw_config(agent, server))
+def plan_runtime(agent: str, server: ModelServerPlan, platform: PlatformPlan) -> RuntimePlan:
+    """Decide the runtime's pod and its config from the model server it talks to.
+
+    A model server on the machine's own node answers for real, and so must who asks it.
+
+    Raises:
+        Refused: the environment has no pool for runtimes.
+    """
+    machine = platform.machine
+    pool = machine.pool if machine and server.pool == machine.pool else RUNTIME_POOL
+    return RuntimePlan(
+        replicas=server.replicas,
+        pool=pool,
+        tolerations=platform.taints_of(pool),
+        config=openclaw_config(agent, server),
+    )
 
 
 def openclaw_config(agent: str, server: ModelServerPlan) -> dict[str, Any]:

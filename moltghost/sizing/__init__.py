@@ -25,14 +25,16 @@ from moltghost.sizing.jobs import (
     cheapest_node,
     runtime_types,
     size_build,
+    size_build_on_machine,
 )
 from moltghost.sizing.nodes import NodeResources, allocatable, capacity
-from moltghost.sizing.request import Pool, SizingRequest, default_pools
+from moltghost.sizing.request import NO_GPU, Pool, SizingRequest, default_pools, machine_pool
 from moltghost.sizing.resources import LoadTimes, Resources
 from moltghost.sizing.sizing import size
 from moltghost.sizing.throughput import Speed
 
 __all__ = [
+    "NO_GPU",
     "Affordable",
     "BuildJob",
     "Candidate",
@@ -59,12 +61,14 @@ __all__ = [
     "default_pools",
     "floor_of",
     "largest_context",
+    "machine_pool",
     "models_within",
     "most_slots",
     "parse_gpus",
     "runtime_types",
     "size",
     "size_build",
+    "size_build_on_machine",
     "to_json",
     "what_fits",
 ]

@@ -38,6 +38,11 @@ class Placement:
     dedicated: bool
     free_bytes_per_gpu: int
 
+    @property
+    def hardware(self) -> str:
+        """What computes, in words: `4 x a100-80`, or `CPU`."""
+        return f"{self.gpu_count} x {self.gpu}" if self.gpu_count else "CPU"
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

@@ -1,9 +1,9 @@
 """The compute graph that llama.cpp reserves memory for, as far as the allocator sees it.
 
 One function per block of a layer, in the order in which llama.cpp b10488 executes it: src/models/
-{llama,qwen2,qwen3,gemma2,phi3}.cpp and src/llama-graph.cpp (`build_qkv`, `build_attn`, `build_ffn`,
-`build_moe_ffn`, `build_inp_embd`). Flash attention is on. Weights and KV cache have buffers of
-their own and are left out. Every layer is alike, so a few of them show the peak.
+{llama,qwen2,qwen3,gemma2,gemma3,phi3}.cpp and src/llama-graph.cpp (`build_qkv`, `build_attn`,
+`build_ffn`, `build_moe_ffn`, `build_inp_embd`). Flash attention is on. Weights and KV cache have
+buffers of their own and are left out. Layers are alike, so a few of them show the peak.
 """
 
 from __future__ import annotations
@@ -100,6 +100,8 @@ class _Graph:
         self.batch = batch
         self.device = device
         self.f16_copies = f16_copies
+        # Gemma scales embedding and query, and has norms behind attention and feed-forward.
+        self.gemma = shape.architecture in ("gemma2", "gemma3")
         self.rotated = batch.quantized and shape.head_dim % _ROTATION == 0
         self.inputs: list[Tensor] = []
         self.nodes: list[Tensor] = []
@@ -112,7 +114,7 @@ class _Graph:
         self.full = self._span(self.batch.cells)
         self.window = self._span(self.batch.window_cells) if self.shape.sliding_window else None
         self.output_rows = self._input(self.batch.outputs * _I32)
-        if self._is("gemma2"):
+        if self.gemma:
             state = self._in_place(state)
         layers = min(self.shape.layers, _LAYERS)
         for layer in range(layers):
@@ -183,12 +185,12 @@ class _Graph:
             size = rows.count * self.shape.hidden
             attended = self._new(size, rows.layout, attended, self.output_rows)
             residual = self._new(size, rows.layout, residual, self.output_rows)
-        if self._is("gemma2"):
+        if self.gemma:
             attended = self._norm(attended)
         middle = self._in_place(attended, residual)
         build = self._experts if self.shape.experts else self._feed_forward
         forward = build(self._norm(middle), rows)
-        if self._is("gemma2"):
+        if self.gemma:
             forward = self._norm(forward)
         return self._in_place(forward, middle)
 
@@ -215,7 +217,7 @@ class _Graph:
         shape = self.shape
         width, kv_width = shape.heads * shape.head_dim, shape.kv_width
         query = self._roped(self._projected(normed, width), width)
-        if self._is("gemma2"):
+        if self.gemma:
             query = self._in_place(query)
         query = self._rotate(query, width, span.keys)
         value = self._rotate(self._projected(normed, kv_width), kv_width, span.values)

@@ -15,22 +15,26 @@ from moltghost.units import format_context
 DEFAULT_CONTEXT = 32768
 # The pools of an environment that follows the product text, cheapest card first.
 DEFAULT_GPU_KINDS = ("l40s", "a100-40", "a100-80", "h100")
+# What `--gpu` says for a model on the CPU, and the pool and type of the node that takes it: the
+# embedded cluster's own, which is this machine.
+NO_GPU = "none"
+MACHINE = "machine"
 # `a100` is not a card but a wish: the smaller one that fits.
 _GPU_WISHES = {"a100": ("a100-40", "a100-80")}
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A class of GPU nodes that an environment has.
+    """A class of nodes that an environment has.
 
     Attributes:
         name: the pool's name.
-        gpu: its GPU kind.
+        gpu: its GPU kind; None for the machine's own node, which runs models on the CPU.
         instance_types: EC2 types it may start.
     """
 
     name: str
-    gpu: str
+    gpu: str | None
     instance_types: tuple[str, ...]
 
 
@@ -40,6 +44,11 @@ def default_pools(gpu_kinds: Sequence[str] = DEFAULT_GPU_KINDS) -> tuple[Pool, .
         Pool(kind, kind, tuple(t.type for t in instance_types().values() if t.gpu == kind))
         for kind in (gpu_kind(k).kind for k in gpu_kinds)
     )
+
+
+def machine_pool() -> Pool:
+    """The machine's own node, which runs models without a GPU."""
+    return Pool(MACHINE, None, (MACHINE,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,7 @@ class SizingRequest:
         parallel: slots served at once.
         kv_cache: `f16`, `q8_0` or `q4_0`.
         gpu: only this GPU kind (`a100`: the smaller that fits); replaces the memory floor.
+            `none`: no GPU at all, the model runs on the CPU of the machine's own node.
         memory_gb: at least this much nominal GPU memory in total (2 x 80 = 160); replaces the
             floor, never the arithmetic.
         dedicated: the agent gets, and pays, a node of its own.
@@ -71,9 +81,14 @@ class SizingRequest:
         return Load(self.context, self.parallel, self.kv_cache)
 
     @property
+    def on_cpu(self) -> bool:
+        """No GPU is wanted."""
+        return self.gpu is not None and self.gpu.lower() == NO_GPU
+
+    @property
     def gpu_kinds(self) -> tuple[str, ...]:
         """GPU kinds asked for, in order of preference; empty = any."""
-        if self.gpu is None:
+        if self.gpu is None or self.on_cpu:
             return ()
         return _GPU_WISHES.get(self.gpu.lower()) or (gpu_kind(self.gpu).kind,)
 

@@ -40,11 +40,11 @@ class Resources:
     """What the model server's pod requests in total: Ollama, the loader and the gate.
 
     Attributes:
-        cpu: cores.
+        cpu: cores; whole ones beside a GPU.
         gpu_count: `nvidia.com/gpu`.
     """
 
-    cpu: int
+    cpu: float
     memory_bytes: int
     ephemeral_storage_bytes: int
     gpu_count: int

@@ -10,10 +10,11 @@ from moltghost.models.names import ModelChoice
 from moltghost.sizing import kv_cache
 from moltghost.sizing.answer import Candidate, Placement, Sizing
 from moltghost.sizing.cost import Cost, cost
+from moltghost.sizing.cpu import size_on_cpu
 from moltghost.sizing.footprint import footprint
 from moltghost.sizing.placement import Option, Weighing, weigh
 from moltghost.sizing.remedies import refusal
-from moltghost.sizing.request import Pool, SizingRequest, check, default_pools
+from moltghost.sizing.request import Pool, SizingRequest, check, default_pools, machine_pool
 from moltghost.sizing.resources import load_times, resources
 from moltghost.sizing.throughput import Speed, speed
 from moltghost.sizing.words import reason, why
@@ -31,14 +32,16 @@ def size(
 
     Args:
         request: the question.
-        pools: the environment's GPU pools; the product's four by default.
+        pools: the environment's pools; the product's four and this machine by default.
         choice: the model, where it was read from a GGUF instead of found by the request's name.
 
     Raises:
         Refused: the request is wrong, or it fits no pool; the hint says what would fit.
     """
     choice = check(request, choice)
-    pools = default_pools() if pools is None else pools
+    pools = (*default_pools(), machine_pool()) if pools is None else pools
+    if request.on_cpu:
+        return size_on_cpu(request, choice, pools)
     weighing = weigh(request, choice, pools)
     chosen = weighing.chosen
     if chosen is None:

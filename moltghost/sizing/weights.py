@@ -202,6 +202,10 @@ _ROPE_TENSORS: dict[str | None, tuple[str, ...]] = {
 }
 
 
+# Architectures with a norm behind attention and one behind the feed-forward.
+_POST_NORMS = ("gemma2", "gemma3")
+
+
 def _attention(shape: Shape, rules: _Rules, layer: int) -> Iterator[Tensor]:
     query, key_value = shape.heads * shape.head_dim, shape.kv_width
     yield _floats("attn_norm", shape.hidden, layer)
@@ -216,7 +220,7 @@ def _attention(shape: Shape, rules: _Rules, layer: int) -> Iterator[Tensor]:
         yield _floats("attn_q_norm", shape.head_dim, layer)
         yield _floats("attn_k_norm", shape.head_dim, layer)
     yield rules.tensor("attn_output", query, shape.hidden, layer)
-    if shape.architecture == "gemma2":
+    if shape.architecture in _POST_NORMS:
         yield _floats("post_attention_norm", shape.hidden, layer)
 
 
@@ -230,7 +234,7 @@ def _feed_forward(shape: Shape, rules: _Rules, layer: int) -> Iterator[Tensor]:
         yield rules.tensor("ffn_gate", shape.hidden, shape.ffn, layer)
         yield rules.tensor("ffn_up", shape.hidden, shape.ffn, layer)
     yield rules.tensor("ffn_down", shape.ffn, shape.hidden, layer)
-    if shape.architecture == "gemma2":
+    if shape.architecture in _POST_NORMS:
         yield _floats("post_ffw_norm", shape.hidden, layer)
 
 

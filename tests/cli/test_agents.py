@@ -178,7 +178,7 @@ def test_scaling_shows_what_the_node_leaves_idle(
     moltghost: Command, engine: FakeEngine, deployed: FakeCluster
 ) -> None:
     shown = moltghost(*SCALE).out
-    assert "2 x h100, 6 idle" in shown
+    assert "2 x h100, 6 GPUs idle" in shown
     assert "p5.48xlarge" in shown
     assert "55.04 $/h for the node" in shown
 

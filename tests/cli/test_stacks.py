@@ -27,6 +27,15 @@ def test_a_plan_in_json_has_the_keys_that_scripts_rely_on(moltghost: Command) ->
     assert all(isinstance(v, int) for k, v in footprint.items() if k.endswith("_bytes"))
 
 
+def test_a_plan_names_the_image_that_holds_another_version(moltghost: Command) -> None:
+    assert "ollama 0.17.4-cpu for 0.33.3" in moltghost("plan", "my-agent.local").out
+    data = moltghost("plan", "my-agent.local", "--json").data
+    assert data["substitutes"]["ollama"] == {
+        "reference": "moltghost.local/ollama:0.17.4-cpu",
+        "stands_for": "docker.io/ollama/ollama:0.33.3",
+    }
+
+
 def test_an_environments_plan_says_what_its_pools_cost_at_most(moltghost: Command) -> None:
     ran = moltghost("plan", "local")
     assert ran.code == 0

@@ -23,8 +23,11 @@ AGENTS: dict[str, dict[str, Any]] = {
     "four-gpus": {"model": "llama3.1-405b-q4"},
     "no-tools": {"model": "phi3-mini-q8", "context": "128k"},
     "in-place": {"strategy": "in-place", "kv_cache": "q8_0", "parallel": 4},
+    "on-cpu": {"model": "gemma3-270m-q4", "gpu": "none"},
     "shared": {"sharing": "owner", "owner": "team-b"},
     "rotated": {"token_rotation": 2},
+    "moved": {"moves": 3},
+    "paused": {"paused": True},
     "updated": {
         "model": "qwen2.5-72b-q4",
         "previous": {"model": "llama3.1-8b-q4", "context": "32k"},

@@ -93,6 +93,10 @@ def test_every_pod_of_every_agent_finds_its_pool_its_type_and_its_taint() -> Non
     for where, template in pods():
         pod = template["spec"]
         pool = pod["nodeSelector"]["karpenter.sh/nodepool"]
+        if where.startswith("on-cpu"):
+            assert pool == "machine", "no pool of Karpenter's, so it is the node's own taint"
+            assert [each["value"] for each in pod["tolerations"]] == ["machine"]
+            continue
         if kind := pod["nodeSelector"].get("node.kubernetes.io/instance-type"):
             assert kind in requirement(pool, "node.kubernetes.io/instance-type"), where
         tolerated = {each["key"] for each in pod.get("tolerations", ())}

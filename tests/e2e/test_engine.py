@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -15,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from moltghost.engines.embedded import interrupt, state
+from moltghost.engines.embedded import state
 from moltghost.engines.interface import Op
-from moltghost.errors import ExitCode, Failed, Refused
+from moltghost.errors import ExitCode, Failed, Interrupted, Refused
 from moltghost.kube.client import Client
 from tests.engines.harness import (
     Harness,
@@ -756,38 +757,30 @@ def test_a_server_side_refusal_in_the_middle_leaves_what_was_done_and_converges_
 
 @pytest.mark.usefixtures("pool")
 def test_a_second_up_at_the_same_time_is_refused_and_a_stopped_one_leaves_no_lock(
-    harness: Harness, home: str, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, home: str
 ) -> None:
     body = deployment("d", home, nodeSelector={"no": "such-node"})
     objects = [item("home", namespace(home)), item("d", body, needs=["home"])]
     harness.write("a.local", objects=objects)
-    stopped: list[BaseException] = []
-    asked = threading.Event()
-    wait = threading.Event.wait
+    refusals: list[Refused] = []
 
-    def wait_until_asked(self: threading.Event, timeout: float | None = None) -> bool:
-        if timeout == interrupt._POLL_SECONDS and asked.is_set():
-            asked.clear()
-            raise KeyboardInterrupt
-        return wait(self, timeout)
-
-    def up() -> None:
+    def second_up_then_ctrl_c() -> None:
         try:
+            until(lambda: harness.details(f"Deployment {home}/d"))
             harness.engine.up("a.local", report=harness.events.append)
-        except Failed as failure:
-            stopped.append(failure)
+        except Refused as refusal:
+            refusals.append(refusal)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(threading.Event, "wait", wait_until_asked)
-    first = in_thread(up)
-    until(lambda: harness.details(f"Deployment {home}/d"))
-
-    with pytest.raises(Refused, match=r"being changed by another process: up with pid \d+, since"):
+    other = in_thread(second_up_then_ctrl_c)
+    with pytest.raises(Interrupted, match="stopped on request"):
         harness.engine.up("a.local", report=harness.events.append)
-    asked.set()
-    first.join(60)
-    assert not first.is_alive()
+    other.join(60)
 
-    assert "stopped on request" in str(stopped[0])
+    assert re.search(
+        r"being changed by another process: up with pid \d+, since", refusals[0].message
+    )
     fixed = [item("home", namespace(home)), item("d", deployment("d", home), needs=["home"])]
     assert ops(harness.up("a.local", objects=fixed))[f"Deployment {home}/d"] is Op.UPDATE
     harness.destroy("a.local")

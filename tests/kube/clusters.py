@@ -23,14 +23,23 @@ class FakeCluster:
         self.calls: list[str] = []
 
     def list(
-        self, _api: str, kind: str, *, labels: Mapping[str, str] | None = None, **_: Any
+        self,
+        _api: str,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> list[Object]:
         self.calls.append(kind)
         wanted = (labels or {}).items()
         return [
             item
             for item in self.items
-            if item["kind"] == kind and wanted <= item["metadata"].get("labels", {}).items()
+            if item["kind"] == kind
+            and wanted <= item["metadata"].get("labels", {}).items()
+            and namespace in (None, item["metadata"].get("namespace"))
+            and (not fields or fields == {"metadata.name": item["metadata"]["name"]})
         ]
 
 
@@ -161,6 +170,7 @@ def node(
     leaving: bool = False,
     unschedulable: bool = False,
     allocatable: Mapping[str, str] | None = None,
+    ready: bool = True,
 ) -> dict[str, Any]:
     return {
         "kind": "Node",
@@ -177,7 +187,14 @@ def node(
             "taints": [{"key": key, "effect": "NoSchedule"} for key in taints],
             **({"unschedulable": True} if unschedulable else {}),
         },
-        "status": {"allocatable": dict(allocatable or {"cpu": "1930m", "memory": "7200Mi"})},
+        "status": {
+            "allocatable": dict(allocatable or {"cpu": "1930m", "memory": "7200Mi"}),
+            "conditions": [
+                condition("Ready", "True")
+                if ready
+                else condition("Ready", "False", message="container runtime is down")
+            ],
+        },
     }
 
 

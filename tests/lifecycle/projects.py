@@ -28,9 +28,9 @@ config:
 
 def project(folder: Path, agent: str | None = README_FILE) -> Path:
     """A checkout with environment `local` and, unless None, this config of `my-agent`."""
+    (folder / "infra").mkdir(parents=True)
     for name in ("Pulumi.yaml", "Pulumi.local.yaml", "Pulumi.platform.local.yaml"):
         shutil.copy(PROJECT / name, folder / name)
-    (folder / "infra").mkdir()
     if agent is not None:
         stack_file(folder, STACK).write_text(agent, encoding="utf-8")
     return folder

@@ -124,3 +124,65 @@ def test_a_config_edited_by_hand_needs_room_for_its_surge(tmp_path: Path) -> Non
     check(change, pools(h100=3))
     with pytest.raises(Refused, match="the update's surge needs 1 more p5"):
         check(change, pools(h100=4))
+
+
+HELLO_FILE = """\
+config:
+  moltghost:spec:
+    kind: agent
+    owner: team-a
+    model: gemma3-270m-q4
+    context: 32k
+    gpu: none
+"""
+
+
+def machine(*, ready: bool = True, cpu: str = "1900m", memory: str = "20Gi") -> Object:
+    return node(
+        "machine",
+        "machine",
+        simulated=False,
+        pool="machine",
+        ready=ready,
+        allocatable={"cpu": cpu, "memory": memory},
+    )
+
+
+def checked_hello(
+    folder: Path, cluster: Client, values: dict[str, Any], *, deployed: bool = False
+) -> None:
+    made = project(folder, HELLO_FILE)
+    running = read_agent(made, STACK) if deployed else None
+    check(propose(made, STACK, values, running=running), cluster)
+
+
+def test_an_agent_on_the_machine_needs_no_pool_but_the_node(tmp_path: Path) -> None:
+    checked_hello(tmp_path, client(machine()), {})
+
+
+def test_without_the_machines_own_node_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="has no node machine: containers don't run") as refused:
+        checked_hello(tmp_path, pools(), {})
+    assert "moltghost local status" in refused.value.hint
+
+
+def test_a_node_that_is_not_ready_is_refused_with_its_own_words(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="isn't ready: container runtime is down"):
+        checked_hello(tmp_path, client(machine(ready=False)), {})
+
+
+def test_a_full_machine_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="node machine is full: the agent needs 900m CPU"):
+        checked_hello(tmp_path, client(machine(cpu="800m")), {})
+
+
+def test_an_update_on_the_machine_needs_room_for_its_surge_only(tmp_path: Path) -> None:
+    checked_hello(tmp_path, client(machine(cpu="450m")), {"context": "16k"}, deployed=True)
+    taken = workload("machine", "100m", "100Mi")
+    with pytest.raises(Refused, match="the update's surge needs 400m CPU"):
+        checked_hello(
+            tmp_path / "again",
+            client(machine(cpu="450m"), taken),
+            {"context": "16k"},
+            deployed=True,
+        )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from moltghost.errors import Failed, Refused
-from moltghost.local import builder, go, programs
+from moltghost.local import builder, go, programs, recipes
+from moltghost.local.programs import CONTROL_PLANE
 from moltghost.progress import Event, Report
 
 # Answers `go list` and "compiles" a program into a file with its package's name.
@@ -32,16 +34,17 @@ def build_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("MODULES", str(tmp_path / "modules"))
     monkeypatch.setenv("FAILING", "nothing")
-    for change in programs.SOURCE_CHANGES:
-        source = tmp_path / "modules" / change.module / change.file
-        source.parent.mkdir(parents=True)
-        source.write_text(f"package x // {change.old}")
-    for copied in programs.CUSTOM_RESOURCES:
-        manifest = tmp_path / "modules" / copied.module / copied.file
-        manifest.parent.mkdir(parents=True, exist_ok=True)
-        manifest.write_text(f"name: {copied.file}")
+    for program in programs.PROGRAMS:
+        for change in program.changes:
+            source = tmp_path / "modules" / change.module / change.file
+            source.parent.mkdir(parents=True)
+            source.write_text(f"package x // {change.old}")
+        for copied in program.manifests:
+            manifest = tmp_path / "modules" / copied.module / copied.file
+            manifest.parent.mkdir(parents=True, exist_ok=True)
+            manifest.write_text(f"name: {copied.file}")
     monkeypatch.setattr(go, "install", install)
-    return programs.toolchain_home() / "build"
+    return recipes.toolchain_home() / "build"
 
 
 def install(build_home: Path, _report: Report) -> go.Go:
@@ -53,13 +56,20 @@ def install(build_home: Path, _report: Report) -> go.Go:
 
 
 def built() -> list[str]:
-    return sorted(path.name for path in (programs.built_home() / "bin").iterdir())
+    return sorted(path.name for path in recipes.toolchain_home().glob("*/*") if path.is_file())
 
 
 def test_everything_is_built_once_and_the_caches_are_removed(build_home: Path) -> None:
     builder.ensure_built()
-    assert built() == sorted(program.name for program in programs.PROGRAMS)
-    assert len(list((programs.built_home() / "crds").iterdir())) == len(programs.CUSTOM_RESOURCES)
+    assert built() == sorted(CONTROL_PLANE)
+    assert [path.name for path in programs.custom_resources()] == [
+        "autoscaling.x-k8s.io_capacitybuffers.yaml",
+        "karpenter.kwok.sh_kwoknodeclasses.yaml",
+        "karpenter.sh_nodeclaims.yaml",
+        "karpenter.sh_nodeoverlays.yaml",
+        "karpenter.sh_nodepools.yaml",
+        "kwok.x-k8s.io_stages.yaml",
+    ]
     assert not build_home.exists()
     events: list[Event] = []
     builder.ensure_built(events.append)
@@ -71,8 +81,7 @@ def test_progress_names_each_program_and_its_place(build_home: Path) -> None:
     builder.ensure_built(events.append)
     started = [(e.task, e.detail) for e in events if e.state == "started" and e.detail]
     assert started == [
-        (f"build {program.name}", f"{index} of {len(programs.PROGRAMS)}")
-        for index, program in enumerate(programs.PROGRAMS, start=1)
+        (f"build {name}", f"{index} of 8") for index, name in enumerate(CONTROL_PLANE, start=1)
     ]
     assert all(event.fraction is None or 0 <= event.fraction <= 1 for event in events)
     assert events[-1].task == "build toolchain"
@@ -91,32 +100,51 @@ def test_a_failed_build_shows_its_last_lines_and_keeps_what_is_finished(
     events: list[Event] = []
     builder.ensure_built(events.append)
     assert not any(event.task == "build etcd" for event in events)
-    assert ("build kubectl", "3 of 7") in [(event.task, event.detail) for event in events]
+    assert ("build kubectl", "3 of 8") in [(event.task, event.detail) for event in events]
 
 
 def test_what_an_interrupted_build_left_half_written_is_removed(build_home: Path) -> None:
-    partial = programs.built_home() / "bin" / ".etcd.4711.partial"
-    partial.parent.mkdir(parents=True)
-    partial.write_text("half")
+    partial = recipes.toolchain_home() / ".etcd.4711.partial"
+    partial.mkdir(parents=True)
+    (partial / "etcd").write_text("half")
     builder.ensure_built()
     assert not partial.exists()
 
 
 def test_a_change_to_a_source_is_built_from_a_copy(build_home: Path, tmp_path: Path) -> None:
-    (change,) = programs.SOURCE_CHANGES
+    karpenter = programs.program("karpenter")
+    (change,) = karpenter.changes
     directory = tmp_path / "modules" / change.module
-    module_file = builder._write_changed_modules(build_home, {change.module: directory})
-    changed = build_home / "changed" / change.module
+    module_file = builder._changed_module_file(build_home, karpenter, {change.module: directory})
+    changed = build_home / "changed" / "karpenter" / change.module
     assert change.new in (changed / change.file).read_text()
     assert change.new not in (directory / change.file).read_text()
     assert f"replace {change.module} => {changed}" in module_file.read_text()
 
 
 def test_a_change_that_no_longer_applies_stops_the_build(build_home: Path, tmp_path: Path) -> None:
-    (change,) = programs.SOURCE_CHANGES
+    (change,) = programs.program("karpenter").changes
     (tmp_path / "modules" / change.module / change.file).write_text("package other")
     with pytest.raises(Failed, match=r"is no longer in sigs\.k8s\.io/karpenter/pkg/operator"):
         builder.ensure_built()
+
+
+@pytest.mark.usefixtures("build_home")
+def test_a_program_is_built_when_it_is_asked_for_and_nothing_else() -> None:
+    builder.ensure_built(names=["kubelet"])
+    assert built() == ["kubelet"]
+    assert builder.is_built(["kubelet"])
+    assert not builder.is_built(["kubelet", "etcd"])
+
+
+@pytest.mark.usefixtures("build_home")
+def test_a_program_in_c_is_refused_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_c = replace(programs.program("kubelet"), cgo=True)
+    monkeypatch.setattr(programs, "PROGRAMS", (in_c,))
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "cc" else name)
+    with pytest.raises(Refused, match=r"building kubelet needs a C .* there is no cc\n"):
+        builder.ensure_built(names=["kubelet"])
+    assert built() == []
 
 
 @pytest.mark.usefixtures("build_home")
@@ -128,7 +156,7 @@ def test_a_full_disk_is_refused_before_anything_is_downloaded(
     with pytest.raises(Refused, match=r"needs 7\.0 GiB in .*, 953\.7 MiB are free") as refusal:
         builder.ensure_built()
     assert "XDG_CACHE_HOME" in refusal.value.hint
-    assert not (programs.toolchain_home() / "build").exists()
+    assert not (recipes.toolchain_home() / "build").exists()
 
 
 def test_the_callers_own_go_settings_do_not_matter(
@@ -141,5 +169,6 @@ def test_the_callers_own_go_settings_do_not_matter(
     assert "GOOS" not in environment
     assert "-race" not in environment["GOFLAGS"]
     assert environment["CGO_ENABLED"] == "0"
+    assert go.Go(root=tmp_path, build_home=tmp_path).environment(cgo=True)["CGO_ENABLED"] == "1"
     assert environment["GOTOOLCHAIN"] == "local"
     assert environment["GOPROXY"] == "https://proxy.example"  # where modules come from is theirs

@@ -11,14 +11,14 @@ from moltghost.models import instance_types
 from moltghost.planning.cloud import plan_cloud
 from moltghost.planning.images import pinned_images
 from moltghost.planning.platform import PoolPlan, plan_platform
-from tests.examples import LOCAL, agent_plan
+from tests.examples import LOCAL, NO_MACHINE, agent_plan
 
 GPU_POOLS = ("l40s", "a100-40", "a100-80", "h100")
 
 
 def environment(**pools: dict[str, Any]) -> Environment:
     platform = PlatformSpec.model_validate({"kind": "platform", "pools": pools})
-    return Environment("dev", LOCAL.cloud, platform)
+    return Environment("dev", NO_MACHINE.cloud, platform)
 
 
 def pool(name: str) -> PoolPlan:
@@ -107,7 +107,17 @@ def test_pools_without_nodes_are_not_sized_for() -> None:
     plan = plan_platform(
         environment(l40s={"max_nodes": 0}, h100={"max_nodes": 1}, cpu={"max_nodes": 1})
     )
-    assert [each.name for each in plan.gpu_pools] == ["h100"]
+    assert [each.name for each in plan.for_models] == ["h100"]
+
+
+def test_the_machines_own_node_is_sized_for_where_the_cloud_has_one() -> None:
+    plan = plan_platform(LOCAL)
+    assert [(each.name, each.gpu) for each in plan.for_models][-1] == ("machine", None)
+    assert "machine" not in [each.name for each in plan.pools]
+    [taint] = plan.taints_of("machine")
+    assert (taint.key, taint.value, taint.effect) == ("moltghost.dev/pool", "machine", "NoSchedule")
+    with pytest.raises(Refused, match="no pool 'machine'"):
+        plan_platform(NO_MACHINE).taints_of("machine")
 
 
 def test_the_embedded_cluster_is_simulated_and_its_kubeconfig_is_ours() -> None:

@@ -5,7 +5,15 @@ import pytest
 
 from moltghost.errors import ExitCode, Refused
 from moltghost.models import find_model, gpu_kind
-from moltghost.sizing import Pool, Sizing, SizingRequest, default_pools, size, size_build
+from moltghost.sizing import (
+    Pool,
+    Sizing,
+    SizingRequest,
+    default_pools,
+    size,
+    size_build,
+    size_build_on_machine,
+)
 from moltghost.units import GB, GIB
 
 PRODUCT_MODELS = [
@@ -269,6 +277,21 @@ def test_a_store_is_built_where_source_and_twice_the_output_have_room(
     job = size_build(find_model(model), quantize=True)
     assert job.instance_type == node
     assert job.resources.ephemeral_storage_bytes > job.source_bytes + 2 * job.output_bytes
+
+
+def test_a_finished_file_takes_as_much_room_for_itself_as_a_source() -> None:
+    choice = find_model("llama3.1-8b-q4")
+    job = size_build(choice, quantize=False)
+    assert job.source_bytes == job.output_bytes == 4_920_753_328
+    assert size_build(choice, quantize=False, source_bytes=5).source_bytes == 5
+
+
+def test_on_a_machine_a_build_takes_a_core_and_its_largest_tensor() -> None:
+    found = size_build_on_machine(find_model("gemma3-270m-q4"), quantize=False)
+    assert found.cpu == 1
+    # The token embedding: 262144 x 640 elements, as F16 and F32 at a time, beside 1 GiB.
+    assert found.memory_bytes == 262_144 * 640 * 6 + 1024**3
+    assert found.gpu_count == 0
 
 
 def test_free_memory_of_a_placement_is_the_cards() -> None:

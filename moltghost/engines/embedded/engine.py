@@ -14,6 +14,7 @@ from typing import Any
 from moltghost import paths
 from moltghost.engines.embedded.crypto import Keyring
 from moltghost.engines.embedded.destroy import kept_resources
+from moltghost.engines.embedded.drift import find_drift
 from moltghost.engines.embedded.interrupt import interruptible
 from moltghost.engines.embedded.journal import Journal
 from moltghost.engines.embedded.judge import Analyze, Judge, no_policies
@@ -25,9 +26,9 @@ from moltghost.engines.embedded.records import Failure
 from moltghost.engines.embedded.run import Run
 from moltghost.engines.embedded.state import ENGINE, ResourceState, StackState, StateStore
 from moltghost.engines.embedded.update_run import UpdateRun
-from moltghost.engines.embedded.urn import is_provider
+from moltghost.engines.embedded.urn import is_provider, stack_of
 from moltghost.engines.embedded.values import masked, plain
-from moltghost.engines.interface import Preview, Result, StackSummary
+from moltghost.engines.interface import Drift, Preview, Result, StackSummary
 from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
 from moltghost.locks import held
 from moltghost.progress import Event, Report
@@ -123,6 +124,15 @@ class EmbeddedEngine:
             warnings=run.warnings,
         )
 
+    def drift(self, stack: str, *, report: Report) -> Drift:
+        """How the cluster differs from what the last ``up`` applied.
+
+        Raises:
+            Refused: there is no such stack, or its cluster isn't running.
+        """
+        state = self._existing(stack)
+        return interruptible(lambda cancelled: find_drift(state, self._store, report, cancelled))
+
     def unprotect(self, stack: str) -> None:
         """Take the protection off everything in a stack, as ``pulumi state unprotect --all`` does.
 
@@ -198,6 +208,7 @@ class EmbeddedEngine:
             outputs=masked(run.outputs),
             warnings=(*run.warnings, *found),
             needs_stock=tuple(sorted(run.needs_stock)),
+            needs_stacks=tuple(sorted(run.needs_stacks)),
             findings=tuple(found),
             resources=tuple(run.analyzed),
             basis=self._basis(state.stack, config),
@@ -212,6 +223,8 @@ class EmbeddedEngine:
         cancelled: threading.Event,
     ) -> UpdateRun:
         preview = expect or self._preview(self._load(stack), config, report, cancelled)
+        for needed in preview.needs_stacks:
+            raise self._not_there(needed, "exist yet")
         if preview.needs_stock:
             raise Refused(
                 f"stack {stack} has resources that the embedded engine can't make: "
@@ -265,17 +278,21 @@ class EmbeddedEngine:
         monitor = Monitor(run, dry_run=run.dry_run)
         run_program(self._project, run.stack, values, monitor, run, dry_run=run.dry_run)
 
-    def _references(self, name: str) -> dict[str, Any]:
-        """The outputs of another stack, named ``organization/<project>/<stack>`` or shorter."""
-        stack = name.rpartition("/")[2]
+    def _references(self, name: str) -> dict[str, Any] | None:
+        """The outputs of another stack, None if it has a configuration and was never applied."""
+        stack = stack_of(name)
         state = self._store.load(stack)
-        if state is None or state.root() is None:
-            environment = stack.rpartition(".")[2]
-            raise Refused(
-                f"stack {stack} doesn't exist yet, and this stack reads its outputs",
-                f"create it with: moltghost up {environment}",
-            )
-        return state.outputs()
+        if state and state.root():
+            return state.outputs()
+        if not self._project.config_file(stack).is_file():
+            raise self._not_there(stack, "exist, nor has it a configuration file")
+        return None
+
+    def _not_there(self, stack: str, what: str) -> Refused:
+        return Refused(
+            f"stack {stack} doesn't {what}, and this stack reads its outputs",
+            f"create it with: moltghost up {stack.rpartition('.')[2]}",
+        )
 
     def _load(self, stack: str) -> StackState:
         return self._store.load(stack) or StackState(stack=stack, project=self._project.name)
