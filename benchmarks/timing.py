@@ -36,7 +36,8 @@ def machine() -> str:
     )
 
 
-def table(rows: Iterable[tuple[str, str]]) -> str:
+def table(rows: Iterable[tuple[str, ...]], headers: tuple[str, ...] = ("what", "measured")) -> str:
     """Rows as a Markdown table."""
-    lines = [f"| {what} | {number} |" for what, number in rows]
-    return "\n".join(["| what | measured |", "| --- | --- |", *lines])
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    rule = f"| {' | '.join('---' for _ in headers)} |"
+    return "\n".join([f"| {' | '.join(headers)} |", rule, *lines])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +41,9 @@ def write_pending(project: Path, stack: StackName, spec: AgentSpec) -> Path:
         document = yaml.load(f"{_HEADER}config:\n  {SPEC_KEY}: {{}}\n")
         document["config"][SPEC_KEY] = {}
     _merge(document["config"][SPEC_KEY], spec.as_written())
-    target = pending_file(project, stack)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    with draft.open("w", encoding="utf-8") as stream:
-        yaml.dump(document, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(target)
-    return target
+    text = StringIO()
+    yaml.dump(document, text)
+    return _replace(pending_file(project, stack), text.getvalue())
 
 
 def pending_text(project: Path, stack: StackName) -> str | None:
@@ -62,7 +57,7 @@ def restore_pending(project: Path, stack: StackName, text: str | None) -> None:
     if text is None:
         discard_pending(project, stack)
     else:
-        pending_file(project, stack).write_text(text, encoding="utf-8")
+        _replace(pending_file(project, stack), text)
 
 
 def commit_pending(project: Path, stack: StackName) -> None:
@@ -73,6 +68,26 @@ def commit_pending(project: Path, stack: StackName) -> None:
 def discard_pending(project: Path, stack: StackName) -> None:
     """Forget a change that was not carried out."""
     pending_file(project, stack).unlink(missing_ok=True)
+
+
+def _replace(target: Path, text: str) -> Path:
+    """Write a file in one step: complete in the old version or in the new one.
+
+    The draft's name is always the same, for whoever writes holds the stack's lock: what a kill
+    leaves is overwritten.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.draft")
+    try:
+        with draft.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(target)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    return target
 
 
 def _merge(target: Any, values: Mapping[str, Any]) -> None:
