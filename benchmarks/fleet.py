@@ -62,7 +62,7 @@ class Sampler:
     """Reads what the processes of one state folder take."""
 
     def __init__(self, state: Path) -> None:
-        self._mark = f"MOLTGHOST_STATE={state}\0".encode()
+        self._mark = str(state).encode()
         self._names: dict[int, str] = {}
 
     @contextmanager
@@ -106,7 +106,8 @@ class Sampler:
                 continue
             pid = int(folder.name)
             try:
-                if self._mark not in (folder / "environ").read_bytes():
+                started_with = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+                if self._mark not in started_with:
                     continue
                 comm = (folder / "comm").read_text().strip()
             except (OSError, ProcessLookupError):
@@ -201,10 +202,9 @@ class Fleet:
         assert not [name for name in homes if name.startswith("agent-")]
         assert not client.list("v1", "Pod")
         assert not list((self.state / "stacks").glob("fleet-*.json"))
-        while client.list("v1", "Node"):
+        while client.list("karpenter.sh/v1", "NodeClaim") or client.list("v1", "Node"):
             assert time.monotonic() - began < LEFT_SECONDS, "nodes are left"
             time.sleep(1)
-        assert not client.list("karpenter.sh/v1", "NodeClaim")
         return time.monotonic() - began
 
 
