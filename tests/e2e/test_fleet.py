@@ -97,7 +97,7 @@ def test_one_agent_that_is_in_the_way_of_another_stops_no_other_and_the_next_run
     moltghost: Moltghost,
 ) -> None:
     names = ("team-a", "team-b", "team-c")
-    agents = {name: ("llama3.1-8b-q4", "g6e.xlarge") for name in names}
+    agents = dict.fromkeys(names, ("llama3.1-8b-q4", "g6e.xlarge"))
     moltghost.deployed += names
     client = moltghost.cluster.client
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "agent-team-b"}}
