@@ -165,7 +165,11 @@ class AgentNamespace(pulumi.ComponentResource):
                         net.NetworkPolicyPeerArgs(ip_block=net.IPBlockArgs(cidr=cidr))
                         for cidr in self._plan.isolation.weights_egress_cidrs
                     ],
-                    ports=[net.NetworkPolicyPortArgs(protocol="TCP", port=443)],
+                    ports=[
+                        net.NetworkPolicyPortArgs(
+                            protocol="TCP", port=self._plan.isolation.weights_port
+                        )
+                    ],
                 )
             ],
         )

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from moltghost.cli import agent_life, agent_talk
 from moltghost.cli.agent_view import agent_facts, print_agents
 from moltghost.cli.change import change_agent
 from moltghost.cli.options import (
@@ -89,7 +90,11 @@ def deploy(
 
 @click.group()
 def agent() -> None:
-    """List, update, scale and destroy agents."""
+    """Talk to agents; list, update, scale, move, pause and destroy them."""
+
+
+for each in (*agent_talk.COMMANDS, *agent_life.COMMANDS):
+    agent.add_command(each)
 
 
 @agent.command()

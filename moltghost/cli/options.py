@@ -73,9 +73,15 @@ def engine_for(project: Path, environment: str) -> Engine:
     Raises:
         Refused: another engine has them, or there is no Pulumi CLI for the stock one.
     """
+    return engines_of(environment)(project)
+
+
+def engines_of(environment: str) -> Callable[[Path], Engine]:
+    """What makes engines as `engine_for` does, to be called from any thread."""
     from moltghost.engines.selection import engine
 
-    return engine(project, environment, click.get_current_context().meta.get(_ENGINE, "auto"))
+    wanted = click.get_current_context().meta.get(_ENGINE, "auto")
+    return lambda project: engine(project, environment, wanted)
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -86,10 +92,15 @@ def confirm(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not is_terminal():
         raise Refused("nobody can be asked: this is no terminal", "add --yes to do it unasked")
     if not click.confirm(question, err=True):
         raise Refused("nothing was changed, as you said")
+
+
+def is_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def wants_color() -> bool:

@@ -16,7 +16,7 @@ from pulumi.automation import CommandError, Stack
 
 from moltghost.engines.embedded.interrupt import interruptible
 from moltghost.engines.embedded.project import read_project
-from moltghost.engines.interface import SECRET_TEXT, Op, Preview, Result, StackSummary
+from moltghost.engines.interface import SECRET_TEXT, Drift, Op, Preview, Result, StackSummary
 from moltghost.engines.stock.events import EventLog
 from moltghost.engines.stock.troubles import explained
 from moltghost.engines.stock.workspace import Stacks
@@ -123,6 +123,17 @@ class StockEngine:
             outputs={},
             seconds=time.monotonic() - began,
             warnings=log.warnings,
+        )
+
+    def drift(self, stack: str, *, report: Report) -> Drift:
+        """Not asked through this engine: the CLI shows drift itself.
+
+        Raises:
+            Refused: always, with the command to use.
+        """
+        raise Refused(
+            f"stack {stack} belongs to the stock engine, whose CLI shows drift itself",
+            f"pulumi refresh --preview-only --diff --stack {stack}",
         )
 
     def unprotect(self, stack: str) -> None:
