@@ -31,6 +31,7 @@ _COMMANDS = {
     "preflight": ("preflight", "preflight", "Ask whether an environment or an agent can come up."),
     "up": ("stacks", "up", "Bring up an environment, or one stack of it."),
     "down": ("stacks", "down", "Take an environment down."),
+    "environment": ("environments", "environment", "Move every agent of an environment."),
     "images": ("images", "images", "List, pin and publish the images of an environment."),
     "kubeconfig": ("stacks", "kubeconfig", "Print the path of an environment's kubeconfig."),
     "policy": ("policy", "policy", "Check stacks against the policy pack, list and explain it."),

@@ -77,11 +77,13 @@ def engine_for(project: Path, environment: str) -> Engine:
 
 
 def engines_of(environment: str) -> Callable[[Path], Engine]:
-    """What makes engines as `engine_for` does, to be called from any thread."""
+    """What makes engines as `engine_for` does, in other threads and processes too."""
+    from functools import partial
+
     from moltghost.engines.selection import engine
 
     wanted = click.get_current_context().meta.get(_ENGINE, "auto")
-    return lambda project: engine(project, environment, wanted)
+    return partial(engine, environment=environment, wanted=wanted)
 
 
 def confirm(question: str, *, yes: bool) -> None:
