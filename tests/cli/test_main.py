@@ -18,6 +18,9 @@ from tests.lifecycle.projects import FakeEngine
 COMMANDS = {
     "deploy",
     "environment",
+    "fleet",
+    "drift",
+    "images",
     "agent",
     "models",
     "policy",
