@@ -242,7 +242,7 @@ def test_a_restarted_kubelet_leaves_the_containers_alone(hello: Hello) -> None:
     before = {name: hello.processes(name) for name in ("ollama", "caddy", "node")}
     record = next(each for each in embedded.status().processes if each.name == "kubelet")
     os.kill(record.pid, signal.SIGKILL)
-    embedded.up()
+    hello.moltghost("local", "up", timeout=300)
     assert {name: hello.processes(name) for name in before} == before
     until(lambda: hello.moltghost.json("agent", "status", "hello")["ready"])
 
