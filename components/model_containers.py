@@ -8,11 +8,20 @@ from components.gate import HEALTH_PATH, TOKEN_FILE
 from components.hardening import container_security
 from components.naming import seconds
 from moltghost.planning.agent import AgentPlan
-from moltghost.planning.model_server import GATE_METRICS_PORT, GATE_PORT, OLLAMA_PORT, Share
+from moltghost.planning.model_server import (
+    GATE_METRICS_PORT,
+    GATE_PORT,
+    LOADER_PORT,
+    OLLAMA_PORT,
+    Share,
+)
 from moltghost.units import GIB
 
 MODELS_DIR = "/models"
 _PROBE_PERIOD_SECONDS = 5
+# agent-tools leaves the reason of a failure as the container's termination message; where it can't,
+# because it was killed, its last lines stand for it.
+_LAST_LINES = "FallbackToLogsOnError"
 # Ollama answers within a second of its start; a minute covers a throttled node.
 _OLLAMA_START_SECONDS = 60
 # Copying and hashing work in parallel chunks; what they read goes through the page cache.
@@ -34,6 +43,7 @@ def _weights(plan: AgentPlan) -> core.ContainerArgs:
     return core.ContainerArgs(
         name="weights",
         image=plan.images.tools,
+        termination_message_policy=_LAST_LINES,
         args=["weights", "--from", server.store_url, "--to", MODELS_DIR],
         env=_env({"AWS_ENDPOINT_URL_S3": server.store_endpoint} if server.store_endpoint else {}),
         security_context=container_security(),
@@ -90,6 +100,7 @@ def _loader(plan: AgentPlan) -> core.ContainerArgs:
         name="loader",
         image=plan.images.tools,
         restart_policy="Always",
+        termination_message_policy=_LAST_LINES,
         args=["loader"],
         env=_env(
             {
@@ -99,6 +110,7 @@ def _loader(plan: AgentPlan) -> core.ContainerArgs:
                 "LOADER_CONTEXT": str(server.context),
                 "LOADER_GPUS": str(server.gpu_count),
                 "LOADER_PREDICTED_BYTES": str(plan.sizing.footprint.total_bytes),
+                "LOADER_LISTEN": f"127.0.0.1:{LOADER_PORT}",
             }
         ),
         security_context=container_security(),

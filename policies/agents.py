@@ -8,7 +8,7 @@ from typing import Any
 
 from .pods import POD_TYPES, Container, Pod, env_of, namespace_of, pod_of
 from .reading import document, get, has, items, labels, mapping, matches
-from .rule import CRITICAL, HIGH, MANDATORY, Config, Rule, Subject
+from .rule import CRITICAL, HIGH, MANDATORY, Config, Rule, Subject, texts
 
 _CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 _NAMESPACE = "kubernetes:core/v1:Namespace"
@@ -20,8 +20,8 @@ _CONTEXT_FACT = "moltghost.dev/context"
 _CONTEXT_VARIABLES = ("OLLAMA_CONTEXT_LENGTH", "LOADER_CONTEXT")
 _LOOPBACK = re.compile(r"^(https?://)?(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/?$")
 _OLLAMA_PORT = 11434
-# Anything that fetches a model from elsewhere: ollama pull, or a web address that is not loopback
-# nor inside the cluster.
+# Anything that fetches a model from elsewhere: ollama pull, ollama run (which pulls what it lacks),
+# or a web address that is not loopback nor inside the cluster.
 _ADDRESS = re.compile(r"https?://([^/\s:\"']+)")
 _BUCKET = re.compile(r"s3://[^\s\"',]+")
 
@@ -135,7 +135,7 @@ def _from_store(subject: Subject, config: Config) -> Iterator[str]:
             sources += 1
             if not matches(bucket, allowed):
                 yield f"{each} reads weights from a store that isn't its environment's"
-        if "pull" in words:
+        if "pull" in words or (is_ollama(each) and "run" in words):
             yield f"{each} pulls a model from a public registry"
         for host in (found for word in words for found in _ADDRESS.findall(word)):
             if not _inside(host, config["endpoints"]):
@@ -219,22 +219,17 @@ RULES = (
         level=MANDATORY,
         types=POD_TYPES,
         schema={
-            "stores": {
-                "type": "array",
-                "items": {"type": "string"},
-                "default": [
+            "stores": texts(
+                [
                     "s3://moltghost-weights-{environment}",
                     "s3://moltghost-weights-{environment}[/-]*",
                 ],
-                "description": "Stores that may be read, * matches; {environment} is the pod's "
-                "label moltghost.dev/environment.",
-            },
-            "endpoints": {
-                "type": "array",
-                "items": {"type": "string"},
-                "default": ["s3.*.amazonaws.com", "*.s3.*.amazonaws.com"],
-                "description": "Hosts of the store, * matches.",
-            },
+                "Stores that may be read, * matches; {environment} is the pod's label "
+                "moltghost.dev/environment.",
+            ),
+            "endpoints": texts(
+                ["s3.*.amazonaws.com", "*.s3.*.amazonaws.com"], "Hosts of the store, * matches."
+            ),
         },
         check=_from_store,
     ),

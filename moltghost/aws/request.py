@@ -97,6 +97,7 @@ class PreflightRequest:
         monthly_ceiling_usd: what the environment may cost; None where it has no ceiling.
         holdings: what it consists of; needed for the ceiling only.
         frees: instance types of nodes that a change gives back once it is done.
+        together: whether the needs' first nodes are wanted at the same time, as a fleet's are.
     """
 
     environment: str
@@ -117,6 +118,7 @@ class PreflightRequest:
     monthly_ceiling_usd: Decimal | None = None
     holdings: Holdings | None = None
     frees: tuple[str, ...] = ()
+    together: bool = False
 
     def zones_of(self, need: NodeNeed) -> tuple[str, ...]:
         """Zone ids in which nodes of ``need`` may run."""

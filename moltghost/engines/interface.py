@@ -13,12 +13,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from moltghost.progress import Report
 
 SECRET_TEXT = "[secret]"  # noqa: S105  what is shown instead of a secret
 UNKNOWN_TEXT = "[unknown]"
+
+
+UNDONE = "a change made by hand is undone"
+MADE_ANEW = "it is gone from the cluster and made anew"
 
 
 class Op(StrEnum):
@@ -57,7 +61,8 @@ class Step:
         object_name: ``metadata.name`` of a Kubernetes object.
         custom: false for components, which only group others.
         protect: the resource may not be deleted.
-        note: what a reader should know besides, e.g. that a hand-made change is repaired.
+        note: what a reader should know besides.
+        undone: the part of ``diff`` that somebody did by hand and that is set right.
     """
 
     urn: str
@@ -71,6 +76,69 @@ class Step:
     custom: bool = True
     protect: bool = False
     note: str = ""
+    undone: tuple[Change, ...] = ()
+
+    @property
+    def repairs(self) -> bool:
+        """Whether it sets right what somebody did by hand."""
+        return bool(self.undone) or self.note == MADE_ANEW
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftedField:
+    """One field that isn't as it was applied; ``None`` where it is absent.
+
+    Args:
+        recorded: as it was applied last.
+        live: as the cluster has it; ``[secret]`` for secrets.
+        by: who wrote it and when, as the API server recorded it; empty where it didn't.
+        undone: whether ``up`` sets it right. What another controller added is left to it.
+    """
+
+    path: str
+    recorded: Any
+    live: Any
+    by: str = ""
+    undone: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftedObject:
+    """One object that isn't as the state has it.
+
+    Args:
+        title: how people call it, e.g. ``Deployment agent-x/model-server``.
+        state: ``gone`` if it was deleted; ``replaced`` if another object has its name;
+            ``stranger`` if it isn't ours and is in a namespace of ours.
+        fields: what differs, of a changed one.
+        by: who made a stranger and when.
+    """
+
+    title: str
+    state: Literal["changed", "gone", "replaced", "stranger"]
+    fields: tuple[DriftedField, ...] = ()
+    by: str = ""
+
+    @property
+    def undone(self) -> bool:
+        """Whether ``up`` sets it right, all of it."""
+        return self.state == "gone" or (
+            self.state == "changed" and all(each.undone for each in self.fields)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """How a cluster differs from what a stack applied last.
+
+    Args:
+        objects: those that differ, by title.
+        checked: how many objects of the stack were looked at.
+    """
+
+    stack: str
+    objects: tuple[DriftedObject, ...]
+    checked: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +165,9 @@ class Preview:
         outputs: the stack's outputs as far as they are known.
         warnings: what the API server and the program warned of.
         needs_stock: types that this engine can't create; ``up`` refuses if there are any.
+        needs_stacks: stacks that don't exist yet, so that what is read of them is unknown; ``up``
+            refuses if there are any.
+        findings: those of the warnings that are the policies'.
         resources: what policies analyze.
         basis: identifies the state and the configuration that the preview was made from.
     """
@@ -106,6 +177,8 @@ class Preview:
     outputs: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
     needs_stock: tuple[str, ...] = ()
+    needs_stacks: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
     resources: tuple[AnalyzedResource, ...] = field(default=(), repr=False)
     basis: str = ""
 
@@ -187,6 +260,10 @@ class Engine(Protocol):
                 the cluster. Otherwise a stack with protected resources is refused.
             report: called from several threads.
         """
+        ...
+
+    def drift(self, stack: str, *, report: Report) -> Drift:
+        """How the cluster differs from what the last ``up`` applied; changes nothing."""
         ...
 
     def unprotect(self, stack: str) -> None:

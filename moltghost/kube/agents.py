@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from moltghost.kube.client import Client
 from moltghost.kube.pods import Stage, is_ready, progress
 from moltghost.kube.reasons import Object, condition
+from moltghost.kube.words import last_words
+from moltghost.planning.base import agent_namespace
 
 _SERVERS = {
     "app.kubernetes.io/managed-by": "moltghost",
@@ -50,6 +52,8 @@ class AgentStatus:
     node_usd_per_hour: Decimal
     spec: str
     """The agent's config as it was last applied, as JSON."""
+    detail: str = ""
+    """How far its stage is, in bytes and time left; asked for one agent only."""
 
     def to_json(self) -> dict[str, Any]:
         """Keys that scripts rely on."""
@@ -63,17 +67,43 @@ class AgentStatus:
 
 
 def list_agents(client: Client, agent: str | None = None) -> list[AgentStatus]:
-    """All agents of the cluster, or the one called ``agent``; sorted by name."""
+    """All agents of the cluster, or the one called ``agent``; sorted by name.
+
+    One agent costs the same however many others there are.
+    """
     labels = {**_SERVERS, **({"moltghost.dev/agent": agent} if agent else {})}
-    deployments = client.list("apps/v1", "Deployment", labels=labels)
+    home = agent_namespace(agent) if agent else None
+    deployments = client.list("apps/v1", "Deployment", home, labels=labels)
     if not deployments:
         return []
     pods: dict[str, list[Object]] = defaultdict(list)
-    for pod in client.list("v1", "Pod", labels=labels):
+    for pod in client.list("v1", "Pod", home, labels=labels):
         pods[pod["metadata"]["namespace"]].append(pod)
-    nodes = {node["metadata"]["name"]: node for node in client.list("v1", "Node")}
-    found = [agent_status(each, pods[each["metadata"]["namespace"]], nodes) for each in deployments]
+    nodes = _nodes(client, pods[home]) if home else client.list("v1", "Node")
+    by_name = {node["metadata"]["name"]: node for node in nodes}
+    found = [
+        agent_status(each, pods[each["metadata"]["namespace"]], by_name) for each in deployments
+    ]
+    if home:
+        found = [_with_detail(client, each, pods[home]) for each in found]
     return sorted(found, key=lambda status: status.agent)
+
+
+def _with_detail(client: Client, status: AgentStatus, pods: Iterable[Object]) -> AgentStatus:
+    """The status with what the pod that is on its way says of it."""
+    if status.stage not in (Stage.DOWNLOAD, Stage.LOAD):
+        return status
+    coming = (each for each in pods if "deletionTimestamp" not in each["metadata"])
+    words = (last_words(client, each) for each in coming if not is_ready(each))
+    return replace(status, detail=next(filter(None, words), ""))
+
+
+def _nodes(client: Client, pods: Iterable[Object]) -> list[Object]:
+    """The nodes that these pods are on."""
+    names = {name for pod in pods if (name := pod["spec"].get("nodeName"))}
+    return [
+        node for name in names for node in client.list("v1", "Node", fields={"metadata.name": name})
+    ]
 
 
 def agent_status(
@@ -112,6 +142,8 @@ def agent_status(
 
 
 def _stage(deployment: Object, newest: Object | None) -> tuple[Stage, str]:
+    if newest is None and deployment.get("spec", {}).get("replicas", 1) == 0:
+        return Stage.PAUSED, ""
     failure = condition(deployment, "ReplicaFailure")
     # The pod that could not be created is none, or the one that is to replace what serves.
     if failure.get("status") == "True" and (newest is None or is_ready(newest)):

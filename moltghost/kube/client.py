@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +32,7 @@ __all__ = [
 Propagation = Literal["Foreground", "Background", "Orphan"]
 
 _NOT_FOUND = 404
+_TAIL_SECONDS = 5  # a node that doesn't answer must not hold up who only wants to know
 _APPLY = "application/apply-patch+yaml"
 
 
@@ -262,6 +264,35 @@ class Client:
             event = json.loads(line)
             yield event["type"], event["object"]
 
+    def follow_log(
+        self, pod: str, namespace: str, container: str, *, quiet_seconds: int = 30
+    ) -> Iterator[str]:
+        """The lines of a container's log, from its first, until it ends.
+
+        Args:
+            pod: its name.
+            namespace: the pod's.
+            container: one of the pod's.
+            quiet_seconds: after so long without a line, or when the connection breaks, this ends
+                as well: whether the container did is for the caller to ask.
+
+        Raises:
+            ApiError: the server said no; the container hasn't started yet, for example.
+        """
+        path = f"{self.resource_type('v1', 'Pod').path(namespace, pod)}/log"
+        query = {"container": container, "follow": "true"}
+        yield from self._transport.lines(path, query, quiet_seconds)
+
+    def log_tail(self, pod: str, namespace: str, container: str, lines: int = 5) -> Iterator[str]:
+        """The last lines of a container's log.
+
+        Raises:
+            ApiError: the server said no; the container hasn't started yet, for example.
+        """
+        path = f"{self.resource_type('v1', 'Pod').path(namespace, pod)}/log"
+        query = {"container": container, "tailLines": lines}
+        yield from self._transport.lines(path, query, _TAIL_SECONDS)
+
     def cluster_uid(self) -> str:
         """What tells this cluster from any other: the uid of its ``kube-system`` namespace."""
         found = self.get("v1", "Namespace", "kube-system")
@@ -269,24 +300,49 @@ class Client:
             raise Failed(f"{self.server} has no namespace kube-system", "is it a Kubernetes API?")
         return str(found["metadata"]["uid"])
 
+    def namespaced_kinds(self) -> tuple[ResourceType, ...]:
+        """Every kind whose objects are in namespaces and can be listed, in the preferred version.
+
+        An API group whose server is away has no kinds.
+        """
+        groups = self._transport.request("GET", "/apis")["groups"]
+        versions = ["v1", *(group["preferredVersion"]["groupVersion"] for group in groups)]
+        found: tuple[ResourceType, ...] = ()
+        for version in versions:
+            with suppress(ApiError):
+                found += tuple(each for each in self._listable(version) if each.namespaced)
+        return found
+
     def _type_of(self, obj: Object) -> ResourceType:
         return self.resource_type(obj["apiVersion"], obj["kind"])
 
     def _discover(self, api_version: str) -> dict[str, ResourceType]:
-        prefix = "/apis" if "/" in api_version else "/api"
         try:
-            listed = self._transport.request("GET", f"{prefix}/{api_version}")["resources"]
+            listed = self._resources(api_version)
         except ApiError as error:
             if error.status == _NOT_FOUND:
                 return {}
             raise
         return {
-            item["kind"]: ResourceType(
-                api_version, item["kind"], item["name"], bool(item["namespaced"])
-            )
+            item["kind"]: _resource_type(api_version, item)
             for item in listed
             if "/" not in item["name"]
         }
+
+    def _listable(self, api_version: str) -> tuple[ResourceType, ...]:
+        return tuple(
+            _resource_type(api_version, item)
+            for item in self._resources(api_version)
+            if "list" in item["verbs"] and "/" not in item["name"]
+        )
+
+    def _resources(self, api_version: str) -> tuple[Object, ...]:
+        prefix = "/apis" if "/" in api_version else "/api"
+        return tuple(self._transport.request("GET", f"{prefix}/{api_version}")["resources"])
+
+
+def _resource_type(api_version: str, item: Object) -> ResourceType:
+    return ResourceType(api_version, item["kind"], item["name"], bool(item["namespaced"]))
 
 
 def _write(manager: str, dry_run: bool) -> dict[str, Any]:

@@ -43,13 +43,14 @@ class PoolStatus:
 
 
 def pool_statuses(client: Client) -> dict[str, PoolStatus]:
-    """The cluster's pools by name."""
+    """The cluster's pools by name; idle nodes are looked for only where a pool is at its limit."""
+    pools = client.list(*_NODE_POOL)
+    counted = {item["metadata"]["name"]: pool_status(item, (), ()) for item in pools}
+    if all(each.nodes < each.max_nodes or not each.nodes for each in counted.values()):
+        return counted
     nodes = client.list("v1", "Node")
     servers = client.list("v1", "Pod", labels=_MODEL_SERVERS)
-    return {
-        item["metadata"]["name"]: pool_status(item, nodes, servers)
-        for item in client.list(*_NODE_POOL)
-    }
+    return {item["metadata"]["name"]: pool_status(item, nodes, servers) for item in pools}
 
 
 def pool_status(pool: Object, nodes: Iterable[Object], servers: Iterable[Object]) -> PoolStatus:
@@ -124,6 +125,15 @@ def require_room_for_pod(
                 return
     needed = f"{cpu_millis}m CPU and {format_bytes(memory_bytes)} on one node"
     raise _full(pool, environment, f"{purpose} needs {needed}")
+
+
+def pods_that_fit(client: Client, pool: str, *, cpu_millis: int, memory_bytes: int) -> int:
+    """How many pods of that size the nodes that a pool has would still take."""
+    pods = client.list("v1", "Pod")
+    free = (
+        free_resources(node, pods) for node in client.list("v1", "Node") if _takes_pods(node, pool)
+    )
+    return sum(max(0, min(cpu // cpu_millis, memory // memory_bytes)) for cpu, memory in free)
 
 
 def require_node(client: Client, name: str, *, environment: str) -> Object:

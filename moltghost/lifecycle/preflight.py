@@ -13,7 +13,12 @@ from moltghost.errors import MoltghostError, Refused
 from moltghost.kube.agents import list_agents
 from moltghost.kube.pools import PoolStatus, pool_statuses
 from moltghost.lifecycle.environments import connect
-from moltghost.lifecycle.preflight_request import agent_request, environment_request
+from moltghost.lifecycle.fleet import FleetPlan
+from moltghost.lifecycle.preflight_request import (
+    agent_request,
+    environment_request,
+    fleet_request,
+)
 from moltghost.lifecycle.proposal import AgentChange, check, propose, running_spec
 from moltghost.planning.agent import AgentPlan, plan_agent
 
@@ -66,6 +71,18 @@ def require_change(change: AgentChange, environment: Environment) -> list[Check]
         return []
     before = _before(change, environment)
     return _passed(preflight(agent_request(environment, change.plan, change.update, before)))
+
+
+def require_fleet(plan: FleetPlan) -> list[Check]:
+    """The answers for a fleet that is to be applied; none where there is no account to ask.
+
+    Raises:
+        Refused: one of them is a blocker.
+    """
+    if not isinstance(plan.environment.cloud, AwsCloudSpec):
+        return []
+    plans = [change.plan for change in plan.changes]
+    return _passed(preflight(fleet_request(plan.environment, plans, plan.needs)))
 
 
 def _passed(checks: list[Check]) -> list[Check]:

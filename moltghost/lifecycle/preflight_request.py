@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from moltghost.aws.request import CapacityType, Holdings, NodeNeed, PreflightRequest, SubnetPlan
 from moltghost.config import AwsCloudSpec, Environment
+from moltghost.lifecycle.fleet_needs import FleetNeeds
 from moltghost.models import instance_type
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.aws.cloud import AwsCloudPlan
@@ -76,6 +77,45 @@ def agent_request(
     request = _request(plans, needs, plan.images.model_dump().values(), scope="agent")
     frees = (before.model_server.instance_type,) if before and update.added_nodes else ()
     return replace(request, frees=frees)
+
+
+def fleet_request(
+    environment: Environment, plans: Sequence[AgentPlan], fleet: FleetNeeds
+) -> PreflightRequest:
+    """What has to be asked before a fleet is applied.
+
+    Args:
+        environment: the agents'.
+        plans: the agents as they shall be.
+        fleet: the nodes that they need beyond those that run.
+
+    Raises:
+        Refused: the environment's plan can't be made.
+    """
+    known = _plans(environment)
+    needs = [
+        NodeNeed(
+            name=f"pool {each.pool}",
+            instance_types=(each.instance_type,),
+            nodes=each.kept,
+            surge_nodes=each.surge,
+            nodes_now=each.nodes,
+            reservation_ids=known.reservations(each.pool),
+        )
+        for each in fleet.servers
+    ]
+    if fleet.runtimes and fleet.runtimes.most:
+        pool = known.platform.pool(fleet.runtimes.pool)
+        needs.append(
+            NodeNeed(
+                name=f"pool {pool.name}",
+                instance_types=pool.instance_types,
+                nodes=fleet.runtimes.most,
+                nodes_now=fleet.runtimes.fewest,
+            )
+        )
+    images = [image for plan in plans for image in plan.images.model_dump().values()]
+    return replace(_request(known, tuple(needs), images, scope="agent"), together=True)
 
 
 def _plans(environment: Environment) -> _Plans:

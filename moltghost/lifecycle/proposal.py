@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from moltghost.config import (
     AgentSpec,
+    Environment,
+    ModelSpec,
     StackName,
     parse_spec,
     read_agent,
@@ -31,6 +33,7 @@ from moltghost.lifecycle.stack_files import (
     pending_file,
 )
 from moltghost.planning.agent import AgentPlan
+from moltghost.planning.model_server import Share
 from moltghost.planning.update import UpdatePlan, plan_change
 
 # What `agent update` and `agent scale` may leave to the sizing again.
@@ -60,6 +63,7 @@ def propose(
     *,
     running: AgentSpec | None,
     must_exist: bool = False,
+    environment: Environment | None = None,
 ) -> AgentChange:
     """Plan what ``values`` over the agent's present config would mean. Changes nothing.
 
@@ -70,11 +74,12 @@ def propose(
             any, an interrupted change is taken up again.
         running: what the cluster has of the agent (`running_spec`), None if nothing.
         must_exist: refuse an agent that has no config yet.
+        environment: the config of the stack's environment, where it was read already.
 
     Raises:
         Refused: the agent isn't there, a value is invalid, or nothing fits.
     """
-    environment = read_environment(project, stack.environment)
+    environment = environment or read_environment(project, stack.environment)
     pending = pending_file(project, stack)
     exists = stack_file(project, stack).is_file()
     # An interrupted first deploy has no config yet.
@@ -85,8 +90,8 @@ def propose(
         new = read_agent(project, stack, pending)
     else:
         new = _merged(stack, current, values)
-        if running and running.model_part != new.model_part:
-            new = new.model_copy(update={"previous": running.model_part})
+        if running:
+            new = new.model_copy(update={"previous": _previous(running, new)})
     plan, update = plan_change(stack, running, new, environment)
     return AgentChange(
         project=project,
@@ -98,6 +103,14 @@ def propose(
         update=update,
         interrupted=pending.is_file(),
     )
+
+
+def _previous(running: AgentSpec, new: AgentSpec) -> ModelSpec | None:
+    """What ran before ``new`` did, or will have."""
+    if running.model_part != new.model_part:
+        return running.model_part
+    # It runs already; a change that was killed before its config was written left this to say.
+    return new.previous or running.previous
 
 
 def no_such_agent(stack: StackName) -> Refused:
@@ -154,7 +167,7 @@ def check(change: AgentChange, client: Client) -> None:
     """
     server, name = change.plan.model_server, change.stack.environment
     if change.plan.on_machine:
-        _check_machine(change, client)
+        require_room_on_machine([change], client)
         return
     pools = pool_statuses(client)
     surge = change.update.surge
@@ -182,22 +195,34 @@ def check(change: AgentChange, client: Client) -> None:
         )
 
 
-def _check_machine(change: AgentChange, client: Client) -> None:
-    """The machine's own node is there, and what the change adds fits on it."""
-    plan = change.plan
-    node = require_node(client, plan.model_server.pool, environment=change.stack.environment)
-    old = change.old
-    here = old is not None and old.gpu == plan.sizing.request.gpu
-    added = list(plan.model_server.shares) if not here or change.update.surge else []
-    if not here:
-        added.append(plan.runtime.share)
+def require_room_on_machine(changes: Sequence[AgentChange], client: Client) -> None:
+    """The machine's own node is there, and what these changes of agents on it add fits together.
+
+    Raises:
+        Refused: the node isn't there, or full.
+    """
+    first = changes[0]
+    node = require_node(client, first.plan.model_server.pool, environment=first.stack.environment)
+    added = [share for change in changes for share in _added_on_machine(change)]
+    alone = "the update's surge" if _is_on_machine(first) else "the agent"
     require_room_on_node(
         client,
         node,
         cpu_millis=sum(share.cpu_millis for share in added),
         memory_bytes=sum(share.memory_bytes for share in added),
-        purpose="the update's surge" if here else "the agent",
+        purpose=alone if len(changes) == 1 else f"what the {len(changes)} agents on it add",
     )
+
+
+def _is_on_machine(change: AgentChange) -> bool:
+    return change.old is not None and change.old.gpu == change.plan.sizing.request.gpu
+
+
+def _added_on_machine(change: AgentChange) -> list[Share]:
+    """Shares of the pods that come beside what runs."""
+    plan, here = change.plan, _is_on_machine(change)
+    servers = list(plan.model_server.shares) if not here or change.update.surge else []
+    return servers if here else [*servers, plan.runtime.share]
 
 
 def _pool(pools: Mapping[str, PoolStatus], pool: str, environment: str) -> PoolStatus:

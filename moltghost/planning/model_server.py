@@ -25,6 +25,7 @@ MODEL_ALIAS = "moltghost/agent:current"
 GATE_PORT = 11434
 GATE_METRICS_PORT = 9180
 OLLAMA_PORT = 11435
+LOADER_PORT = 11436
 
 # Endpoints take seconds to leave every node's proxy after a pod starts to terminate; the gate
 # keeps serving for that long, then finishes its streams.
@@ -54,6 +55,12 @@ GATE_SHARE = Share(cpu_millis=250, memory_bytes=256 * MIB, ephemeral_bytes=64 * 
 class ModelServerPlan(Plan):
     """Everything that decides the pod with Ollama."""
 
+    replicas: int
+    """1, or 0 while the agent is paused."""
+    moves: int
+    """How often the agent was moved; pods of different numbers share no node."""
+    fresh_node: bool
+    """A move goes to another node; False where there is only one."""
     model: str
     quantization: str
     source: str
@@ -141,13 +148,23 @@ def _longer_context(spec: ModelSpec) -> str:
 
 
 def plan_model_server(
-    spec: ModelSpec, sizing: Sizing, platform: PlatformPlan, cloud: CloudPlan, images: Images
+    spec: ModelSpec,
+    sizing: Sizing,
+    platform: PlatformPlan,
+    cloud: CloudPlan,
+    images: Images,
+    *,
+    moves: int = 0,
+    paused: bool = False,
 ) -> ModelServerPlan:
     """Decide the model server's pod from what its model was sized to."""
     choice = find_model(spec.model)
     placement, resources = sizing.placement, sizing.resources
     load = sizing.load
     return ModelServerPlan(
+        replicas=0 if paused else 1,
+        moves=moves,
+        fresh_node=placement.gpu_count > 0,
         model=sizing.model,
         quantization=sizing.quantization,
         source=_source(choice),

@@ -23,14 +23,23 @@ class FakeCluster:
         self.calls: list[str] = []
 
     def list(
-        self, _api: str, kind: str, *, labels: Mapping[str, str] | None = None, **_: Any
+        self,
+        _api: str,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> list[Object]:
         self.calls.append(kind)
         wanted = (labels or {}).items()
         return [
             item
             for item in self.items
-            if item["kind"] == kind and wanted <= item["metadata"].get("labels", {}).items()
+            if item["kind"] == kind
+            and wanted <= item["metadata"].get("labels", {}).items()
+            and namespace in (None, item["metadata"].get("namespace"))
+            and (not fields or fields == {"metadata.name": item["metadata"]["name"]})
         ]
 
 

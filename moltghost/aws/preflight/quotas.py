@@ -13,7 +13,7 @@ from moltghost.aws.preflight.probe import AwsError, Context, Probe, joined
 from moltghost.aws.preflight.result import Check, blocker, ok, unknown, warning
 from moltghost.aws.preflight.usage import PERMISSIONS as USAGE_PERMISSIONS
 from moltghost.aws.preflight.usage import Use, use, vcpus
-from moltghost.aws.request import NodeNeed
+from moltghost.aws.request import NodeNeed, PreflightRequest
 from moltghost.aws.troubles import Trouble, error_code, trouble
 from moltghost.models import quotas
 
@@ -29,7 +29,7 @@ class _Demand:
     """What the plan needs of one quota, in vCPU.
 
     Attributes:
-        now: for the needs' first nodes, the largest of them: pools start one after another.
+        now: for the needs' first nodes; of needs that start one after another, the largest.
         total: with every pool full and every surge running.
     """
 
@@ -37,10 +37,11 @@ class _Demand:
     total: int = 0
     needs: list[NodeNeed] = field(default_factory=list)
 
-    def add(self, need: NodeNeed, reserved: int) -> None:
+    def add(self, need: NodeNeed, reserved: int, *, together: bool) -> None:
         """Count a need of which ``reserved`` nodes find room in reservations."""
         sizes = [size for kind in need.instance_types if (size := vcpus(kind))]
-        self.now = max(self.now, max(0, need.nodes_now - reserved) * min(sizes))
+        now = max(0, need.nodes_now - reserved) * min(sizes)
+        self.now = self.now + now if together else max(self.now, now)
         self.total += max(0, need.nodes + need.surge_nodes - reserved) * max(sizes)
         self.needs.append(need)
 
@@ -48,7 +49,7 @@ class _Demand:
 def _quotas(context: Context) -> Sequence[Check]:
     used = _used(context)
     reserved = used.reserved if isinstance(used, Use) else {}
-    demands, strangers = _demands(context.request.needs, reserved)
+    demands, strangers = _demands(context.request, reserved)
     checks = [
         unknown(
             f"quota.{kind}",
@@ -64,12 +65,12 @@ def _quotas(context: Context) -> Sequence[Check]:
 
 
 def _demands(
-    needs: Sequence[NodeNeed], reserved: Mapping[str, int]
+    request: PreflightRequest, reserved: Mapping[str, int]
 ) -> tuple[dict[str, _Demand], list[str]]:
     """Quota code -> demand; and the types that can't be counted."""
     demands: dict[str, _Demand] = defaultdict(_Demand)
     strangers: list[str] = []
-    for need in needs:
+    for need in request.needs:
         if need.capacity in ("reserved", "capacity-block"):
             continue
         usage: Usage = "spot" if need.capacity == "spot" else "on_demand"
@@ -77,7 +78,11 @@ def _demands(
         uncounted = [kind for kind, code in codes.items() if code is None or vcpus(kind) is None]
         strangers += uncounted
         for code in sorted({code for kind, code in codes.items() if code} if not uncounted else ()):
-            demands[code].add(need, sum(reserved.get(each, 0) for each in need.reservation_ids))
+            demands[code].add(
+                need,
+                sum(reserved.get(each, 0) for each in need.reservation_ids),
+                together=request.together,
+            )
     return demands, strangers
 
 

@@ -29,6 +29,7 @@ class Plan:
         namespace: of a Kubernetes object.
         object_name: of a Kubernetes object.
         note: what a reader should know besides.
+        undone: the part of ``diff`` that somebody did by hand.
         live: the object in the cluster, for the provider's own use.
         unready: it exists as wanted, and has yet to become ready.
         doubt: a rule of the cluster stands against it, unless the same run changes the rule.
@@ -43,6 +44,7 @@ class Plan:
     namespace: str | None = None
     object_name: str | None = None
     note: str = ""
+    undone: tuple[Change, ...] = ()
     live: dict[str, Any] | None = None
     unready: bool = False
     doubt: Refused | None = None

@@ -32,7 +32,9 @@ type Server struct {
 	bodies []map[string]any
 	broken string
 	mute   bool
+	hang   bool
 	server *httptest.Server
+	mux    *http.ServeMux
 }
 
 // launch is what decides whether a request can use a loaded model.
@@ -44,8 +46,8 @@ type launch struct {
 // New starts a server.
 func New(t *testing.T, model Model) *Server {
 	t.Helper()
-	s := &Server{model: model}
 	mux := http.NewServeMux()
+	s := &Server{model: model, mux: mux}
 	mux.HandleFunc("POST /api/generate", s.generate)
 	mux.HandleFunc("POST /api/chat", s.generate)
 	mux.HandleFunc("POST /api/show", s.show)
@@ -87,6 +89,13 @@ func (s *Server) Mute() {
 	s.mute = true
 }
 
+// Hang makes whoever asks for an answer wait until it goes.
+func (s *Server) Hang() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hang = true
+}
+
 // Loads is how often the model was loaded.
 func (s *Server) Loads() int {
 	s.mu.Lock()
@@ -108,9 +117,16 @@ func (s *Server) generate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
+	hang := s.hang
+	s.mu.Unlock()
+	empty := body["prompt"] == nil && body["messages"] == nil
+	if hang && !empty {
+		<-r.Context().Done()
+		return
+	}
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.bodies = append(s.bodies, body)
-	empty := body["prompt"] == nil && body["messages"] == nil
 	if keep, ok := body["keep_alive"].(float64); ok && keep == 0 && empty {
 		s.loaded = nil
 		write(w, map[string]any{"done": true, "done_reason": "unload"})

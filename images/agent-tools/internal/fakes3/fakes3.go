@@ -5,6 +5,8 @@ package fakes3
 import (
 	"bytes"
 	"crypto/md5"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/xml"
 	"fmt"
@@ -140,8 +142,6 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request, key string) {
 		Error(w, http.StatusNotFound, "NoSuchKey")
 		return
 	}
-	w.Header().Set("ETag", etag(data))
-	w.Header().Set("Accept-Ranges", "bytes")
 	http.ServeContent(w, r, "", zero, bytes.NewReader(data))
 }
 
@@ -179,6 +179,10 @@ func (s *Server) putPart(w http.ResponseWriter, r *http.Request, id, number stri
 		Error(w, http.StatusNotFound, "NoSuchUpload")
 		return
 	}
+	if r.Header.Get("X-Amz-Checksum-Sha256") != checksum(data) {
+		Error(w, http.StatusBadRequest, "BadDigest")
+		return
+	}
 	s.uploads[id][part] = data
 	w.Header().Set("ETag", etag(data))
 }
@@ -200,8 +204,8 @@ func (s *Server) listParts(w http.ResponseWriter, id string) {
 	defer s.mu.Unlock()
 	fmt.Fprint(w, "<ListPartsResult>")
 	for number, data := range s.uploads[id] {
-		fmt.Fprintf(w, "<Part><PartNumber>%d</PartNumber><Size>%d</Size><ETag>%s</ETag></Part>",
-			number, len(data), etag(data))
+		fmt.Fprintf(w, "<Part><PartNumber>%d</PartNumber><Size>%d</Size><ETag>%s</ETag>"+
+			"<ChecksumSHA256>%s</ChecksumSHA256></Part>", number, len(data), etag(data), checksum(data))
 	}
 	fmt.Fprint(w, "</ListPartsResult>")
 }
@@ -240,6 +244,11 @@ func (s *Server) completeUpload(w http.ResponseWriter, r *http.Request, key, id 
 	delete(s.uploads, id)
 	fmt.Fprintf(w, "<CompleteMultipartUploadResult><ETag>%s</ETag></CompleteMultipartUploadResult>",
 		etag(whole))
+}
+
+func checksum(data []byte) string {
+	sum := sha256.Sum256(data)
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 func etag(data []byte) string {

@@ -29,7 +29,6 @@ type Meter struct {
 	total  int64
 	done   atomic.Int64
 	report *Reporter
-	start  time.Time
 	seen   []sample
 }
 
@@ -40,17 +39,31 @@ type sample struct {
 
 // NewMeter returns a meter of a stage with total bytes.
 func (r *Reporter) NewMeter(stage string, total int64) *Meter {
-	return &Meter{stage: stage, total: total, report: r, start: time.Now()}
+	return &Meter{stage: stage, total: total, report: r}
 }
 
 // Add counts bytes; a negative number takes back what has to be done again.
 func (m *Meter) Add(bytes int64) { m.done.Add(bytes) }
 
+// Reset takes back everything.
+func (m *Meter) Reset() { m.done.Store(0) }
+
+// Set reports what somebody else counted, at most once a second.
+func (m *Meter) Set(done int64) {
+	m.done.Store(done)
+	now := time.Now()
+	if done < m.total && len(m.seen) > 0 && now.Sub(m.seen[len(m.seen)-1].at) < meterPeriod {
+		return
+	}
+	m.report.Emit(m.amount(now))
+}
+
 // Run reports until ctx ends or the returned function is called, which reports a last time.
 func (m *Meter) Run(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	finished := make(chan struct{})
-	m.seen = []sample{{m.start, 0}}
+	// What was there before is no rate.
+	m.seen = []sample{{time.Now(), m.done.Load()}}
 	go func() {
 		defer close(finished)
 		ticker := time.NewTicker(meterPeriod)
@@ -78,7 +91,7 @@ func (m *Meter) amount(now time.Time) Amount {
 		m.seen = m.seen[1:]
 	}
 	amount := Amount{Stage: m.stage, Done: done, Total: m.total}
-	oldest := m.seen[0]
+	oldest := m.seen[0] // the one just seen, where there was none
 	if seconds := now.Sub(oldest.at).Seconds(); seconds > 0 {
 		amount.Rate = max(0, int64(float64(done-oldest.done)/seconds))
 	}

@@ -21,12 +21,16 @@ import (
 	"moltghost.dev/agent-tools/internal/progress"
 	"moltghost.dev/agent-tools/internal/remote"
 	"moltghost.dev/agent-tools/internal/store"
+	"moltghost.dev/agent-tools/internal/transfer"
 )
 
 const prefix = "stores/ollama-0.33.3/tiny/Q4_K_M/"
 
 // Three chunks and a bit, so that ranges have an order to get wrong.
-const weightsBytes = 3*chunkBytes + 12345
+const (
+	weightsBytes = 3*chunkBytes + 12345
+	chunkBytes   = 8 << 20
+)
 
 type example struct {
 	s3    *fakes3.Server
@@ -96,7 +100,7 @@ func (e *example) check(t *testing.T, folder string) {
 		t.Error(err)
 	}
 	_ = filepath.WalkDir(folder, func(path string, _ fs.DirEntry, _ error) error {
-		if strings.HasSuffix(path, partial) {
+		if strings.HasSuffix(path, transfer.Partial) {
 			t.Errorf("%s is left behind", path)
 		}
 		return nil
@@ -191,10 +195,10 @@ func TestAnObjectThatStaysCorruptIsRefusedByName(t *testing.T) {
 			e.s3.Put(prefix+e.blob, spoil(bytes.Clone(e.files[e.blob])))
 			err := e.fetch(t, folder)
 			wantFailure(t, err, prefix+e.blob, "weights verify")
-			if n := e.s3.Count("GET " + prefix + e.blob); n > copyTries*4 {
+			if n := e.s3.Count("GET " + prefix + e.blob); n > 3*4 {
 				t.Errorf("%d ranges were read", n)
 			}
-			for _, path := range []string{store.IndexName, e.blob, e.blob + partial} {
+			for _, path := range []string{store.IndexName, e.blob, e.blob + transfer.Partial} {
 				if _, err := os.Stat(filepath.Join(folder, path)); err == nil {
 					t.Errorf("%s is there", path)
 				}
@@ -295,11 +299,11 @@ func TestADiskThatIsTooSmallIsRefusedWithSizes(t *testing.T) {
 }
 
 func TestADiskThatFillsUpOnTheWaySaysSo(t *testing.T) {
-	target, err := openDisk(t.TempDir())
+	target, err := transfer.OpenFolder(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fetch{disk: target}
+	f := &fetch{folder: target}
 	f.left.Store(4096)
 	device, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {

@@ -10,10 +10,11 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from moltghost.engines.embedded.diff import diff, missing_or_different, same
+from moltghost.engines.embedded.diff import diff, same
 from moltghost.engines.embedded.kubernetes import objects
 from moltghost.engines.embedded.kubernetes.check import Checked, Checker
 from moltghost.engines.embedded.kubernetes.cluster import Cluster
+from moltghost.engines.embedded.kubernetes.drift import by_hand
 from moltghost.engines.embedded.kubernetes.goals import (
     recorded,
     recorded_uid,
@@ -27,9 +28,12 @@ from moltghost.engines.embedded.monitor import Goal
 from moltghost.engines.embedded.plan import Plan
 from moltghost.engines.embedded.state import ResourceState
 from moltghost.engines.embedded.values import plain
-from moltghost.engines.interface import Change, Op
+from moltghost.engines.interface import MADE_ANEW, UNDONE, Change, Op
 from moltghost.errors import Refused
 from moltghost.kube.client import Client, UnknownKind
+from moltghost.ownership import ENGINE_ANNOTATION, STACK_ANNOTATION, belongs_to
+
+_CLI_MANAGER = "pulumi-kubernetes"  # what the CLI's provider calls itself, and a random suffix
 
 
 class Planner:
@@ -66,7 +70,7 @@ class Planner:
             taken_up = who.id in begun
             return self._replacement(client, goal, old, who, live, taken_up, check=check)
         if live is None:
-            note = "it is gone from the cluster and made anew" if old else ""
+            note = MADE_ANEW if old else ""
             return self._creation(client, goal, who, note, check=check)
         self._refuse_foreign(who, live, old, begun=who.id in begun)
         plan = self._comparison(client, goal, old, who, live)
@@ -162,26 +166,24 @@ class Planner:
         if old is None:
             note = "taken up: an earlier run was stopped while it made this"
             return replace(plan, op=Op.UPDATE, note=note)
+        before = with_ignored(old.inputs, goal.ignore_changes, live)
+        drift = by_hand(client, self._checker, self._stack, before, live)
+        undone = tuple(Change(each.path, each.live, each.recorded) for each in drift if each.undone)
         if not same(old.inputs, inputs):
-            outputs = {**plan.outputs, **inputs}
-            return replace(plan, op=Op.UPDATE, diff=diff(old.inputs, inputs), outputs=outputs)
-        if drift := self._drift(client, inputs, live):
-            return replace(plan, op=Op.UPDATE, diff=drift, note="a change made by hand is undone")
+            return replace(
+                plan,
+                op=Op.UPDATE,
+                diff=(*diff(old.inputs, inputs), *undone),
+                outputs={**plan.outputs, **inputs},
+                note=UNDONE if undone else "",
+                undone=undone,
+            )
+        if undone:
+            return replace(plan, op=Op.UPDATE, diff=undone, note=UNDONE, undone=undone)
         if old.init_errors and not readiness(live).ready:
             note = f"it isn't ready yet: {old.init_errors[0]}"
             return replace(plan, op=Op.UPDATE, note=note, unready=True)
         return plan
-
-    def _drift(self, client: Client, inputs: Object, live: Object) -> tuple[Change, ...]:
-        """Where the live object isn't what the program says, though the program didn't change.
-
-        The API server writes some values in its own way (``1000m`` becomes ``1``), so what seems
-        to differ is confirmed by a dry run.
-        """
-        sent = objects.comparable(objects.rendered(inputs, self._stack))
-        wanted = objects.shown(sent, inputs)  # with the marks of secrets
-        found = missing_or_different(wanted, live)
-        return found if found and self._checker.would_change(client, inputs, live) else ()
 
     def _refuse_foreign(
         self, who: Identity, live: Object, old: ResourceState | None, *, begun: bool
@@ -189,11 +191,31 @@ class Planner:
         ours = objects.is_ours(live, self._stack, recorded_uid(old) if old else None)
         if ours and (old or begun):
             return
-        mark = live["metadata"].get("annotations", {}).get(objects.STACK_ANNOTATION)
+        self._refuse_owned(live)
+        mark = live["metadata"].get("annotations", {}).get(STACK_ANNOTATION)
         owner = f"it belongs to stack {mark}" if mark else "it wasn't made by this stack"
         raise Refused(
             f"{who.title} exists already, and {owner}",
-            "choose another name, or delete it if nothing needs it",
+            f"choose another name, or delete it if nothing needs it{self._adoption(live)}",
+        )
+
+    def _refuse_owned(self, live: Object) -> None:
+        """Say so where the other engine owns our stack."""
+        notes = live["metadata"].get("annotations", {})
+        owner = notes.get(ENGINE_ANNOTATION, "embedded")
+        if owner != "embedded" and notes.get(STACK_ANNOTATION, self._stack) == self._stack:
+            raise belongs_to(owner, self._stack, "embedded")
+
+    def _adoption(self, live: Object) -> str:
+        """What to do if the Pulumi CLI made the object, or has taken it over, for our stack."""
+        mark = live["metadata"].get("annotations", {}).get(STACK_ANNOTATION)
+        managers = [entry["manager"] for entry in live["metadata"].get("managedFields", [])]
+        if mark != self._stack and not any(each.startswith(_CLI_MANAGER) for each in managers):
+            return ""
+        environment = self._stack.rpartition(".")[2]
+        return (
+            f"; if the Pulumi CLI has stack {self._stack}: "
+            f"moltghost stack adopt {environment} --engine embedded"
         )
 
 

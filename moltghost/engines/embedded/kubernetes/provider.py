@@ -12,6 +12,7 @@ import time
 from moltghost.engines.embedded.kubernetes import objects
 from moltghost.engines.embedded.kubernetes.check import explained, own_created_fields
 from moltghost.engines.embedded.kubernetes.cluster import Cluster
+from moltghost.engines.embedded.kubernetes.drift import drifted, remove_additions, strangers
 from moltghost.engines.embedded.kubernetes.goals import named, recorded, recorded_uid
 from moltghost.engines.embedded.kubernetes.objects import Identity, Object
 from moltghost.engines.embedded.kubernetes.planner import Planner
@@ -25,7 +26,7 @@ from moltghost.engines.embedded.monitor import Goal
 from moltghost.engines.embedded.plan import Detail, Made, Plan
 from moltghost.engines.embedded.state import ResourceState
 from moltghost.engines.embedded.values import plain, unknown_paths
-from moltghost.engines.interface import Op
+from moltghost.engines.interface import DriftedObject, Op
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import ApiError, Client, Propagation, UnknownKind
 
@@ -123,6 +124,14 @@ class KubernetesProvider:
         """``Deployment agent-x/model-server``."""
         return recorded(resource).title
 
+    def drift(self, resource: ResourceState) -> DriftedObject | None:
+        """How the object differs from what was applied last; None if it doesn't."""
+        return drifted(self._cluster.client(), self._stack, resource)
+
+    def strangers(self, namespace: str) -> list[DriftedObject]:
+        """Objects in a namespace of ours that others made."""
+        return strangers(self._cluster.client(), self._stack, namespace)
+
     def _create(self, client: Client, plan: Plan, who: Identity) -> Object:
         body = objects.rendered(plan.inputs, self._stack)
         deadline = time.monotonic() + _NEW_KIND_SECONDS
@@ -143,7 +152,7 @@ class KubernetesProvider:
         try:
             own_created_fields(client, who, live)
             body = objects.rendered(plan.inputs, self._stack)
-            return client.apply(body, manager=objects.MANAGER)
+            return remove_additions(client, who, client.apply(body, manager=objects.MANAGER), body)
         except ApiError as error:
             raise explained(error, plan.title, plan.inputs, Failed) from error
 

@@ -1,0 +1,231 @@
+"""One worker of a fleet: a process that changes one agent after the other.
+
+A program of Pulumi's has its process to itself (working folder, modules, event loop), so that
+agents change side by side in processes. A worker is told what to do through a pipe and answers
+through it: news while it works, then how it ended.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Literal
+
+from moltghost.config import StackName
+from moltghost.engines.interface import Engine, Op, Result
+from moltghost.errors import Interrupted, MoltghostError, Refused
+from moltghost.kube.client import Client
+from moltghost.lifecycle.agents import carry_out, destroy
+from moltghost.lifecycle.proposal import AgentChange, check
+from moltghost.planning.platform import CONSOLIDATE_AFTER_SECONDS
+from moltghost.progress import Event, Report
+
+Phase = Literal["checking", "waiting for room", "applying", "destroying"]
+Ending = Literal["done", "unchanged", "failed", "refused", "interrupted"]
+
+# A node that an update left is given back after this long, and Karpenter looks every 10 s.
+_ROOM_PATIENCE_SECONDS = 3 * CONSOLIDATE_AFTER_SECONDS
+_ROOM_PAUSE_SECONDS = 5.0
+_NEWS_SECONDS = 0.5  # details of one agent are passed on no more often
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be done with one agent.
+
+    Args:
+        stack: the agent's.
+        change: what to carry out; None to destroy the agent.
+        delete_data: destroy namespace and volume as well.
+    """
+
+    stack: StackName
+    change: AgentChange | None = None
+    delete_data: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """How far a job has come."""
+
+    phase: Phase
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a job ended.
+
+    Args:
+        agent: whose.
+        ending: ``refused`` if nothing of the agent was changed, ``interrupted`` if it may go on.
+        changes: objects by operation, those that stayed as they were left out.
+        message: what went wrong.
+        hint: what to do next.
+        warnings: what engine and policies warned of.
+    """
+
+    agent: str
+    ending: Ending
+    seconds: float
+    changes: dict[str, int]
+    message: str = ""
+    hint: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the agent is as it was asked for."""
+        return self.ending in ("done", "unchanged")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What a worker works with: functions of modules, because they are sent to its process."""
+
+    project: Path
+    engine_for: Callable[[Path], Engine]
+    connect: Callable[[Path, str], Client]
+
+
+def serve(pipe: Connection, tools: Tools) -> None:
+    """Do the jobs that come through the pipe, until it is closed.
+
+    The first Ctrl-C stops the job between two steps; that of the terminal reaches only the parent,
+    which passes it on.
+    """
+    os.setpgid(0, 0)
+    asked = threading.Event()
+    signal.signal(signal.SIGINT, lambda _signal, _frame: asked.set())
+    worker = _Worker(pipe, tools, asked)
+    while True:
+        try:
+            job = pipe.recv()
+        except EOFError:
+            return
+        worker.answer(worker.outcome(job))
+
+
+class _Worker:
+    def __init__(self, pipe: Connection, tools: Tools, asked: threading.Event) -> None:
+        self._pipe = pipe
+        self._tools = tools
+        self._asked = asked
+        self._lock = threading.Lock()
+        self._told = 0.0
+        self._client: Client | None = None
+
+    def outcome(self, job: Job) -> Outcome:
+        """Do a job; whatever happens is told, nothing is raised."""
+        began = time.monotonic()
+        ended = Outcome(agent=job.stack.agent, ending="done", seconds=0.0, changes={})
+        try:
+            result = self._done(job)
+        except Interrupted as error:
+            ended = replace(ended, ending="interrupted", message=error.message, hint=error.hint)
+        except Refused as error:
+            ended = replace(ended, ending="refused", message=error.message, hint=error.hint)
+        except MoltghostError as error:
+            ended = replace(ended, ending="failed", message=error.message, hint=error.hint)
+        except Exception as error:
+            message = f"internal error: {type(error).__name__}: {error}"
+            hint = f"moltghost --debug up {job.stack} shows where"
+            ended = replace(ended, ending="failed", message=message, hint=hint)
+        else:
+            changes = {
+                str(op): count
+                for op, count in result.counts().items()
+                if op not in (Op.SAME, Op.READ)
+            }
+            ended = replace(
+                ended,
+                ending="done" if changes else "unchanged",
+                changes=changes,
+                warnings=result.warnings,
+            )
+        return replace(ended, seconds=time.monotonic() - began)
+
+    def _done(self, job: Job) -> Result:
+        engine = self._tools.engine_for(self._tools.project)
+        if job.change is None:
+            self._tell("destroying")
+            return destroy(
+                self._tools.project,
+                job.stack,
+                engine,
+                delete_data=job.delete_data,
+                report=self._reporter("destroying"),
+            )
+        self._tell("checking")
+        self._await_room(job.change)
+        return carry_out(job.change, engine, self._reporter("applying"))
+
+    def _await_room(self, change: AgentChange) -> None:
+        """Wait for the nodes that the fleet's earlier surges have left to go.
+
+        The fleet as a whole fits, which was checked before it began.
+
+        Raises:
+            Refused: the pool is still full.
+        """
+        deadline = time.monotonic() + _ROOM_PATIENCE_SECONDS
+        while True:
+            try:
+                return check(change, self._connected(change.stack.environment))
+            except Refused as full:
+                if time.monotonic() > deadline:
+                    raise
+                self._tell("waiting for room", full.message)
+            if self._asked.wait(_ROOM_PAUSE_SECONDS):
+                raise Interrupted("stopped on request before anything was changed")
+
+    def _connected(self, environment: str) -> Client:
+        if self._client is None:
+            self._client = self._tools.connect(self._tools.project, environment)
+        return self._client
+
+    def _reporter(self, phase: Phase) -> Report:
+        def report(event: Event) -> None:
+            planning = event.task.startswith("preview ")
+            detail = f"{event.task}: {event.detail}" if event.state == "running" else event.task
+            self._tell("checking" if planning else phase, detail)
+
+        return report
+
+    def _tell(self, phase: Phase, detail: str = "") -> None:
+        """Pass news on; called from the engine's threads."""
+        with self._lock:
+            now = time.monotonic()
+            if detail and now - self._told < _NEWS_SECONDS:
+                return
+            self._told = now
+            self._send(News(phase=phase, detail=detail))
+
+    def answer(self, outcome: Outcome) -> None:
+        """Tell how a job ended."""
+        with self._lock:
+            self._send(outcome)
+
+    def _send(self, said: News | Outcome) -> None:
+        # A parent that was killed hears nothing; what was begun is still brought to its end.
+        with suppress(OSError):
+            self._pipe.send(said)
+
+
+def lost(job: Job, exit_code: int | None) -> Outcome:
+    """The outcome of a job whose worker died."""
+    return Outcome(
+        agent=job.stack.agent,
+        ending="failed",
+        seconds=0.0,
+        changes={},
+        message=f"the process that worked on it ended with {exit_code}",
+        hint="what was done is in the stack's state; the same command goes on from there",
+    )
