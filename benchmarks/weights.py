@@ -88,7 +88,7 @@ def serving(folder: Path) -> Iterator[str]:
     process = subprocess.Popen(
         [
             programs.binary("weights-store"),
-            *(f"--{name}={value}" for name, value in options.items()),
+            *options,
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
