@@ -53,6 +53,7 @@ def change_agent(
     missing = missing_store(change)
     if missing and not (missing.can_be_built and (yes or is_terminal())):
         raise missing.refusal()
+    engine = engine_for(project, stack.environment)
     environment = read_environment(project, stack.environment)
     if environment.cloud.provider == "aws":
         from moltghost.cli.preflight import show_doubts
@@ -67,7 +68,7 @@ def change_agent(
     with Progress(quiet=as_json) as progress:
         if missing:
             _build_store(change, missing, progress.report)
-        result = carry_out(change, engine_for(project), progress.report)
+        result = carry_out(change, engine, progress.report)
     [status] = list_agents(client, stack.agent)
     for warning in result.warnings:
         click.secho(f"warning: {warning}", fg="yellow", err=True)
