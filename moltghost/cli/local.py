@@ -98,6 +98,20 @@ def kubeconfig() -> None:
     click.echo(paths.kubeconfig())
 
 
+@local.command("node")
+def node() -> None:
+    """Print the address of the machine's own node, where pods really run; nothing without one.
+
+    \b
+    Example:
+      moltghost local node
+    """
+    from moltghost.local.cluster import EmbeddedCluster
+
+    if address := EmbeddedCluster().machine.address:
+        click.echo(address)
+
+
 def _show(status: ClusterStatus, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(status), default=str))
