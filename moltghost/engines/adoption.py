@@ -20,7 +20,7 @@ from moltghost.engines.embedded.project import read_project
 from moltghost.engines.embedded.state import StateStore
 from moltghost.engines.handover import hand_over
 from moltghost.engines.interface import Op, Preview
-from moltghost.engines.stock.checkpoint import from_checkpoint, to_checkpoint
+from moltghost.engines.stock.checkpoint import field_managers, from_checkpoint, to_checkpoint
 from moltghost.engines.stock.engine import StockEngine
 from moltghost.engines.stock.workspace import Stacks
 from moltghost.errors import Failed, MoltghostError, Refused
