@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,10 +57,11 @@ class StockEngine:
 
         def work() -> Preview:
             found = self._stacks.select(stack)
+            basis = self._basis(stack, found, config)
             if found:
-                return self._preview(found, config, report)
+                return replace(self._preview(found, config, report), basis=basis)
             with self._stacks.created(stack, config, temporary=True) as made:
-                return self._preview(made, config, report)
+                return replace(self._preview(made, config, report), basis=basis)
 
         return stoppable(self._stacks.command, work)
 
@@ -82,6 +84,11 @@ class StockEngine:
 
         def work() -> Result:
             found = self._stacks.select(stack)
+            if expect and expect.basis != self._basis(stack, found, config):
+                raise Refused(
+                    f"stack {stack} or its configuration has changed since the preview",
+                    "look at the new preview first",
+                )
             if found:
                 return self._up(found, config, report, expect, began)
             with self._stacks.created(stack, config) as made:
@@ -192,7 +199,6 @@ class StockEngine:
             outputs=log.outputs,
             warnings=(*log.warnings, *found),
             findings=tuple(found),
-            basis=self._basis(stack, config),
         )
 
     def _up(
@@ -203,11 +209,6 @@ class StockEngine:
         expect: Preview | None,
         began: float,
     ) -> Result:
-        if expect and expect.basis != self._basis(stack, config):
-            raise Refused(
-                f"stack {stack.name} or its configuration has changed since the preview",
-                "look at the new preview first",
-            )
         preview = expect or self._preview(stack, config, report)
         log = EventLog(stack.name, report, dry_run=False)
         with self._failures(stack.name, log, Failed):
@@ -242,10 +243,11 @@ class StockEngine:
         if stack in embedded_stacks():
             raise belongs_to("embedded", stack, "stock")
 
-    def _basis(self, stack: Stack, config: Path | None) -> str:
-        path = config or self._project.config_file(stack.name)
+    def _basis(self, stack: str, found: Stack | None, config: Path | None) -> str:
+        path = config or self._project.config_file(stack)
         text = path.read_bytes() if path.exists() else b""
-        return f"{self._stacks.version(stack)}-{hashlib.sha256(text).hexdigest()}"
+        version = self._stacks.version(found) if found else "never"
+        return f"{version}-{hashlib.sha256(text).hexdigest()}"
 
     @contextmanager
     def _failures(self, stack: str, log: EventLog, raised: type[MoltghostError]) -> Iterator[None]:
