@@ -31,11 +31,14 @@ check: $(INSTALLED) ## Fast checks: style, types, layers, unit tests
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -m "not e2e"
 
-test: check ## Every test; builds the embedded cluster's programs if they aren't cached
+check-go: $(INSTALLED) ## Format, vet and tests of our own Go programs; minutes at first, then cached
+	$(BIN)/python -m tools.check_go
+
+test: check check-go ## Every test; builds the embedded cluster's programs if they aren't cached
 	$(BIN)/pytest -q -m e2e
 
 bench: $(INSTALLED) ## Measure; the numbers of docs/benchmarks.md come from here
-	$(BIN)/python -m benchmarks.command && $(BIN)/python -m benchmarks.engine && $(BIN)/python -m benchmarks.sizing && $(BIN)/python -m benchmarks.policies
+	$(BIN)/python -m benchmarks.command && $(BIN)/python -m benchmarks.engine && $(BIN)/python -m benchmarks.sizing && $(BIN)/python -m benchmarks.policies && $(BIN)/python -m benchmarks.weights
 
 docs: $(INSTALLED) ## Write docs/reference and docs/policies anew from the code
 	$(BIN)/python -m tools.gen_config_reference
@@ -50,4 +53,4 @@ lock: ## Pin dependencies anew (needs uv)
 clean: ## Remove caches: built programs, .venv and tool caches; not the cluster's data
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/moltghost" .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help up down install check test bench docs lock clean
+.PHONY: help up down install check check-go test bench docs lock clean

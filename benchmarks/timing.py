@@ -36,8 +36,7 @@ def machine() -> str:
     )
 
 
-def table(rows: Iterable[tuple[str, ...]], headers: tuple[str, ...] = ("what", "measured")) -> str:
+def table(rows: Iterable[tuple[str, ...]], columns: tuple[str, ...] = ("what", "measured")) -> str:
     """Rows as a Markdown table."""
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    rule = f"| {' | '.join('---' for _ in headers)} |"
-    return "\n".join([f"| {' | '.join(headers)} |", rule, *lines])
+    lines = [f"| {' | '.join(row)} |" for row in (columns, ("---",) * len(columns), *rows)]
+    return "\n".join(lines)

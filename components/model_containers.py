@@ -13,6 +13,9 @@ from moltghost.units import GIB
 
 MODELS_DIR = "/models"
 _PROBE_PERIOD_SECONDS = 5
+# agent-tools leaves the reason of a failure as the container's termination message; where it can't,
+# because it was killed, its last lines stand for it.
+_LAST_LINES = "FallbackToLogsOnError"
 # Ollama answers within a second of its start; a minute covers a throttled node.
 _OLLAMA_START_SECONDS = 60
 # Copying and hashing work in parallel chunks; what they read goes through the page cache.
@@ -34,6 +37,7 @@ def _weights(plan: AgentPlan) -> core.ContainerArgs:
     return core.ContainerArgs(
         name="weights",
         image=plan.images.tools,
+        termination_message_policy=_LAST_LINES,
         args=["weights", "--from", server.store_url, "--to", MODELS_DIR],
         env=_env({"AWS_ENDPOINT_URL_S3": server.store_endpoint} if server.store_endpoint else {}),
         security_context=container_security(),
@@ -90,6 +94,7 @@ def _loader(plan: AgentPlan) -> core.ContainerArgs:
         name="loader",
         image=plan.images.tools,
         restart_policy="Always",
+        termination_message_policy=_LAST_LINES,
         args=["loader"],
         env=_env(
             {

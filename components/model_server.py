@@ -24,12 +24,15 @@ from components.model_containers import init_containers, main_containers
 from components.naming import content_name, seconds
 from components.tolerations import tolerate
 from moltghost.planning.agent import AgentPlan
-from moltghost.planning.base import MODEL_SERVER
+from moltghost.planning.base import LABEL_PREFIX, MODEL_SERVER
 from moltghost.planning.model_server import GATE_PORT
 from moltghost.units import MIB
 
 _TMP_BYTES = 256 * MIB
 _HOME_BYTES = 64 * MIB
+# Earlier states that `agent history` lists and `agent rollback` goes back to: one ReplicaSet each.
+HISTORY_LIMIT = 10
+MOVE_LABEL = f"{LABEL_PREFIX}/move"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,14 +133,14 @@ class ModelServer(pulumi.ComponentResource):
             MODEL_SERVER,
             metadata=self._meta(MODEL_SERVER, {**self._facts(), **self._stack_facts()}),
             spec=apps.DeploymentSpecArgs(
-                replicas=1,
-                revision_history_limit=3,
+                replicas=server.replicas,
+                revision_history_limit=HISTORY_LIMIT,
                 progress_deadline_seconds=server.rollout_budget_seconds,
                 strategy=strategies[plan.strategy],
                 selector=k8s.meta.v1.LabelSelectorArgs(match_labels=self._labels),
                 template=core.PodTemplateSpecArgs(
                     metadata=k8s.meta.v1.ObjectMetaArgs(
-                        labels={**plan.labels, **self._labels},
+                        labels={**plan.labels, **self._labels, MOVE_LABEL: str(server.moves)},
                         annotations={
                             **self._facts(),
                             "karpenter.sh/do-not-disrupt": "true",
@@ -208,11 +211,12 @@ class ModelServer(pulumi.ComponentResource):
     def _affinity(self) -> core.AffinityArgs:
         """Keep off nodes with others' model servers; prefer one that one's own owner pays for."""
         key = {"dedicated": AGENT_LABEL, "owner": OWNER_LABEL}[self._plan.sharing]
+        keep_off = [self._model_servers(key, "NotIn")]
+        if self._plan.model_server.fresh_node:
+            keep_off.append(self._before_the_move())
         return core.AffinityArgs(
             pod_anti_affinity=core.PodAntiAffinityArgs(
-                required_during_scheduling_ignored_during_execution=[
-                    self._model_servers(key, "NotIn")
-                ]
+                required_during_scheduling_ignored_during_execution=keep_off
             ),
             pod_affinity=core.PodAffinityArgs(
                 preferred_during_scheduling_ignored_during_execution=[
@@ -220,6 +224,22 @@ class ModelServer(pulumi.ComponentResource):
                         weight=100, pod_affinity_term=self._model_servers(key, "In")
                     )
                 ]
+            ),
+        )
+
+    def _before_the_move(self) -> core.PodAffinityTermArgs:
+        """The agent's own model servers that an `agent move` leaves behind."""
+        return core.PodAffinityTermArgs(
+            topology_key="kubernetes.io/hostname",
+            label_selector=k8s.meta.v1.LabelSelectorArgs(
+                match_labels=self._labels,
+                match_expressions=[
+                    k8s.meta.v1.LabelSelectorRequirementArgs(
+                        key=MOVE_LABEL,
+                        operator="NotIn",
+                        values=[str(self._plan.model_server.moves)],
+                    )
+                ],
             ),
         )
 

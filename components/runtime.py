@@ -112,7 +112,7 @@ class Runtime(pulumi.ComponentResource):
             RUNTIME,
             metadata=self._meta(RUNTIME),
             spec=apps.DeploymentSpecArgs(
-                replicas=1,
+                replicas=plan.runtime.replicas,
                 revision_history_limit=3,
                 strategy=apps.DeploymentStrategyArgs(type="Recreate"),
                 selector=k8s.meta.v1.LabelSelectorArgs(match_labels=self._labels),

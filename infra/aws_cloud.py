@@ -15,6 +15,7 @@ from components.aws.karpenter_identity import KarpenterIdentity
 from components.aws.keys import Keys
 from components.aws.network import Network
 from components.aws.node_group import NodeGroup, NodeGroupInputs
+from components.aws.people import People
 from components.aws.repositories import Repositories
 from components.aws.role import Role
 from components.aws.weights_store import WeightsStore
@@ -35,8 +36,11 @@ def declare_aws_cloud(plan: AwsCloudPlan) -> None:
     KarpenterIdentity("karpenter-identity", plan, name, there, opts)
     WeightsStore("weights-store", plan, keys.arn("weights"), name, there, opts)
     Repositories("repositories", plan.repositories, keys.arn("weights"), plan.tags, opts)
+    people = People("people", plan.agents_boundary, plan.deployers_policy, plan.tags, opts)
     Guards("guards", plan.guards, keys.arn("logs"), plan.tags, opts)
     _export(plan, cluster)
+    pulumi.export("vpc_id", network.vpc.id)
+    pulumi.export("deployers_policy", people.deployers.arn)
 
 
 def _network(

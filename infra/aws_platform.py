@@ -10,8 +10,8 @@ from components.aws.deployers import Deployers
 from components.aws.ec2_node_class import Ec2NodeClass
 from components.aws.gpu_support import GpuSupport
 from components.aws.karpenter import Karpenter
-from components.aws.system_policies import SystemPolicies
-from components.aws.weights_namespace import WeightsNamespace
+from components.system_policies import SystemPolicies
+from components.weights_namespace import WeightsNamespace
 from infra.aws_access import aws_provider
 from moltghost.planning.aws.platform import AwsPlatform
 

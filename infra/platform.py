@@ -8,6 +8,8 @@ import pulumi_kubernetes as k8s
 from components.admission import AdmissionPolicies
 from components.node_pool import NodePool
 from components.storage import AgentStorage
+from components.system_policies import SystemPolicies
+from components.weights_namespace import WeightsNamespace
 from infra.layers import cluster_provider, output_of
 from moltghost.config import StackName
 from moltghost.planning.platform import PlatformPlan
@@ -26,6 +28,10 @@ def declare_platform(plan: PlatformPlan) -> None:
     AgentStorage("storage", plan, opts)
     _priority_class(plan, opts)
     AdmissionPolicies("admission", plan, opts)
+    if plan.weights_jobs:
+        weights = WeightsNamespace("weights", plan.labels, opts)
+        flows = [plan.weights_jobs]
+        SystemPolicies("flows", flows, plan.labels, [weights.namespace], opts)
     pulumi.export("kubeconfig", kubeconfig)
     pulumi.export("pools", [pool.name for pool in plan.pools])
 

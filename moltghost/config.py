@@ -174,6 +174,10 @@ class AgentSpec(ModelSpec):
     """What ran before the last change: quota and admission make room for both until the next."""
     token_rotation: Count = Field(default=1, ge=1)
     """Raise it to replace the agent's tokens; both pods restart."""
+    moves: Count = Field(default=0, ge=0)
+    """Raise it to bring the same model up on a fresh node, as ``moltghost agent move`` does."""
+    paused: bool = False
+    """No pods run and no node is paid for; namespace, tokens and memory stay."""
 
     def as_written(self) -> dict[str, Any]:
         """As a person would write it: defaults left out, quantities in their short form."""

@@ -85,6 +85,13 @@ def _checked_public(text: str) -> str:
     return str(network)
 
 
+def _checked_private(text: str) -> str:
+    network = ip_network(text)
+    if not network.is_private or network.prefixlen == 0:
+        raise ValueError(f"{text} is not private space; networks of the internet are public_cidrs")
+    return str(network)
+
+
 def _checked_principal(arn: str) -> str:
     if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:(role|user)/[\w+=,.@/-]+", arn):
         raise ValueError(
@@ -110,6 +117,9 @@ class EndpointSpec(Spec):
 
     public_cidrs: tuple[Annotated[str, AfterValidator(_checked_public)], ...] = ()
     """Networks that may also come over the internet; empty: no public endpoint."""
+    private_cidrs: tuple[Annotated[str, AfterValidator(_checked_private)], ...] = ()
+    """Networks that come over a VPN or peering of yours; without a rule the cluster's security
+    group lets in its own nodes only."""
 
 
 class SystemNodesSpec(Spec):
@@ -176,7 +186,7 @@ class AwsCloudSpec(Spec):
     permissions_boundary: (
         Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:policy/.+$")] | None
     ) = None
-    """A policy that no role made here may exceed."""
+    """A policy that no role of the platform may exceed; agents' roles have one of their own."""
     log_retention_days: _RETENTIONS = 365
     monthly_ceiling_usd: Decimal = Field(gt=0)
     """What the environment may cost in a month: the budget, and what preflight holds pools to."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from .pods import POD_TYPES, Container, Pod, env_of, namespace_of, pod_of
 from .reading import document, get, has, items, labels, mapping, matches
-from .rule import CRITICAL, HIGH, MANDATORY, Config, Rule, Subject
+from .rule import CRITICAL, HIGH, MANDATORY, Config, Rule, Subject, texts
 
 _CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 _NAMESPACE = "kubernetes:core/v1:Namespace"
@@ -219,22 +219,17 @@ RULES = (
         level=MANDATORY,
         types=POD_TYPES,
         schema={
-            "stores": {
-                "type": "array",
-                "items": {"type": "string"},
-                "default": [
+            "stores": texts(
+                [
                     "s3://moltghost-weights-{environment}",
                     "s3://moltghost-weights-{environment}[/-]*",
                 ],
-                "description": "Stores that may be read, * matches; {environment} is the pod's "
-                "label moltghost.dev/environment.",
-            },
-            "endpoints": {
-                "type": "array",
-                "items": {"type": "string"},
-                "default": ["s3.*.amazonaws.com", "*.s3.*.amazonaws.com"],
-                "description": "Hosts of the store, * matches.",
-            },
+                "Stores that may be read, * matches; {environment} is the pod's label "
+                "moltghost.dev/environment.",
+            ),
+            "endpoints": texts(
+                ["s3.*.amazonaws.com", "*.s3.*.amazonaws.com"], "Hosts of the store, * matches."
+            ),
         },
         check=_from_store,
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .reading import document, get, has, is_true, items, matches
-from .rule import ADVISORY, CRITICAL, HIGH, MANDATORY, MEDIUM, Config, Rule, Subject
+from .rule import ADVISORY, CRITICAL, HIGH, MANDATORY, MEDIUM, Config, Rule, Subject, texts
 
 CLUSTER = "aws:eks/cluster:Cluster"
 ADDON = "aws:eks/addon:Addon"
@@ -145,14 +145,7 @@ RULES = (
         level=MANDATORY,
         types=(CLUSTER,),
         sources=("CKV_AWS_339", "C-0273"),
-        schema={
-            "versions": {
-                "type": "array",
-                "items": {"type": "string"},
-                "default": ["1.34", "1.35", "1.36"],
-                "description": "Versions that may be used.",
-            }
-        },
+        schema={"versions": texts(["1.34", "1.35", "1.36"], "Versions that may be used.")},
         check=_version,
     ),
     Rule(
@@ -190,14 +183,7 @@ RULES = (
         level=ADVISORY,
         types=(ACCESS,),
         sources=("C-0035", "C-0185"),
-        schema={
-            "principals": {
-                "type": "array",
-                "items": {"type": "string"},
-                "default": [],
-                "description": "ARNs (* matches) that may administer the cluster.",
-            }
-        },
+        schema={"principals": texts([], "ARNs (* matches) that may administer the cluster.")},
         check=_admins,
     ),
     Rule(

@@ -13,7 +13,7 @@ from pathlib import Path
 from .nodes import LAUNCH_TEMPLATE, NODE_CLASS
 from .pods import POD_TYPES, env_of, pod_of
 from .reading import UNKNOWN, document, get, items, leaves, mapping
-from .rule import ADVISORY, CRITICAL, HIGH, LOW, MANDATORY, MEDIUM, Config, Rule, Subject
+from .rule import ADVISORY, CRITICAL, HIGH, LOW, MANDATORY, MEDIUM, Config, Rule, Subject, texts
 
 _KEY = "aws:kms/key:Key"
 _BUCKET = "aws:s3/bucket:Bucket"
@@ -178,12 +178,7 @@ RULES = (
         types=(*_taggable(), NODE_CLASS),
         sources=("BP resource-tagging",),
         schema={
-            "tags": {
-                "type": "array",
-                "items": {"type": "string"},
-                "default": ["moltghost.dev/environment"],
-                "description": "Tags that every resource must have.",
-            }
+            "tags": texts(["moltghost.dev/environment"], "Tags that every resource must have.")
         },
         check=_tags,
     ),

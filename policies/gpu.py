@@ -28,6 +28,7 @@ from .rule import (
     Rule,
     StackCheck,
     Subject,
+    texts,
 )
 
 _LABEL = "nvidia.com/gpu.present"
@@ -195,12 +196,9 @@ RULES = (
         level=MANDATORY,
         types=(*_NODES, LAUNCH_TEMPLATE),
         schema={
-            "families": {
-                "type": "array",
-                "items": {"type": "string"},
-                "default": ["g6e", "p4d", "p4de", "p5"],
-                "description": "Families of GPU instances that may be used.",
-            }
+            "families": texts(
+                ["g6e", "p4d", "p4de", "p5"], "Families of GPU instances that may be used."
+            )
         },
         check=_allowed,
     ),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .pods import POD_TYPES, pod_of
+from .pods import AGENTS, POD_TYPES, pod_of
 from .reading import as_list, document, get, items, matches
-from .rule import CRITICAL, HIGH, MANDATORY, MEDIUM, Config, Rule, Subject
+from .rule import CRITICAL, HIGH, MANDATORY, MEDIUM, Config, Rule, Subject, texts
 
 _POLICY = "aws:iam/policy:Policy"
 _ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
@@ -108,15 +108,6 @@ def _binding_problems(binding: Subject, config: Config) -> Iterator[str]:
             yield f"it lets namespace {other} into an agent's namespace"
 
 
-_AGENTS = {
-    "namespaces": {
-        "type": "array",
-        "items": {"type": "string"},
-        "default": ["agent-*"],
-        "description": "Namespaces of agents, * matches.",
-    }
-}
-
 RULES = (
     Rule(
         id="iam-no-star",
@@ -141,12 +132,10 @@ RULES = (
         types=(_ATTACHMENT, _ROLE),
         sources=("CKV_AWS_286",),
         schema={
-            "policies": {
-                "type": "array",
-                "items": {"type": "string"},
-                "default": ["AdministratorAccess", "PowerUserAccess", "*FullAccess"],
-                "description": "Names of managed policies that may not be attached, * matches.",
-            }
+            "policies": texts(
+                ["AdministratorAccess", "PowerUserAccess", "*FullAccess"],
+                "Names of managed policies that may not be attached, * matches.",
+            )
         },
         check=_attached,
     ),
@@ -161,7 +150,7 @@ RULES = (
         level=MANDATORY,
         types=(_POD_IDENTITY,),
         sources=("EKS BPG iam", "C-0225"),
-        schema=_AGENTS,
+        schema=AGENTS,
         stack_check=_scoped,
     ),
     Rule(
@@ -187,7 +176,7 @@ RULES = (
         level=MANDATORY,
         types=(*_ROLES, *_BINDINGS),
         sources=("CKV_K8S_49", "CKV_K8S_155", "KSV-0041", "KSV-0044", "KSV-0045", "KSV-0046"),
-        schema=_AGENTS,
+        schema=AGENTS,
         check=_rbac,
     ),
 )

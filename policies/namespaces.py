@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .pods import is_agent_namespace, namespace_of
+from .pods import AGENTS, is_agent_namespace, namespace_of
 from .reading import get, has, items, labels, mapping, matches, quantity
-from .rule import CRITICAL, HIGH, MANDATORY, MEDIUM, Config, Rule, Subject
+from .rule import CRITICAL, HIGH, MANDATORY, MEDIUM, Config, Rule, Subject, texts
 
 _NAMESPACE = "kubernetes:core/v1:Namespace"
 _QUOTA = "kubernetes:core/v1:ResourceQuota"
@@ -26,14 +26,6 @@ _CLUSTER_SCOPED = {
     *("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "FlowSchema"),
     *("NodePool", "NodeClaim", "EC2NodeClass", "KWOKNodeClass", "NodeOverlay", "DeviceClass"),
     *("ClusterPolicyEndpoint", "ApplicationNetworkPolicy", "ClusterNetworkPolicy"),
-}
-_AGENTS = {
-    "namespaces": {
-        "type": "array",
-        "items": {"type": "string"},
-        "default": ["agent-*"],
-        "description": "Namespaces of agents, * matches.",
-    }
 }
 
 
@@ -190,7 +182,7 @@ RULES = (
         level=MANDATORY,
         types=(_NAMESPACE,),
         sources=("kyverno psa/add-psa-labels", "kyverno psa/deny-privileged-profile"),
-        schema=_AGENTS,
+        schema=AGENTS,
         check=_pod_security,
     ),
     Rule(
@@ -203,7 +195,7 @@ RULES = (
         level=MANDATORY,
         types=(_NAMESPACE,),
         sources=("kyverno add-ns-quota", "KSV-0040", "EKS BPG multitenancy"),
-        schema=_AGENTS,
+        schema=AGENTS,
         stack_check=_bounded,
     ),
     Rule(
@@ -217,7 +209,7 @@ RULES = (
         level=MANDATORY,
         types=(_NAMESPACE,),
         sources=("kyverno add-network-policy", "C-0030", "C-0206", "C-0260", "CKV2_K8S_6"),
-        schema=_AGENTS,
+        schema=AGENTS,
         stack_check=_closed,
     ),
     Rule(
@@ -230,13 +222,11 @@ RULES = (
         level=MANDATORY,
         types=(_NAMESPACE,),
         schema={
-            **_AGENTS,
-            "labels": {
-                "type": "array",
-                "items": {"type": "string"},
-                "default": ["moltghost.dev/agent", "moltghost.dev/owner"],
-                "description": "Labels that say whose namespace it is.",
-            },
+            **AGENTS,
+            "labels": texts(
+                ["moltghost.dev/agent", "moltghost.dev/owner"],
+                "Labels that say whose namespace it is.",
+            ),
         },
         stack_check=_complete,
     ),
@@ -262,18 +252,8 @@ RULES = (
         types=("kubernetes:*",),
         sources=("CKV_K8S_21", "KSV-0037", "KSV-0110"),
         schema={
-            "system": {
-                "type": "array",
-                "items": {"type": "string"},
-                "default": [],
-                "description": "Names of objects that may lie in kube-system, * matches.",
-            },
-            "clusterScoped": {
-                "type": "array",
-                "items": {"type": "string"},
-                "default": [],
-                "description": "Kinds of your own that have no namespace.",
-            },
+            "system": texts([], "Names of objects that may lie in kube-system, * matches."),
+            "clusterScoped": texts([], "Kinds of your own that have no namespace."),
         },
         check=_not_default,
     ),

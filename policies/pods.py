@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .reading import get, items, labels, mapping, matches, quantity
-from .rule import Subject
+from .rule import Subject, texts
 
 GPU = "nvidia.com/gpu"
 POD_TYPES = (
@@ -19,6 +19,8 @@ POD_TYPES = (
     "kubernetes:batch/v1:Job",
     "kubernetes:batch/v1:CronJob",
 )
+AGENTS = {"namespaces": texts(["agent-*"], "Namespaces of agents, * matches.")}
+"""The setting of rules about agents' namespaces."""
 _TEMPLATES = {"Pod": "", "CronJob": "spec.jobTemplate.spec.template"}
 
 

@@ -81,6 +81,16 @@ class Subject:
         return f"{self.kind} {namespace}/{name}" if namespace else f"{self.kind} {name}"
 
 
+def texts(default: Sequence[str], description: str) -> dict[str, Any]:
+    """A setting that is a list of texts."""
+    return {
+        "type": "array",
+        "items": {"type": "string"},
+        "default": list(default),
+        "description": description,
+    }
+
+
 def known(props: Mapping[str, Any], path: str) -> Any:
     """The value at ``path``, or None where it is absent or not known yet: for titles only."""
     try:

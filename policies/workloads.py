@@ -8,7 +8,7 @@ from typing import Any
 from .instances import NODE_POOL
 from .pods import GPU, POD_TYPES, Container, Pod, pod_of
 from .reading import get, has, items, mapping, matches, quantity
-from .rule import ADVISORY, CRITICAL, HIGH, MANDATORY, MEDIUM, Config, Rule, Subject
+from .rule import ADVISORY, CRITICAL, HIGH, MANDATORY, MEDIUM, Config, Rule, Subject, texts
 
 _NAMESPACED_FLAGS = ("hostNetwork", "hostPID", "hostIPC")
 _SECCOMP = ("RuntimeDefault", "Localhost")
@@ -234,10 +234,8 @@ RULES = (
         types=POD_TYPES,
         sources=("CKV_K8S_14", "KSV-0013", "KSV-0125", "C-0078"),
         schema={
-            "registries": {
-                "type": "array",
-                "items": {"type": "string"},
-                "default": [
+            "registries": texts(
+                [
                     "docker.io/ollama/*",
                     "ghcr.io/moltghost/*",
                     "ghcr.io/openclaw/*",
@@ -246,8 +244,8 @@ RULES = (
                     "nvcr.io/nvidia/*",
                     "*.dkr.ecr.*.amazonaws.com/*",
                 ],
-                "description": "Image names that may be used, * matches.",
-            }
+                "Image names that may be used, * matches.",
+            )
         },
         check=_pinned,
     ),

@@ -20,9 +20,32 @@ atexit.register(shutil.rmtree, _STATE, ignore_errors=True)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # An Output that is formatted as text by mistake is an error, not a sentence about outputs.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
+# No call leaves for AWS, of this process or of one that it starts: no credentials of the user's,
+# and an endpoint that nobody listens on. `tests/aws` closes the wire itself as well.
+_NOWHERE = "http://127.0.0.1:9"
+os.environ.update(
+    AWS_ACCESS_KEY_ID="testing",
+    AWS_SECRET_ACCESS_KEY="testing",
+    AWS_SESSION_TOKEN="testing",
+    AWS_CONFIG_FILE="/nonexistent/config",
+    AWS_SHARED_CREDENTIALS_FILE="/nonexistent/credentials",
+    AWS_EC2_METADATA_DISABLED="true",
+    AWS_ENDPOINT_URL=_NOWHERE,
+    AWS_MAX_ATTEMPTS="1",
+)
+for _name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ROLE_ARN"):
+    os.environ.pop(_name, None)
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MOLTGHOST_ENV", "MOLTGHOST_PROJECT", "NO_COLOR", "KUBECONFIG"):
+    # A Pulumi CLI that happens to be here is used by the tests that are about it, and no other.
+    monkeypatch.setattr("moltghost.engines.selection.find_cli", lambda: None)
+    for name in (
+        "MOLTGHOST_ENV",
+        "MOLTGHOST_ENGINE",
+        "MOLTGHOST_PROJECT",
+        "NO_COLOR",
+        "KUBECONFIG",
+    ):
         monkeypatch.delenv(name, raising=False)

@@ -50,6 +50,13 @@ _COMPUTED: dict[str, dict[str, Any]] = {
 }
 
 
+def _inside(token: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What AWS adds inside of an input."""
+    if token != "aws:eks/cluster:Cluster":
+        return {}
+    return {"vpcConfig": {**inputs["vpcConfig"], "clusterSecurityGroupId": "sg-of-cluster"}}
+
+
 class _Recorder(mocks.Mocks):
     def __init__(self) -> None:
         self.resources: list[Rendered] = []
@@ -64,7 +71,7 @@ class _Recorder(mocks.Mocks):
         if args.typ.startswith("aws:"):
             # Every resource of AWS has an ARN.
             given = {"arn": f"arn:aws:mock:::{args.name}", **_COMPUTED.get(args.typ, {})}
-            return f"{args.name}-id", {**given, **inputs}
+            return f"{args.name}-id", {**given, **inputs, **_inside(args.typ, inputs)}
         return f"{args.name}-id", inputs
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
@@ -79,7 +86,9 @@ def render(stack: str, spec: Mapping[str, Any] | None = None) -> list[Rendered]:
     recorder = _Recorder()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    mocks.set_mocks(recorder, project="moltghost", stack=stack, preview=False)
+    mocks.set_mocks(
+        recorder, project="moltghost", stack=stack, preview=False, organization="an-organization"
+    )
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def program() -> None:

@@ -10,6 +10,19 @@ python=${PYTHON:-python3}
     exit 2
 }
 
+# What the images of this machine are compiled with (moltghost/images). Without it the agents on
+# simulated nodes still work, and a build says what it lacks.
+absent=
+command -v g++ >/dev/null || absent="$absent g++"
+[ -e /usr/include/nlohmann/json.hpp ] || absent="$absent nlohmann-json3-dev"
+[ -e /usr/include/stb/stb_image.h ] || absent="$absent libstb-dev"
+if [ -n "$absent" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "installing$absent, which Ollama is compiled with"
+    # shellcheck disable=SC2086 # a list of names
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $absent >/dev/null ||
+        echo "could not install$absent; the image of Ollama can't be built without" >&2
+fi
+
 # Debian and Ubuntu ship Python without the part that makes virtual environments.
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')

@@ -11,6 +11,8 @@ from components.aws.options import child_of
 from components.aws.role import Role
 from moltghost.planning.aws.cluster import AccessPlan, ClusterPlan
 
+_HTTPS = 443
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterInputs:
@@ -45,6 +47,8 @@ class Cluster(pulumi.ComponentResource):
             opts=child_of(self),
         )
         self.cluster = self._cluster(role, inputs, [*role.ready, logs])
+        for number, cidr in enumerate(plan.private_cidrs):
+            self._let_in(number, cidr)
         self.access = [
             resource
             for number, each in enumerate(plan.access)
@@ -83,6 +87,21 @@ class Cluster(pulumi.ComponentResource):
             upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(support_type="STANDARD"),
             tags=self._tags,
             opts=child_of(self, after=after, protect=True),
+        )
+
+    def _let_in(self, number: int, cidr: str) -> None:
+        """EKS makes the group, and lets in nobody but its members."""
+        group = self.cluster.vpc_config.apply(lambda config: config.cluster_security_group_id)
+        aws.vpc.SecurityGroupIngressRule(
+            f"api-from-{number}",
+            security_group_id=group,
+            description="To the API server from a network of yours",
+            cidr_ipv4=cidr,
+            ip_protocol="tcp",
+            from_port=_HTTPS,
+            to_port=_HTTPS,
+            tags=self._tags,
+            opts=child_of(self),
         )
 
     def _access(self, number: int, plan: AccessPlan) -> list[pulumi.Resource]:

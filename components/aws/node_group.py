@@ -69,8 +69,7 @@ class NodeGroup(pulumi.ComponentResource):
                 version=template.latest_version.apply(str),
             ),
             tags=self._tags,
-            # EKS scales a Capacity Block's group down by itself before the block ends.
-            opts=child_of(self, after=inputs.after, ignore=["scalingConfig.desiredSize"]),
+            opts=child_of(self, after=inputs.after, ignore=plan.scaled_by_eks),
         )
         self.register_outputs({})
 

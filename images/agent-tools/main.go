@@ -8,15 +8,18 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
+	"moltghost.dev/agent-tools/internal/build"
 	"moltghost.dev/agent-tools/internal/loader"
 	"moltghost.dev/agent-tools/internal/progress"
 	"moltghost.dev/agent-tools/internal/weights"
 )
 
 const usage = `usage: agent-tools weights --from s3://BUCKET/PREFIX --to FOLDER
-       agent-tools loader [--check proven|healthy]`
+       agent-tools loader [--check proven|healthy]
+       agent-tools build --source URL --sha256 HEX --to s3://BUCKET/PREFIX --models FOLDER ...`
 
 // Exit statuses: 1 tried and failed, 2 refused before anything was done.
 const (
@@ -24,7 +27,11 @@ const (
 	exitRefused = 2
 )
 
+// The smallest container that copies has 512 MiB; what is below this is buffers, not garbage.
+const memoryBytes = 320 << 20
+
 func main() {
+	debug.SetMemoryLimit(memoryBytes)
 	if len(os.Args) < 2 {
 		fmt.Fprintln(os.Stderr, usage)
 		os.Exit(exitRefused)
@@ -32,6 +39,7 @@ func main() {
 	commands := map[string]func(context.Context, []string, *progress.Reporter) error{
 		"weights": weights.Main,
 		"loader":  loader.Main,
+		"build":   build.Main,
 	}
 	command, known := commands[os.Args[1]]
 	if !known {
@@ -48,6 +56,9 @@ func main() {
 	case errors.As(err, &no):
 		// A probe's answer is read by the kubelet; the container's own message stays.
 		fmt.Println(no)
+		os.Exit(exitFailed)
+	case ctx.Err() != nil:
+		report.Fail(fmt.Errorf("stopped by a signal: %w", err))
 		os.Exit(exitFailed)
 	default:
 		report.Fail(err)

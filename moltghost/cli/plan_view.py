@@ -23,7 +23,6 @@ def show_plan(plan: AgentPlan, update: UpdatePlan, *, interrupted: bool = False)
     server, sizing = plan.model_server, plan.sizing
     placement = sizing.placement
     idle = placement.node_gpu_count - placement.gpu_count
-    month = placement.node_usd_per_hour * HOURS_PER_MONTH
     facts = [
         ("agent", f"{plan.agent} in {plan.environment}, owner {plan.owner}"),
         ("model", f"{server.model}"),
@@ -32,13 +31,7 @@ def show_plan(plan: AgentPlan, update: UpdatePlan, *, interrupted: bool = False)
         ("runs on", placement.hardware + (f", {idle} GPUs idle" if idle else "")),
         ("GPU memory" if placement.gpu_count else "memory", _memory(plan)),
         ("instance", f"{placement.instance_type}{' (simulated)' if plan.simulated else ''}"),
-        (
-            "price",
-            f"{placement.node_usd_per_hour:.2f} $/h for the node ({month:,.0f} $/month), "
-            f"{placement.usd_per_hour:.2f} $/h for its GPUs' share"
-            if placement.gpu_count
-            else "nothing: this machine is there already",
-        ),
+        ("price", _price(plan)),
         ("load", f"about {format_duration(server.load_seconds)} from disk to memory"),
     ]
     facts += [
@@ -56,6 +49,23 @@ def show_plan(plan: AgentPlan, update: UpdatePlan, *, interrupted: bool = False)
             ("note", "an earlier change of this agent was interrupted; this takes its place")
         )
     print_facts(facts)
+
+
+def show_price(plan: AgentPlan) -> None:
+    """Print what an agent costs, and what an update of it adds while both models run."""
+    again = "; as much again while an update brings up a second node"
+    click.echo(f"  price: {_price(plan)}{again if plan.sizing.placement.gpu_count else ''}")
+
+
+def _price(plan: AgentPlan) -> str:
+    placement = plan.sizing.placement
+    if not placement.gpu_count:
+        return "nothing: this machine is there already"
+    month = placement.node_usd_per_hour * HOURS_PER_MONTH
+    return (
+        f"{placement.node_usd_per_hour:.2f} $/h for the node ({month:,.0f} $/month), "
+        f"{placement.usd_per_hour:.2f} $/h for its GPUs' share"
+    )
 
 
 def _memory(plan: AgentPlan) -> str:

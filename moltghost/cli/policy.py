@@ -137,6 +137,9 @@ def _show(stack: str, findings: Findings) -> None:
         click.echo(f"  undecided  {undecided}")
     for each in findings.exempted:
         click.echo(f"  exempt     {each}")
+    for ending in findings.expiring:
+        click.secho("  expiring   ", fg="yellow", nl=False)
+        click.echo(ending)
 
 
 def _show_sum(findings: Findings, stacks: int) -> None:

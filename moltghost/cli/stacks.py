@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from moltghost.cli.options import confirm, engine_for, json_option, project_folder, yes_option
+from moltghost.cli.options import (
+    confirm,
+    engine_for,
+    engine_option,
+    json_option,
+    project_folder,
+    yes_option,
+)
 from moltghost.config import Environment, StackName, read_environment
 from moltghost.errors import Refused
 
@@ -46,17 +54,13 @@ def plan(ctx: click.Context, stack: str, as_json: bool) -> None:
         click.echo(platform.model_dump_json())
         return
     show_platform(platform)
-    if environment.cloud.provider == "aws":
-        from moltghost.cli.preflight import show_cost
-        from moltghost.lifecycle.preflight import cost_at_most
-
-        if cost := cost_at_most(project, name.environment):
-            show_cost(cost)
+    _show_price(project, name)
 
 
 @click.command()
 @click.argument("stack")
 @json_option
+@engine_option
 @click.option("--diff", is_flag=True, help="Show each changed field.")
 @click.option("--refresh", is_flag=True, help="Show first what somebody changed by hand.")
 @click.pass_context
@@ -75,7 +79,7 @@ def preview(ctx: click.Context, stack: str, diff: bool, refresh: bool, as_json: 
     from moltghost.lifecycle.environments import is_embedded, layer_stacks
 
     project, name = project_folder(ctx), StackName.parse(stack)
-    engine = engine_for(project)
+    engine = engine_for(project, name.environment)
     if name.layer != "agent":
         environment = read_environment(project, name.environment)
         if is_embedded(environment):
@@ -97,11 +101,29 @@ def preview(ctx: click.Context, stack: str, diff: bool, refresh: bool, as_json: 
         return
     for each in found:
         show_preview(each, diff=diff)
+    _show_price(project, name)
+
+
+def _show_price(project: Path, name: StackName) -> None:
+    """What the stack costs: an agent's node, or an environment that is empty and full."""
+    if name.layer == "agent":
+        from moltghost.cli.plan_view import show_price
+        from moltghost.lifecycle.proposal import propose
+
+        show_price(propose(project, name, {}, running=None, must_exist=True).plan)
+        return
+    from moltghost.lifecycle.preflight import cost_at_most
+
+    if cost := cost_at_most(project, name.environment):
+        from moltghost.cli.preflight import show_cost
+
+        show_cost(cost)
 
 
 @click.command()
 @click.argument("stack", default="local")
 @yes_option
+@engine_option
 @json_option
 @click.pass_context
 def up(ctx: click.Context, stack: str, yes: bool, as_json: bool) -> None:
@@ -123,7 +145,7 @@ def up(ctx: click.Context, stack: str, yes: bool, as_json: bool) -> None:
         change_agent(project, name, {}, yes=yes, as_json=as_json, must_exist=True)
         return
     environment = read_environment(project, name.environment)
-    engine = engine_for(project)
+    engine = engine_for(project, name.environment)
     if not as_json and name.layer == "cloud":
         from moltghost.cli.plan_view import show_platform
         from moltghost.planning.platform import plan_platform
@@ -147,6 +169,7 @@ def _bring_up(
     from moltghost.cli.live import Progress
     from moltghost.cli.steps_view import show_repairs, summary
     from moltghost.lifecycle.environments import is_embedded
+    from moltghost.lifecycle.kubeconfig import kubeconfig_of
 
     results = []
     with Progress(quiet=as_json) as progress:
@@ -157,6 +180,8 @@ def _bring_up(
         for each in names:
             result = engine.up(str(each), report=progress.report)
             results.append(result)
+            if each.layer == "cloud" and environment.cloud.provider == "aws":
+                kubeconfig_of(environment, engine)
             if not as_json:
                 click.echo(f"{each}: {summary(result.counts())}")
                 show_repairs(result)
@@ -166,17 +191,21 @@ def _bring_up(
 @click.command()
 @click.argument("environment")
 @yes_option
+@engine_option
 @json_option
 @click.pass_context
 def down(ctx: click.Context, environment: str, yes: bool, as_json: bool) -> None:
     """Take an environment down; refused while it has agents.
+
+    On AWS its nodes go first, and EC2 is asked whether any is left. What is protected stays: keys,
+    weights and the cluster itself; docs/runbooks/aws-remove.md removes them for good.
 
     \b
     Example:
       moltghost down local
     """
     from moltghost.cli.live import Progress
-    from moltghost.lifecycle.environments import is_embedded, layer_stacks, refuse_while_agents
+    from moltghost.lifecycle.teardown import require_no_agents, take_down
 
     project = project_folder(ctx)
     name = StackName.parse(environment)
@@ -185,23 +214,44 @@ def down(ctx: click.Context, environment: str, yes: bool, as_json: bool) -> None
             f"{environment} is no environment",
             f"moltghost down {name.environment}; moltghost agent destroy removes an agent",
         )
-    spec, engine = read_environment(project, environment), engine_for(project)
-    refuse_while_agents(engine, environment)
+    spec, engine = read_environment(project, environment), engine_for(project, environment)
+    require_no_agents(project, spec, engine)
     confirm(f"Take environment {environment} down?", yes=yes)
-    known = {each.name for each in engine.stacks()}
-    removed: list[str] = []
     with Progress(quiet=as_json) as progress:
-        for each in reversed(layer_stacks(environment)):
-            if str(each) in known:
-                result = engine.destroy(str(each), keep_protected=False, report=progress.report)
-                removed += [step.title or step.name for step in result.steps]
-    if is_embedded(spec):
-        from moltghost.lifecycle.embedded import remove_cluster
-        from moltghost.local.cluster import EmbeddedCluster
+        went = take_down(project, spec, engine, progress.report)
+    if as_json:
+        click.echo(
+            json.dumps({"removed": went.removed, "kept": went.kept, "notes": list(went.notes)})
+        )
+        return
+    click.echo(f"environment {environment} is {'down' if went.kept else 'gone'}")
+    for line in (went.kept, *went.notes):
+        if line:
+            click.echo(line)
 
-        removed += remove_cluster(EmbeddedCluster())
+
+@click.command()
+@click.argument("environment", default="local")
+@click.pass_context
+def kubeconfig(ctx: click.Context, environment: str) -> None:
+    """Print the path of an environment's kubeconfig; on AWS, write it first.
+
+    It holds no credential: on AWS each use asks `aws eks get-token` for one.
+
+    \b
+    Example:
+      kubectl --kubeconfig "$(moltghost kubeconfig dev)" get nodes
+    """
+    from moltghost.lifecycle.kubeconfig import kubeconfig_of
+
+    project = project_folder(ctx)
+    name = StackName.parse(environment)
+    if name.layer != "cloud":
+        raise Refused(
+            f"{environment} is no environment", f"moltghost kubeconfig {name.environment}"
+        )
     click.echo(
-        json.dumps({"removed": removed}) if as_json else f"environment {environment} is gone"
+        kubeconfig_of(read_environment(project, environment), engine_for(project, environment))
     )
 
 

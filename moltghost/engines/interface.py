@@ -165,6 +165,9 @@ class Preview:
         outputs: the stack's outputs as far as they are known.
         warnings: what the API server and the program warned of.
         needs_stock: types that this engine can't create; ``up`` refuses if there are any.
+        needs_stacks: stacks that don't exist yet, so that what is read of them is unknown; ``up``
+            refuses if there are any.
+        findings: those of the warnings that are the policies'.
         resources: what policies analyze.
         basis: identifies the state and the configuration that the preview was made from.
     """
@@ -174,6 +177,8 @@ class Preview:
     outputs: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
     needs_stock: tuple[str, ...] = ()
+    needs_stacks: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
     resources: tuple[AnalyzedResource, ...] = field(default=(), repr=False)
     basis: str = ""
 

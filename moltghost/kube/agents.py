@@ -128,6 +128,8 @@ def agent_status(
 
 
 def _stage(deployment: Object, newest: Object | None) -> tuple[Stage, str]:
+    if newest is None and deployment.get("spec", {}).get("replicas", 1) == 0:
+        return Stage.PAUSED, ""
     failure = condition(deployment, "ReplicaFailure")
     # The pod that could not be created is none, or the one that is to replace what serves.
     if failure.get("status") == "True" and (newest is None or is_ready(newest)):

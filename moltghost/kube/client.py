@@ -263,6 +263,25 @@ class Client:
             event = json.loads(line)
             yield event["type"], event["object"]
 
+    def follow_log(
+        self, pod: str, namespace: str, container: str, *, quiet_seconds: int = 30
+    ) -> Iterator[str]:
+        """The lines of a container's log, from its first, until it ends.
+
+        Args:
+            pod: its name.
+            namespace: the pod's.
+            container: one of the pod's.
+            quiet_seconds: after so long without a line, or when the connection breaks, this ends
+                as well: whether the container did is for the caller to ask.
+
+        Raises:
+            ApiError: the server said no; the container hasn't started yet, for example.
+        """
+        path = f"{self.resource_type('v1', 'Pod').path(namespace, pod)}/log"
+        query = {"container": container, "follow": "true"}
+        yield from self._transport.lines(path, query, quiet_seconds)
+
     def cluster_uid(self) -> str:
         """What tells this cluster from any other: the uid of its ``kube-system`` namespace."""
         found = self.get("v1", "Namespace", "kube-system")

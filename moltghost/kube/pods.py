@@ -18,6 +18,7 @@ class Stage(StrEnum):
     DOWNLOAD = "download"
     LOAD = "load"
     READY = "ready"
+    PAUSED = "paused"
     DRAINING = "draining"
     FAILED = "failed"
 

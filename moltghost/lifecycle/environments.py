@@ -36,7 +36,7 @@ def connect(project: Path, name: str) -> Client:
             f"the cluster of environment {name} isn't running: {kubeconfig} isn't there",
             f"moltghost up {name}"
             if environment.cloud.provider == "embedded"
-            else f"after pulumi up: pulumi stack output kubeconfig --stack {name} > {kubeconfig}",
+            else f"moltghost kubeconfig {name} writes it, once the environment is up",
         )
     client = Client(kubeconfig)
     try:

@@ -33,17 +33,39 @@ def lock_file(project: Path, stack: StackName) -> Path:
 
 def write_pending(project: Path, stack: StackName, spec: AgentSpec) -> Path:
     """Write ``spec`` beside the stack's config, with everything else that the config has."""
-    yaml = YAML()
-    yaml.preserve_quotes = True
     current = stack_file(project, stack)
-    document = yaml.load(current) if current.is_file() else None
+    document = _yaml().load(current) if current.is_file() else None
     if document is None:
-        document = yaml.load(f"{_HEADER}config:\n  {SPEC_KEY}: {{}}\n")
+        document = _yaml().load(f"{_HEADER}config:\n  {SPEC_KEY}: {{}}\n")
         document["config"][SPEC_KEY] = {}
     _merge(document["config"][SPEC_KEY], spec.as_written())
+    target = pending_file(project, stack)
+    _write(target, document)
+    return target
+
+
+def write_value(project: Path, stack: StackName, key: str, value: Mapping[str, Any]) -> None:
+    """Write one key of a stack's spec into its config, which must be there."""
+    file = stack_file(project, stack)
+    document = _yaml().load(file)
+    spec = document["config"][SPEC_KEY]
+    if isinstance(spec.get(key), Mapping):
+        _merge(spec[key], value)
+    else:
+        spec[key] = dict(value)
+    _write(file, document)
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    return yaml
+
+
+def _write(target: Path, document: Any) -> None:
     text = StringIO()
-    yaml.dump(document, text)
-    return _replace(pending_file(project, stack), text.getvalue())
+    _yaml().dump(document, text)
+    _replace(target, text.getvalue())
 
 
 def pending_text(project: Path, stack: StackName) -> str | None:

@@ -146,7 +146,10 @@ def _module_directories(go: golang.Go, program: Program) -> dict[str, Path]:
 
 def _changed_module_file(build_home: Path, program: Program, directories: dict[str, Path]) -> Path:
     """A ``go.mod`` that builds from changed copies of the modules; its own if there are none."""
-    modules = {each.module: None for each in (*program.changes, *program.added)}
+    changes, additions = program.changes, program.added
+    modules = dict.fromkeys(
+        [*(each.module for each in changes), *(each.module for each in additions)]
+    )
     if not modules:
         return program.home / "go.mod"
     changed = build_home / "changed" / program.name

@@ -173,6 +173,15 @@ class Components:
         files = (instance_types, kubeconfig)
         return self._command("karpenter", {}, files=files, environment=environment)
 
+    def weights_store(self) -> Command:
+        """S3 on a directory, for model stores."""
+        options = {
+            "directory": self.layout.weights,
+            "key-file": self.layout.weights_key,
+            "listen": self._address("weights-store"),
+        }
+        return self._command("weights-store", options, files=(self.layout.weights_key,))
+
     def _serving(self, name: str) -> dict[str, object]:
         certificates = self.layout.certificates
         return {

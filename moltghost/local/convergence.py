@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from moltghost.errors import Failed
 from moltghost.kube.client import Client
-from moltghost.local import credentials, kwok
+from moltghost.local import credentials, kwok, weights_store
 from moltghost.local.bootstrap import bootstrap
 from moltghost.local.certificates import ensure_certificates, ensure_service_account_key
 from moltghost.local.components import FIRST_SERVICE_ADDRESS, Components
@@ -19,6 +19,7 @@ from moltghost.local.instance_types import NodeType, karpenter_instance_types
 from moltghost.local.layout import Layout
 from moltghost.local.ports import PORTS, ensure_ports
 from moltghost.local.processes import Command, Supervisor, last_lines
+from moltghost.planning.cloud import embedded_bucket
 from moltghost.progress import Event, Report
 from moltghost.units import format_duration
 
@@ -72,13 +73,21 @@ class Convergence:
             components.scheduler(),
             components.kwok(),
             components.karpenter(),
+            components.weights_store(),
         )
+        self._make_bucket()
+
+    def _make_bucket(self) -> None:
+        """The bucket of environment `local`; other environments on this cluster make their own."""
+        place = weights_store.place(self._layout.home, embedded_bucket("local"))
+        weights_store.ensure_bucket(place)
 
     def _prepare(self) -> Components:
         layout = self._layout
         make_private_folder(layout.home)
         ensure_certificates(layout.certificates.home, service_address=FIRST_SERVICE_ADDRESS)
         ensure_service_account_key(layout.service_account_key)
+        weights_store.ensure_key(layout.weights_key)
         self._ports = ensure_ports(layout.ports, running=self._alive(PORTS))
         components = Components(layout, self._ports)
         self._write_kubeconfigs(components.server)

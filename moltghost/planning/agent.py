@@ -74,7 +74,9 @@ def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> A
     cloud, platform = plan_cloud(environment), plan_platform(environment)
     images = cloud.images
     sizing = size_model(spec, platform)
-    server = plan_model_server(spec, sizing, platform, cloud, images)
+    server = plan_model_server(
+        spec, sizing, platform, cloud, images, moves=spec.moves, paused=spec.paused
+    )
     runtime = plan_runtime(stack.agent, server, platform)
     simulated = cloud.simulated_nodes and not (cloud.machine and server.pool == cloud.machine.pool)
     before = _plan_previous(spec, cloud, platform, images)
@@ -93,7 +95,7 @@ def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> A
         sizing=sizing,
         model_server=server,
         runtime=runtime,
-        isolation=plan_isolation(server, before, runtime, cloud.weights_store.egress_cidrs),
+        isolation=plan_isolation(server, before, runtime, cloud.weights_store),
         aws=_on_aws(stack.agent, spec.owner, cloud, server, before),
         simulated=simulated,
         notes=tuple(_notes(spec, sizing, simulated=simulated)),
@@ -129,6 +131,8 @@ def _plan_previous(
 
 def _notes(spec: AgentSpec, sizing: Sizing, *, simulated: bool) -> list[str]:
     notes = list(sizing.why)
+    if spec.paused:
+        notes.append("paused: no pod runs and no node is paid for until moltghost agent resume")
     if spec.context < ADVISED_AGENT_CONTEXT:
         notes.append(
             f"Ollama advises a context of {format_context(ADVISED_AGENT_CONTEXT)} or more for "

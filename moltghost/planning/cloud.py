@@ -9,6 +9,10 @@ from moltghost.planning.cloud_base import CloudPlan, MachineNode, NodeClass, Sto
 from moltghost.planning.images import local_images, pinned_images
 
 EMBEDDED_ZONES = ("local-a", "local-b")
+EMBEDDED_STORE_ENDPOINT = "http://weights.moltghost-system.svc.cluster.local:7070"
+"""The embedded cluster's own weights store, as its pods reach it."""
+PRIVATE_CIDRS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+"""Where that store is: which private network is free is seen when the cluster starts (RFC 1918)."""
 
 
 def plan_cloud(environment: Environment) -> CloudPlan:
@@ -35,7 +39,16 @@ def _plan_embedded(environment: str, spec: EmbeddedCloudSpec) -> CloudPlan:
             group="karpenter.kwok.sh", kind="KWOKNodeClass", version="v1alpha1", name="default"
         ),
         storage=Storage(provisioner="kwok.x-k8s.io/volume"),
-        weights_store=WeightsStore(url=f"s3://moltghost-weights-{environment}"),
+        weights_store=WeightsStore(
+            url=f"s3://{embedded_bucket(environment)}",
+            endpoint="" if spec.kubeconfig else EMBEDDED_STORE_ENDPOINT,
+            egress_cidrs=() if spec.kubeconfig else PRIVATE_CIDRS,
+        ),
         # A cluster that isn't ours can't be given archives: it pulls what upstream publishes.
         images=pinned_images() if spec.kubeconfig else local_images(),
     )
+
+
+def embedded_bucket(environment: str) -> str:
+    """The bucket of an environment in the embedded cluster's own store."""
+    return f"moltghost-weights-{environment}"

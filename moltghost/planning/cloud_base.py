@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from pydantic import Field
 
 from moltghost.planning.base import Plan
 from moltghost.planning.images import Images, pinned_images
 from moltghost.planning.pools import Taint, pool_taint
 from moltghost.sizing.request import MACHINE
+
+HTTPS_PORT = 443
+WEIGHTS_NAMESPACE, WEIGHTS_ACCOUNT = "moltghost-weights", "weights-builder"
+"""Where the jobs that fill the weights store run, and as whom."""
 
 
 class NodeClass(Plan):
@@ -44,7 +50,12 @@ class WeightsStore(Plan):
     endpoint: str = ""
     """S3 endpoint where it is not AWS's own."""
     egress_cidrs: tuple[str, ...] = ()
-    """Addresses that pods need to reach for it, TCP 443. Empty: nothing is reachable."""
+    """Addresses that pods need to reach for it, on `port`. Empty: nothing is reachable."""
+
+    @property
+    def port(self) -> int:
+        """TCP port of the endpoint."""
+        return urlsplit(self.endpoint).port or HTTPS_PORT
 
 
 class CloudPlan(Plan):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from moltghost.planning.base import Plan
+from moltghost.planning.cloud_base import WeightsStore
 from moltghost.planning.model_server import ModelServerPlan, Share
 from moltghost.planning.runtime import RuntimePlan
 
@@ -28,13 +29,14 @@ class IsolationPlan(Plan):
     instance_types: tuple[str, ...]
     """Types of the plan and of the one before it, for GPU pods."""
     weights_egress_cidrs: tuple[str, ...]
+    weights_port: int
 
 
 def plan_isolation(
     server: ModelServerPlan,
     before: ModelServerPlan | None,
     runtime: RuntimePlan,
-    weights_egress_cidrs: tuple[str, ...],
+    store: WeightsStore,
 ) -> IsolationPlan:
     """Decide the walls: ``before`` and ``server``, and two of ``server``, fit inside at once."""
     other = before or server
@@ -68,7 +70,8 @@ def plan_isolation(
         volume_max_bytes=runtime.volume_bytes,
         pools=_distinct((server.pool, other.pool, runtime.pool)),
         instance_types=_distinct((server.instance_type, other.instance_type)),
-        weights_egress_cidrs=weights_egress_cidrs,
+        weights_egress_cidrs=store.egress_cidrs,
+        weights_port=store.port,
     )
 
 

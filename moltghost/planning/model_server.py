@@ -54,6 +54,12 @@ GATE_SHARE = Share(cpu_millis=250, memory_bytes=256 * MIB, ephemeral_bytes=64 * 
 class ModelServerPlan(Plan):
     """Everything that decides the pod with Ollama."""
 
+    replicas: int
+    """1, or 0 while the agent is paused."""
+    moves: int
+    """How often the agent was moved; pods of different numbers share no node."""
+    fresh_node: bool
+    """A move goes to another node; False where there is only one."""
     model: str
     quantization: str
     source: str
@@ -141,13 +147,23 @@ def _longer_context(spec: ModelSpec) -> str:
 
 
 def plan_model_server(
-    spec: ModelSpec, sizing: Sizing, platform: PlatformPlan, cloud: CloudPlan, images: Images
+    spec: ModelSpec,
+    sizing: Sizing,
+    platform: PlatformPlan,
+    cloud: CloudPlan,
+    images: Images,
+    *,
+    moves: int = 0,
+    paused: bool = False,
 ) -> ModelServerPlan:
     """Decide the model server's pod from what its model was sized to."""
     choice = find_model(spec.model)
     placement, resources = sizing.placement, sizing.resources
     load = sizing.load
     return ModelServerPlan(
+        replicas=0 if paused else 1,
+        moves=moves,
+        fresh_node=placement.gpu_count > 0,
         model=sizing.model,
         quantization=sizing.quantization,
         source=_source(choice),

@@ -10,6 +10,7 @@ from moltghost.planning.aws.platform import AwsPlatform, plan_aws_platform
 from moltghost.planning.base import Plan, environment_labels
 from moltghost.planning.cloud import plan_cloud
 from moltghost.planning.cloud_base import CloudPlan, MachineNode, NodeClass, Storage
+from moltghost.planning.flows import SystemPolicy, local_weights_jobs
 from moltghost.planning.pools import Taint, gpu_labels, gpu_taints, pool_taint
 from moltghost.sizing import Pool, build_types, machine_pool, runtime_types
 
@@ -60,6 +61,9 @@ class PlatformPlan(Plan):
     storage: Storage
     storage_class: str = STORAGE_CLASS
     priority_class: str = PRIORITY_CLASS
+    weights_jobs: SystemPolicy | None = None
+    """Flows of the jobs that build model stores on the machine's own node; None without one, and
+    on AWS, where they are among those of all system pods."""
     aws: AwsPlatform | None = None
     """What AWS needs besides; None elsewhere."""
 
@@ -115,6 +119,7 @@ def plan_platform(environment: Environment) -> PlatformPlan:
         machine=cloud.machine,
         node_class=cloud.node_class,
         storage=cloud.storage,
+        weights_jobs=local_weights_jobs(cloud.weights_store) if cloud.machine else None,
         aws=_on_aws(environment, cloud, pools),
     )
 

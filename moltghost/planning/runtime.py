@@ -30,6 +30,8 @@ _STARTUP_BUDGET_SECONDS = 180
 class RuntimePlan(Plan):
     """Everything that decides the pod with OpenClaw."""
 
+    replicas: int
+    """1, or 0 while the agent is paused."""
     pool: str
     tolerations: tuple[Taint, ...]
     port: int = RUNTIME_PORT
@@ -57,7 +59,10 @@ def plan_runtime(agent: str, server: ModelServerPlan, platform: PlatformPlan) ->
     machine = platform.machine
     pool = machine.pool if machine and server.pool == machine.pool else RUNTIME_POOL
     return RuntimePlan(
-        pool=pool, tolerations=platform.taints_of(pool), config=openclaw_config(agent, server)
+        replicas=server.replicas,
+        pool=pool,
+        tolerations=platform.taints_of(pool),
+        config=openclaw_config(agent, server),
     )
 
 

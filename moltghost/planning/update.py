@@ -95,10 +95,22 @@ def plan_update(old: AgentPlan | None, new: AgentPlan) -> UpdatePlan:
     both_change = old.rotation != new.rotation or old.labels != new.labels
     server_changes = old.model_server != new.model_server or both_change
     runtime_changes = old.runtime != new.runtime or both_change
+    action: Literal["update", "none"] = "update" if old != new else "none"
+    if _paused(old) or _paused(new):
+        return UpdatePlan(
+            action=action,
+            strategy=strategy,
+            changes=tuple(_changes(old, new)),
+            restarts=(_pause_or_resume(old, new),),
+            surge=None,
+            added_nodes=0 if _paused(new) else 1,
+            gap_seconds=0,
+            from_pool=None if _paused(old) else old.model_server.pool,
+        )
     surge = _surge(old, new) if server_changes and strategy == "surge" else None
     gap = _gap_seconds(old, new) if server_changes and strategy == "in-place" else 0
     return UpdatePlan(
-        action="update" if old != new else "none",
+        action=action,
         strategy=strategy,
         changes=tuple(_changes(old, new)),
         restarts=tuple(_restarts(new, server_changes, runtime_changes, gap)),
@@ -107,6 +119,22 @@ def plan_update(old: AgentPlan | None, new: AgentPlan) -> UpdatePlan:
         gap_seconds=gap,
         from_pool=old.model_server.pool,
     )
+
+
+def _paused(plan: AgentPlan) -> bool:
+    return plan.model_server.replicas == 0
+
+
+def _pause_or_resume(old: AgentPlan, new: AgentPlan) -> str:
+    if not _paused(new):
+        load = new.sizing.load
+        seconds = load.download_seconds + load.verify_seconds + load.load_seconds
+        return (
+            f"both pods start: answers about {format_duration(seconds)} after their node is there"
+        )
+    if _paused(old):
+        return "it stays paused; this takes effect with moltghost agent resume"
+    return "both pods stop, streams are finished first: no answers until moltghost agent resume"
 
 
 def _changes(old: AgentPlan, new: AgentPlan) -> list[str]:
@@ -120,6 +148,8 @@ def _changes(old: AgentPlan, new: AgentPlan) -> list[str]:
         ("sharing of nodes", old.sharing, new.sharing),
         ("owner", old.owner, new.owner),
         ("token rotation", str(old.rotation), str(new.rotation)),
+        ("moves", str(old.model_server.moves), str(new.model_server.moves)),
+        ("running", *("no" if _paused(plan) else "yes" for plan in (old, new))),
     )
     return [f"{what}: {before} -> {after}" for what, before, after in rows if before != after]
 
@@ -151,7 +181,8 @@ def _restarts(new: AgentPlan, server: bool, runtime: bool, gap: int) -> list[str
 def _surge(old: AgentPlan, new: AgentPlan) -> Surge:
     placement = new.sizing.placement
     # Anti-affinity is against other agents only, so the new pod may use free GPUs of the old node.
-    shares_node = (
+    moved = old.model_server.moves != new.model_server.moves and new.model_server.fresh_node
+    shares_node = not moved and (
         old.model_server.instance_type == placement.instance_type
         and old.model_server.gpu_count + placement.gpu_count <= placement.node_gpu_count
     )

@@ -8,7 +8,7 @@ every rule that isn't named.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,11 @@ class PackConfig:
             name: {key: value for key, value in self.rules.get(name, {}).items() if key != _LEVEL}
             for name in policies
         }
+
+    def exemptions(self, policy: str) -> Sequence[Mapping[str, str]]:
+        """The exemptions from a rule, as they are written."""
+        found: Sequence[Mapping[str, str]] = self.rules.get(policy, {}).get(_EXEMPTIONS, ())
+        return found
 
     @property
     def has_exemptions(self) -> bool:

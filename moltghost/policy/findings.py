@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 MANDATORY, ADVISORY = "mandatory", "advisory"
@@ -53,6 +53,33 @@ class Undecided:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Expiring:
+    """An exemption in use whose last day is near.
+
+    Args:
+        policy: the rule.
+        stack: a stack that needs the exemption.
+        exempt: what the exemption is of: a title, name or URN, * matches.
+        expires: its last day.
+        days: how many are left, that one not counted.
+        reason: why it was given.
+    """
+
+    policy: str
+    stack: str
+    exempt: str
+    expires: str
+    days: int
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"the exemption of {self.exempt} from {self.policy} ends after {self.expires}, "
+            f"{self.days} days from now; then it is a violation: do without it, or renew it"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Findings:
     """Everything that one run found.
 
@@ -60,12 +87,14 @@ class Findings:
         violations: of rules that apply.
         undecided: rules that could not tell.
         exempted: violations that an exemption in the config covers.
+        expiring: those of these exemptions that end soon.
         resources: how many resources were looked at.
     """
 
     violations: tuple[Violation, ...] = ()
     undecided: tuple[Undecided, ...] = ()
     exempted: tuple[Violation, ...] = ()
+    expiring: tuple[Expiring, ...] = ()
     resources: int = 0
 
     @property
@@ -80,21 +109,7 @@ class Findings:
 
     def to_json(self) -> dict[str, Any]:
         """The report for machines."""
-        return {
-            "violations": [_violation_json(each) for each in self.violations],
-            "undecided": [
-                {
-                    "policy": each.policy,
-                    "enforcement": each.enforcement,
-                    "stack": each.stack,
-                    "resource": each.resource,
-                    "reason": each.reason,
-                }
-                for each in self.undecided
-            ],
-            "exempted": [_violation_json(each) for each in self.exempted],
-            "resources": self.resources,
-        }
+        return asdict(self)
 
 
 def together(found: Sequence[Findings]) -> Findings:
@@ -103,18 +118,6 @@ def together(found: Sequence[Findings]) -> Findings:
         violations=tuple(each for one in found for each in one.violations),
         undecided=tuple(each for one in found for each in one.undecided),
         exempted=tuple(each for one in found for each in one.exempted),
+        expiring=tuple(each for one in found for each in one.expiring),
         resources=sum(one.resources for one in found),
     )
-
-
-def _violation_json(violation: Violation) -> dict[str, str]:
-    return {
-        "policy": violation.policy,
-        "enforcement": violation.enforcement,
-        "severity": violation.severity,
-        "stack": violation.stack,
-        "resource": violation.resource,
-        "urn": violation.urn,
-        "message": violation.message,
-        "remediation": violation.remediation,
-    }

@@ -12,8 +12,16 @@ from moltghost.policy.pack import FOLDER, Pack, has_pack
 from moltghost.policy.wire import Resource
 
 
-def check_stack(project: Path, stack: str, resources: Sequence[Resource]) -> Findings:
+def check_stack(
+    project: Path, stack: str, resources: Sequence[Resource], *, alone: bool = False
+) -> Findings:
     """Check resources against the project's pack, with the config of their environment.
+
+    Args:
+        project: the project's folder.
+        stack: the stack's name; its environment's config counts.
+        resources: all resources of the stack.
+        alone: they are but some of the stack's, so rules about the whole stack aren't asked.
 
     Raises:
         Refused: the pack or its config is invalid.
@@ -21,24 +29,43 @@ def check_stack(project: Path, stack: str, resources: Sequence[Resource]) -> Fin
     folder = project / FOLDER
     pack = Pack(folder)
     environment = stack.rpartition(".")[2]
-    return pack.check(
-        stack, resources, read_config(config_file(folder, environment), pack.policies)
-    )
+    config = read_config(config_file(folder, environment), pack.policies)
+    return pack.check(stack, resources, config, alone=alone)
 
 
-def require_compliance(project: Path, stack: str, resources: Sequence[Resource]) -> list[str]:
+def require_compliance(
+    project: Path, stack: str, resources: Sequence[Resource], *, alone: bool = False
+) -> list[str]:
     """Let a change pass, or not.
 
+    Args:
+        project: the project's folder.
+        stack: the stack's name.
+        resources: all resources of the stack.
+        alone: they are but some of the stack's.
+
     Returns:
-        What should be said: advisory violations, and rules that couldn't decide. Nothing if the
-        project has no pack.
+        What should be said: advisory violations, rules that couldn't decide, and exemptions that
+        end soon. Nothing if the project has no pack.
 
     Raises:
         Refused: a mandatory rule is broken.
     """
     if not has_pack(project):
         return []
-    findings = check_stack(project, stack, resources)
+    return judged(stack, check_stack(project, stack, resources, alone=alone))
+
+
+def judged(stack: str, findings: Findings) -> list[str]:
+    """What follows from what a pack found, whichever engine asked it.
+
+    Returns:
+        What should be said: advisory violations, rules that couldn't decide, and exemptions that
+        end soon.
+
+    Raises:
+        Refused: a mandatory rule is broken.
+    """
     if findings.mandatory:
         lines = "\n".join(f"  {each}" for each in findings.mandatory)
         fixes = "; ".join(dict.fromkeys(each.remediation for each in findings.mandatory))
@@ -46,5 +73,5 @@ def require_compliance(project: Path, stack: str, resources: Sequence[Resource])
             f"stack {stack} breaks rules that are mandatory:\n{lines}",
             f"{fixes}. moltghost policy explain {findings.mandatory[0].policy} says why",
         )
-    undecided = [str(each) for each in findings.undecided]
-    return [*(f"policy: {each}" for each in findings.advisory), *undecided]
+    said = (*findings.undecided, *findings.expiring)
+    return [*(f"policy: {each}" for each in findings.advisory), *map(str, said)]

@@ -22,6 +22,7 @@ from pulumi_policy.policy import _PolicyAnalyzerServicer
 
 from moltghost.errors import MoltghostError, Refused
 from moltghost.policy.config import PackConfig, PolicyInfo
+from moltghost.policy.expiry import expiring
 from moltghost.policy.findings import Findings, Undecided, Violation
 from moltghost.policy.wire import (
     Resource,
@@ -63,16 +64,23 @@ class Pack:
         info = _asked(self._servicer, "GetAnalyzerInfo", empty_pb2.Empty())
         self.policies = {each.name: _info(each) for each in info.policies}
 
-    def check(self, stack: str, resources: Sequence[Resource], config: PackConfig) -> Findings:
-        """What the rules say of the resources of a stack.
+    def check(
+        self,
+        stack: str,
+        resources: Sequence[Resource],
+        config: PackConfig,
+        *,
+        alone: bool = False,
+    ) -> Findings:
+        """What the rules say of the resources of a stack; ``alone``: of each by itself only.
 
         Raises:
             MoltghostError: a rule broke down.
         """
-        found = self._run(stack, resources, config)
+        found = self._run(stack, resources, config, alone=alone)
         if not config.has_exemptions:
             return found
-        every = self._run(stack, resources, config.without_exemptions())
+        every = self._run(stack, resources, config.without_exemptions(), alone=alone)
         named = {(each.policy, each.urn, each.message) for each in found.violations}
         exempted = [
             each for each in every.violations if (each.policy, each.urn, each.message) not in named
@@ -81,24 +89,33 @@ class Pack:
             violations=found.violations,
             undecided=found.undecided,
             exempted=tuple(exempted),
+            expiring=expiring(config, exempted),
             resources=found.resources,
         )
 
-    def _run(self, stack: str, resources: Sequence[Resource], config: PackConfig) -> Findings:
+    def _run(
+        self, stack: str, resources: Sequence[Resource], config: PackConfig, *, alone: bool
+    ) -> Findings:
         levels = {name: config.level(info) for name, info in self.policies.items()}
         self._servicer.Configure(config_request(config.values(self.policies), levels), None)
         return read_answers(
-            stack, resources, lambda method, request: _asked(self._servicer, method, request)
+            stack,
+            resources,
+            lambda method, request: _asked(self._servicer, method, request),
+            alone=alone,
         )
 
 
-def read_answers(stack: str, resources: Sequence[Resource], ask: Any) -> Findings:
+def read_answers(
+    stack: str, resources: Sequence[Resource], ask: Any, *, alone: bool = False
+) -> Findings:
     """Ask an analyzer about every resource, then about the stack.
 
     Args:
         stack: the stack's name.
         resources: its resources, providers included where they are known.
         ask: called with the protocol's method and request; returns its response.
+        alone: don't ask about the stack.
     """
     providers = {each.urn: each for each in resources if each.type.startswith(_PROVIDER)}
     titles = {each.urn: title_of(each) for each in resources}
@@ -116,7 +133,8 @@ def read_answers(stack: str, resources: Sequence[Resource], ask: Any) -> Finding
 
     for each in resources:
         take(ask("Analyze", resource_request(each, providers)), each.urn)
-    take(ask("AnalyzeStack", stack_request(resources, providers)), "")
+    if not alone:
+        take(ask("AnalyzeStack", stack_request(resources, providers)), "")
     return Findings(
         violations=tuple(dict.fromkeys(violations)),
         undecided=tuple(dict.fromkeys(undecided)),
@@ -126,25 +144,45 @@ def read_answers(stack: str, resources: Sequence[Resource], ask: Any) -> Finding
 
 def _finding(diagnostic: Any, stack: str, urn: str, title: str) -> Violation | Undecided:
     level = analyzer_pb2.EnforcementLevel.Name(diagnostic.enforcementLevel).lower()
-    if diagnostic.message.startswith(_UNDECIDED):
-        _, _, reason = diagnostic.message.partition("during preview: ")
-        return Undecided(
-            policy=diagnostic.policyName,
-            enforcement=level,
-            stack=stack,
-            resource=title,
-            reason=reason,
-        )
-    text = diagnostic.message.removeprefix(f"{diagnostic.description}\n")
-    message, _, remediation = text.partition(_FIX)
-    return Violation(
+    return finding(
+        diagnostic.message,
         policy=diagnostic.policyName,
-        enforcement=level,
+        level=level,
         severity=_severity(diagnostic.severity),
+        stack=stack,
+        urn=urn,
+        title=title,
+    )
+
+
+def finding(
+    message: str, *, policy: str, level: str, severity: str, stack: str, urn: str, title: str
+) -> Violation | Undecided:
+    """What an analyzer said, whoever asked it.
+
+    Args:
+        message: the diagnostic: the rule's description on a line of its own, then what is wrong.
+        policy: the rule's id.
+        level: ``mandatory`` or ``advisory``.
+        severity: the rule's severity, empty where it isn't known.
+        stack: the stack's name.
+        urn: the resource; empty for a rule about the whole stack.
+        title: how people call the resource.
+    """
+    if message.startswith(_UNDECIDED):
+        _, _, reason = message.partition("during preview: ")
+        return Undecided(
+            policy=policy, enforcement=level, stack=stack, resource=title, reason=reason
+        )
+    text, _, remediation = message.partition("\n")[2].partition(_FIX)
+    return Violation(
+        policy=policy,
+        enforcement=level,
+        severity=severity,
         stack=stack,
         resource=title,
         urn=urn,
-        message=message.removeprefix(f"{title}: "),
+        message=text.removeprefix(f"{title}: "),
         remediation=remediation,
     )
 

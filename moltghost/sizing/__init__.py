@@ -25,6 +25,7 @@ from moltghost.sizing.jobs import (
     cheapest_node,
     runtime_types,
     size_build,
+    size_build_on_machine,
 )
 from moltghost.sizing.nodes import NodeResources, allocatable, capacity
 from moltghost.sizing.request import NO_GPU, Pool, SizingRequest, default_pools, machine_pool
@@ -67,6 +68,7 @@ __all__ = [
     "runtime_types",
     "size",
     "size_build",
+    "size_build_on_machine",
     "to_json",
     "what_fits",
 ]

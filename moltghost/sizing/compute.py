@@ -12,7 +12,7 @@ from functools import cache
 
 from moltghost.models.facts import Shape
 from moltghost.sizing.graph import Batch, Device, compute_bytes
-from moltghost.sizing.kv_cache import padded_cells, window_cells
+from moltghost.sizing.kv_cache import UNQUANTIZED, padded_cells, window_cells
 from moltghost.units import MIB
 
 # What a CUDA process takes before it allocates: 594 MiB on an H100 (nvidia-smi less the buffers of
@@ -90,5 +90,5 @@ def worst_batch(shape: Shape, *, context: int, parallel: int, kv_cache: str, uba
         cells=cells,
         window_cells=window_cells(shape, context, ubatch),
         streams=parallel,
-        quantized=kv_cache != "f16",
+        quantized=kv_cache != UNQUANTIZED,
     )

@@ -7,18 +7,20 @@ counted as one more layer after the last. The planning margin is apart from the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from moltghost.models.facts import Shape
 from moltghost.sizing import compute, kv_cache
+from moltghost.sizing.kv_cache import UNQUANTIZED
 from moltghost.sizing.weights import WeightLayout
 from moltghost.units import MIB
 
 # llama-server --fit leaves this much free on every device (LLAMA_ARG_FIT_TARGET's default).
 FIT_TARGET_BYTES = 1024 * MIB
 # A judgement, not a fit: at least 1 GiB or 7 % of KV and compute, wherever no measurement of a
-# current build exists: several GPUs, long contexts, several slots, a quantized cache.
+# current build exists: several GPUs, long contexts, several slots, a quantized cache. A quantized
+# cache is never planned with more than f16 would need (docs/decisions/0035).
 SAFETY_BYTES = 1024 * MIB
 SAFETY_PERCENT = 7
 LONG_CONTEXT = 131072
@@ -98,6 +100,22 @@ class Footprint:
 
 def split(layout: WeightLayout, shape: Shape, load: Load, gpus: int) -> tuple[GpuShare, ...]:
     """What each of `gpus` GPUs holds."""
+    shares = _shares(layout, shape, load, gpus)
+    if load.kv_cache == UNQUANTIZED:
+        return shares
+    whole = _shares(layout, shape, replace(load, kv_cache=UNQUANTIZED), gpus)
+    return tuple(
+        replace(share, margin_bytes=_capped_margin(share, at_most.needed_bytes))
+        for share, at_most in zip(shares, whole, strict=True)
+    )
+
+
+def _capped_margin(share: GpuShare, most_needed_bytes: int) -> int:
+    """The margin, less what of our safety term would exceed that need."""
+    return max(FIT_TARGET_BYTES, min(share.margin_bytes, most_needed_bytes - share.allocated_bytes))
+
+
+def _shares(layout: WeightLayout, shape: Shape, load: Load, gpus: int) -> tuple[GpuShare, ...]:
     cache_layers = _kv_layers(shape, load)
     reserved = compute.buffers(
         shape,
@@ -174,7 +192,10 @@ def _layer_range(layers: int, gpu: int, gpus: int) -> tuple[int, int]:
 
 def _safety(load: Load, gpus: int, kv_and_compute_bytes: int) -> int:
     measured = (
-        gpus == 1 and load.parallel == 1 and load.kv_cache == "f16" and load.context < LONG_CONTEXT
+        gpus == 1
+        and load.parallel == 1
+        and load.kv_cache == UNQUANTIZED
+        and load.context < LONG_CONTEXT
     )
     if measured:
         return 0

@@ -17,7 +17,7 @@ from moltghost.models.facts import GpuKind, Model
 from moltghost.models.hardware import gpu_kind
 from moltghost.models.names import ModelChoice
 from moltghost.sizing.footprint import Load, largest_need
-from moltghost.sizing.kv_cache import CELL_PADDING
+from moltghost.sizing.kv_cache import CELL_PADDING, UNQUANTIZED
 from moltghost.sizing.placement import Option, weigh
 from moltghost.sizing.request import Pool, SizingRequest, default_pools
 from moltghost.sizing.weights import layout
@@ -108,7 +108,7 @@ def largest_context(choice: ModelChoice, gpus: Gpus, load: Load) -> int | None:
 def most_slots(choice: ModelChoice, gpus: Gpus, load: Load) -> int:
     """Most slots of `load`'s context that fit; 0 where not even one does."""
     most = choice.model.slots_with_quantized_kv
-    limit = _MOST_SLOTS if most is None or load.kv_cache == "f16" else most
+    limit = _MOST_SLOTS if most is None or load.kv_cache == UNQUANTIZED else most
     return _last(limit, lambda n: gpus.hold(choice, replace(load, parallel=n)))
 
 

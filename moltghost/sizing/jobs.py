@@ -11,14 +11,19 @@ from moltghost.models.facts import InstanceType
 from moltghost.models.hardware import instance_type, instance_types
 from moltghost.models.names import ModelChoice
 from moltghost.sizing.resources import SCRATCH_BYTES, Resources, shortfalls
-from moltghost.sizing.weights import layout
+from moltghost.sizing.weights import layout, tensors
 from moltghost.units import GIB
 
-# llama-quantize holds a tensor as F16 and F32 at a time; the largest of the catalogue (405B,
-# 0.87e9 elements) takes 5.2 GB, its result and the uploads the rest.
-BUILD_MEMORY_BYTES = 16 * GIB
+BUILD_MEMORY_BYTES = 16 * GIB  # what every type of the pool has; see `_tensor_bytes`
 BUILD_CPU = 3  # leaves room for the daemon sets on the smallest build node (4 vCPU)
-_OUTPUT_COPIES = 2  # Ollama's `create` copies its result into the store
+# On a machine that does other things as well: it takes what cores are idle, and the memory that
+# the work itself needs.
+_MACHINE_CPU, _MACHINE_BASE_BYTES = 0.2, GIB
+# llama-quantize holds a tensor as F16 and as F32 at a time.
+_BYTES_PER_ELEMENT = 2 + 4
+# Ollama's `create` writes its result to a temporary file and copies that into the store; a file
+# that isn't to be quantized goes the same way (server/create.go, reference 2.4).
+_OUTPUT_COPIES = 2
 _SOURCE = "F16"
 
 
@@ -27,7 +32,7 @@ class BuildJob:
     """The job that fills the weights store with one model.
 
     Attributes:
-        source_bytes: what it downloads to quantize; 0 where the file itself is pulled.
+        source_bytes: what it downloads.
         output_bytes: the model file it publishes.
         instance_type: the cheapest type that has room, and its price.
     """
@@ -50,28 +55,58 @@ def runtime_types() -> tuple[str, ...]:
 
 
 def size_build(
-    choice: ModelChoice, *, quantize: bool, types: Iterable[str] | None = None
+    choice: ModelChoice,
+    *,
+    quantize: bool,
+    source_bytes: int = 0,
+    types: Iterable[str] | None = None,
 ) -> BuildJob:
     """What building a model's store takes: disk for the source and twice the output.
 
     Args:
         choice: the model and the quantization to publish.
-        quantize: make it from the F16 source, instead of pulling the finished file.
+        quantize: make it from a source of full precision, instead of taking the finished file.
+        source_bytes: of the file that it starts from; 0 computes them.
         types: the pool's instance types; the catalogue's by default.
 
     Raises:
         Refused: no type has that much disk.
     """
+    source, output = _files(choice, quantize=quantize, source_bytes=source_bytes)
+    wanted = _wanted(source, output, BUILD_CPU, BUILD_MEMORY_BYTES)
+    kind = cheapest_node(wanted, build_types() if types is None else types)
+    return BuildJob(source, output, wanted, kind.type, kind.usd_per_hour or Decimal(0))
+
+
+def size_build_on_machine(
+    choice: ModelChoice, *, quantize: bool, source_bytes: int = 0
+) -> Resources:
+    """The same on this machine's own node, which is not chosen but there."""
+    source, output = _files(choice, quantize=quantize, source_bytes=source_bytes)
+    memory = _MACHINE_BASE_BYTES + _tensor_bytes(choice)
+    return _wanted(source, output, _MACHINE_CPU, memory)
+
+
+def _files(choice: ModelChoice, *, quantize: bool, source_bytes: int) -> tuple[int, int]:
+    """Bytes of the source and of the output."""
     output = layout(choice.model, choice.quantization).file_bytes
-    source = layout(choice.model, _SOURCE).file_bytes if quantize else 0
-    wanted = Resources(
-        cpu=BUILD_CPU,
-        memory_bytes=BUILD_MEMORY_BYTES,
+    expected = layout(choice.model, _SOURCE).file_bytes if quantize else output
+    return source_bytes or expected, output
+
+
+def _wanted(source: int, output: int, cpu: float, memory: int) -> Resources:
+    return Resources(
+        cpu=cpu,
+        memory_bytes=memory,
         ephemeral_storage_bytes=source + _OUTPUT_COPIES * output + SCRATCH_BYTES,
         gpu_count=0,
     )
-    kind = cheapest_node(wanted, build_types() if types is None else types)
-    return BuildJob(source, output, wanted, kind.type, kind.usd_per_hour or Decimal(0))
+
+
+def _tensor_bytes(choice: ModelChoice) -> int:
+    """The largest tensor as llama-quantize holds it; 5.2 GB for the catalogue's largest (405B)."""
+    largest = max(tensors(choice.model.shape, _SOURCE), key=lambda each: each.elements)
+    return _BYTES_PER_ELEMENT * largest.elements
 
 
 def cheapest_node(wanted: Resources, types: Iterable[str]) -> InstanceType:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from moltghost.models.catalogue import kv_bytes_per_element
 from moltghost.models.facts import Shape
 
+UNQUANTIZED = "f16"
 CELL_PADDING = 256  # llama.cpp pads a slot's cells to this many (src/llama-kv-cache.cpp)
 
 

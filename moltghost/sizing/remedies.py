@@ -6,14 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from moltghost.errors import Refused
+from moltghost.models.facts import GpuKind
 from moltghost.models.hardware import gpu_kinds
 from moltghost.models.names import ModelChoice
+from moltghost.sizing.footprint import largest_need
+from moltghost.sizing.kv_cache import UNQUANTIZED
 from moltghost.sizing.placement import Option, Verdict, Weighing, weigh
 from moltghost.sizing.request import Pool, SizingRequest, default_pools
 from moltghost.sizing.weights import layout
 from moltghost.sizing.words import gpus, reason, where
 
 _CONTEXT_STEP = 1024
+_SMALLER_CACHE = "q8_0"
 
 
 def refusal(weighing: Weighing, pools: Sequence[Pool]) -> Refused:
@@ -32,14 +36,22 @@ def refusal(weighing: Weighing, pools: Sequence[Pool]) -> Refused:
 def remedies(weighing: Weighing, pools: Sequence[Pool]) -> Iterator[str]:
     """Changes to the request, or to the pools, with what each would cost."""
     request, choice = weighing.request, weighing.choice
+    yield from list(_alone(request, choice, pools)) or _together(request, choice, pools)
+    everywhere = weigh(request, choice, default_pools(tuple(gpu_kinds())))
+    if chosen := everywhere.chosen:
+        yield f"a pool that the environment lacks: {where(chosen, dedicated=request.dedicated)}"
+    yield from _more_gpus(everywhere)
+
+
+def _alone(request: SizingRequest, choice: ModelChoice, pools: Sequence[Pool]) -> Iterator[str]:
+    """Changes of which each suffices."""
     for smaller in _smaller(choice):
-        if line := _line(f"{smaller.quantization}", request, smaller, pools):
+        if line := _line(smaller.quantization, request, smaller, pools):
             yield line
             break
-    most_slots = choice.model.slots_with_quantized_kv
-    if request.kv_cache == "f16" and (most_slots is None or request.parallel <= most_slots):
-        changed = replace(request, kv_cache="q8_0")
-        yield from _lines("a q8_0 KV cache", changed, choice, pools)
+    if request.kv_cache == UNQUANTIZED and _may_quantize(request, choice):
+        changed = replace(request, kv_cache=_SMALLER_CACHE)
+        yield from _lines(f"a {_SMALLER_CACHE} KV cache", changed, choice, pools)
     if request.parallel > 1:
         yield from _lines("one slot", replace(request, parallel=1), choice, pools)
     if context := largest_context(request, choice, pools):
@@ -48,8 +60,46 @@ def remedies(weighing: Weighing, pools: Sequence[Pool]) -> Iterator[str]:
     if request.gpu or request.memory_gb:
         changed = replace(request, gpu=None, memory_gb=None)
         yield from _lines(f"without {_asked(request)}", changed, choice, pools)
-    everywhere = default_pools(tuple(gpu_kinds()))
-    yield from _lines("a pool that the environment lacks", request, choice, everywhere)
+
+
+def _together(request: SizingRequest, choice: ModelChoice, pools: Sequence[Pool]) -> Iterator[str]:
+    """The fewest slots less, then the largest file, that fit with a smaller cache."""
+    for slots in dict.fromkeys((request.parallel, 1)):
+        changed = replace(request, parallel=slots)
+        if request.kv_cache == UNQUANTIZED and _may_quantize(changed, choice):
+            changed = replace(changed, kv_cache=_SMALLER_CACHE)
+        for smaller in (choice, *_smaller(choice)):
+            words = f"{smaller.quantization} with a {changed.kv_cache} KV cache"
+            words += " and one slot" if slots < request.parallel else ""
+            if line := _line(words, changed, smaller, pools):
+                yield line
+                return
+
+
+def _may_quantize(request: SizingRequest, choice: ModelChoice) -> bool:
+    most_slots = choice.model.slots_with_quantized_kv
+    return most_slots is None or request.parallel <= most_slots
+
+
+def _more_gpus(everywhere: Weighing) -> Iterator[str]:
+    """How many GPUs would hold it, of each kind of which no node has enough."""
+    counts: list[str] = []
+    for kind in dict.fromkeys(o.card.kind for o in everywhere.options):
+        options = [o for o in everywhere.options if o.card.kind == kind]
+        if all(o.verdict is Verdict.GPU_MEMORY for o in options):
+            most = max(option.kind.gpu_count for option in options)
+            counts += _enough(everywhere, options[0].card, most)
+    if counts:
+        yield f"more GPUs than any EC2 type has: {', '.join(counts)}"
+
+
+def _enough(weighing: Weighing, card: GpuKind, beyond: int) -> Iterator[str]:
+    """The fewest cards above a number that hold it; at most one per layer and the output."""
+    shape, load = weighing.choice.model.shape, weighing.request.load
+    for count in range(beyond + 1, shape.layers + 2):
+        if largest_need(weighing.weights, shape, load, count) <= card.free_at_cuda_init_bytes:
+            yield f"{count} x {card.kind}"
+            return
 
 
 def largest_context(

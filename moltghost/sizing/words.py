@@ -7,7 +7,7 @@ from decimal import Decimal
 from moltghost.models.hardware import gpu_kind
 from moltghost.sizing.footprint import largest_need
 from moltghost.sizing.placement import WIDEST_MEASURED_SPLIT, Option, Verdict, Weighing
-from moltghost.units import GIB
+from moltghost.units import GIB, MIB
 
 _TIGHT_PERCENT = 5
 
@@ -20,6 +20,12 @@ def usd(amount: Decimal) -> str:
 def gib(count: int) -> str:
     """`42.5 GiB`."""
     return f"{count / GIB:.1f} GiB"
+
+
+def lacking(count: int) -> str:
+    """`6.4 GiB too little`; in MiB where GiB would read as nothing."""
+    amount = gib(count) if count >= GIB // 10 else f"{-(-count // MIB)} MiB"
+    return f"{amount} too little"
 
 
 def gpus(option: Option) -> str:
@@ -41,7 +47,7 @@ def too_big(weighing: Weighing, kind: str, count: int) -> str | None:
     each = "the GPU" if count == 1 else "the fullest GPU"
     return (
         f"{each} would need {gib(need)} and has {gib(card.free_at_cuda_init_bytes)} free, "
-        f"{gib(need - card.free_at_cuda_init_bytes)} too little"
+        f"{lacking(need - card.free_at_cuda_init_bytes)}"
     )
 
 

@@ -19,7 +19,10 @@ AGENT = {"kind": "agent", "owner": "team-a", "model": "llama3.1-70b-q4", "contex
 STACKS: dict[str, tuple[str, Mapping[str, Any] | None]] = {
     "dev": ("dev", None),
     "prod": ("prod", None),
-    "capacity": ("prod", cloud_values(**with_capacity())),
+    "capacity": (
+        "prod",
+        cloud_values(**with_capacity(), endpoint={"private_cidrs": ["10.9.0.0/16"]}),
+    ),
     "platform.dev": ("platform.dev", None),
     "platform.prod": ("platform.prod", None),
     "agent": ("my-agent.prod", AGENT),

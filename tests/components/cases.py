@@ -26,6 +26,8 @@ AGENTS: dict[str, dict[str, Any]] = {
     "on-cpu": {"model": "gemma3-270m-q4", "gpu": "none"},
     "shared": {"sharing": "owner", "owner": "team-b"},
     "rotated": {"token_rotation": 2},
+    "moved": {"moves": 3},
+    "paused": {"paused": True},
     "updated": {
         "model": "qwen2.5-72b-q4",
         "previous": {"model": "llama3.1-8b-q4", "context": "32k"},

@@ -173,6 +173,7 @@ def test_a_capacity_block_is_used_as_aws_wants_it_and_never_bought() -> None:
     assert target == {"capacityReservationId": "cr-0123456789abcdef0"}
     assert len(group["subnetIds"]) == 1
     assert groups["block"].ignored == ("scalingConfig.desiredSize",)
+    assert groups["system"].ignored == ()
     bought = {"capacityReservation", "capacityBlockReservation"}
     assert not any(e.token.split("/")[-1].split(":")[0] in bought for e in declared("capacity"))
 
@@ -206,6 +207,16 @@ def test_no_rule_lets_the_internet_in(case: str) -> None:
     (default,) = by_type(case, "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")
     assert not default.inputs.get("ingress")
     assert not default.inputs.get("egress")
+
+
+def test_a_network_of_yours_reaches_the_api_server_and_no_other_port() -> None:
+    rules = {
+        each.name: each.inputs
+        for each in by_type("capacity", "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    }
+    rule = rules["api-from-0"]
+    assert (rule["cidrIpv4"], rule["fromPort"], rule["toPort"]) == ("10.9.0.0/16", 443, 443)
+    assert rule["securityGroupId"] == "sg-of-cluster"
 
 
 @pytest.mark.parametrize("case", CLOUDS)

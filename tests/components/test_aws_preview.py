@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
 import pytest
 
 from moltghost.engines.embedded.engine import EmbeddedEngine
-from moltghost.engines.interface import Op
+from moltghost.engines.interface import UNKNOWN_TEXT, Op
 from moltghost.errors import Refused
+from tests.components.aws_stacks import AGENT
 from tests.rendering import PROJECT
 
-# What the issue allows; a preview takes about a second once the SDK is loaded.
+# What the issue allows for both layers; each takes about a second once the SDK is loaded.
 _SECONDS = 10
 
 
@@ -23,9 +25,7 @@ def engine(tmp_path: Path) -> EmbeddedEngine:
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_the_cloud_layer_is_previewed_and_needs_the_cli(engine: EmbeddedEngine, stack: str) -> None:
-    began = time.monotonic()
     preview = engine.preview(stack, report=lambda event: None)
-    assert time.monotonic() - began < _SECONDS
     assert set(preview.counts()) == {Op.CREATE}
     assert {"aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup"} <= set(preview.needs_stock)
     assert all(each.startswith("aws:") for each in preview.needs_stock)
@@ -34,8 +34,48 @@ def test_the_cloud_layer_is_previewed_and_needs_the_cli(engine: EmbeddedEngine, 
     assert preview.outputs["registry"].endswith(f"/moltghost-{stack}")
 
 
-def test_an_up_is_refused_before_anything_changes(engine: EmbeddedEngine) -> None:
-    with pytest.raises(Refused, match="resources that the embedded engine can't make") as caught:
-        engine.up("dev", report=lambda event: None)
-    assert "pulumi up" in caught.value.hint
+@pytest.mark.parametrize(("environment", "pools"), [("dev", 3), ("prod", 6)])
+def test_the_platform_is_previewed_before_its_cluster_exists(
+    engine: EmbeddedEngine, environment: str, pools: int
+) -> None:
+    preview = engine.preview(f"platform.{environment}", report=lambda event: None)
+    assert preview.needs_stacks == (environment,)
+    assert preview.outputs["kubeconfig"] == UNKNOWN_TEXT
+    assert set(preview.counts()) == {Op.CREATE, Op.READ}
+    kinds = [step.type.rpartition(":")[2] for step in preview.steps if step.custom]
+    assert kinds.count("NodePool") == kinds.count("EC2NodeClass") == pools
+    assert kinds.count("Release") == 2
+
+
+def test_an_agent_is_previewed_before_its_environment_exists(
+    engine: EmbeddedEngine, tmp_path: Path
+) -> None:
+    config = tmp_path / "agent.yaml"
+    config.write_text(json.dumps({"config": {"moltghost:spec": AGENT}}))
+    preview = engine.preview("my-agent.prod", config=config, report=lambda event: None)
+    assert preview.needs_stacks == ("platform.prod",)
+    assert "aws:eks/podIdentityAssociation:PodIdentityAssociation" in preview.needs_stock
+    assert preview.outputs["instance_type"] == "p5.4xlarge"
+
+
+def test_the_whole_of_prod_is_previewed_within_ten_seconds(engine: EmbeddedEngine) -> None:
+    began = time.monotonic()
+    for stack in ("prod", "platform.prod"):
+        engine.preview(stack, report=lambda event: None)
+    assert time.monotonic() - began < _SECONDS
+
+
+@pytest.mark.parametrize(
+    ("stack", "message"),
+    [
+        ("dev", "resources that the embedded engine can't make"),
+        ("platform.dev", "stack dev doesn't exist yet"),
+    ],
+)
+def test_an_up_is_refused_before_anything_changes(
+    engine: EmbeddedEngine, stack: str, message: str
+) -> None:
+    with pytest.raises(Refused, match=message) as caught:
+        engine.up(stack, report=lambda event: None)
+    assert " up" in caught.value.hint
     assert engine.stacks() == []

@@ -11,6 +11,7 @@ import pytest
 
 from moltghost.errors import Refused
 from moltghost.models.catalogue import models
+from moltghost.planning.cloud_base import WeightsStore
 from moltghost.planning.isolation import plan_isolation
 from tests.components.cases import AGENTS, agent, all_containers, options, pod_of, rendered
 from tests.examples import agent_plan, agent_values, update_plan
@@ -154,7 +155,9 @@ def test_the_quota_admits_old_and_new_pod_and_the_runtime_as_the_api_server_coun
     plans = {name: agent_plan(model=name) for name in counted}
     for old, new in product(counted, repeat=2):
         server = plans[new].model_server
-        quota = plan_isolation(server, plans[old].model_server, plans[new].runtime, ()).quota
+        quota = plan_isolation(
+            server, plans[old].model_server, plans[new].runtime, WeightsStore(url="")
+        ).quota
         for other in (old, new):
             for key, limit in quota.items():
                 if key.startswith(("requests.", "limits.")) and key != "requests.storage":

@@ -194,13 +194,44 @@ def test_model_servers_of_others_are_kept_off_the_node_whatever_their_namespace(
     case: str, key: str, value: str
 ) -> None:
     affinity = pod_of(case, "model-server")["spec"]["affinity"]["podAntiAffinity"]
-    [term] = affinity["requiredDuringSchedulingIgnoredDuringExecution"]
+    term, _ = affinity["requiredDuringSchedulingIgnoredDuringExecution"]
     assert term["topologyKey"] == "kubernetes.io/hostname"
     assert term["namespaceSelector"] == {}
     assert term["labelSelector"]["matchLabels"] == {"app.kubernetes.io/name": "model-server"}
     assert term["labelSelector"]["matchExpressions"] == [
         {"key": key, "operator": "NotIn", "values": [value]}
     ]
+
+
+def test_a_move_keeps_off_the_node_that_it_leaves() -> None:
+    pod = pod_of("moved", "model-server")
+    assert pod["metadata"]["labels"]["moltghost.dev/move"] == "3"
+    affinity = pod["spec"]["affinity"]["podAntiAffinity"]
+    _, term = affinity["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert term["topologyKey"] == "kubernetes.io/hostname"
+    assert "namespaceSelector" not in term
+    assert term["labelSelector"]["matchLabels"] == {
+        "app.kubernetes.io/name": "model-server",
+        "moltghost.dev/agent": "my-agent",
+    }
+    # A pod without the label, or of another move, isn't on the new pod's node; one of the same
+    # move may be, so an update may use free GPUs of the node that is paid for.
+    assert term["labelSelector"]["matchExpressions"] == [
+        {"key": "moltghost.dev/move", "operator": "NotIn", "values": ["3"]}
+    ]
+
+
+def test_a_move_on_the_machine_stays_there() -> None:
+    affinity = pod_of("on-cpu", "model-server")["spec"]["affinity"]["podAntiAffinity"]
+    assert len(affinity["requiredDuringSchedulingIgnoredDuringExecution"]) == 1
+
+
+def test_a_paused_agent_keeps_everything_but_its_pods() -> None:
+    for name in ("model-server", "runtime"):
+        assert objects(agent("paused"), "Deployment")[name]["spec"]["replicas"] == 0
+        assert objects(agent("readme"), "Deployment")[name]["spec"]["replicas"] == 1
+    kinds = {each.type for each in agent("paused")}
+    assert kinds == {each.type for each in agent("readme")}
 
 
 @of_cases
@@ -224,6 +255,18 @@ def test_the_weights_come_from_the_plans_store_and_have_room(case: str) -> None:
     assert limit >= plan.sizing.file_bytes
     for name in ("weights", "ollama"):
         assert int(container(case, name)["resources"]["limits"]["ephemeral-storage"]) >= limit
+
+
+@of_cases
+def test_the_copy_has_memory_for_its_buffers(case: str) -> None:
+    """images/agent-tools/main.go: 320 MiB at most, and the kernel's buffers."""
+    assert int(container(case, "weights")["resources"]["limits"]["memory"]) >= 512 * 1024**2
+
+
+@of_cases
+def test_a_killed_container_of_ours_leaves_its_last_lines_as_the_reason(case: str) -> None:
+    for name in ("weights", "loader"):
+        assert container(case, name)["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
 @of_cases
@@ -258,7 +301,7 @@ def test_one_pod_is_never_evicted_on_purpose(case: str) -> None:
     budget = objects(agent(case), "PodDisruptionBudget")["model-server"]["spec"]
     assert budget["maxUnavailable"] == 0
     assert budget["selector"] == deployment(case)["spec"]["selector"]
-    assert deployment(case)["spec"]["replicas"] == 1
+    assert deployment(case)["spec"]["replicas"] == plan_of(case).model_server.replicas
 
 
 @of_cases

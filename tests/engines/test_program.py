@@ -159,6 +159,42 @@ def test_a_program_with_aws_resources_is_previewed_and_not_brought_up(inline: In
     assert inline.engine.stacks() == []
 
 
+def test_what_is_read_of_a_stack_that_is_still_to_be_made_is_unknown(inline: Inline) -> None:
+    program = """
+        import pulumi
+        below = pulumi.StackReference("organization/moltghost/platform.local")
+        pulumi.export("kubeconfig", below.require_output("kubeconfig"))
+        pulumi.export("plain", "here")
+    """
+    (inline.folder / "Pulumi.platform.local.yaml").write_text("config: {}\n")
+
+    preview = inline.preview(program)
+
+    assert preview.needs_stacks == ("platform.local",)
+    assert preview.outputs == {"kubeconfig": "[unknown]", "plain": "here"}
+    with pytest.raises(Refused, match=r"stack platform\.local doesn't exist yet") as refusal:
+        inline.up(program)
+    assert refusal.value.hint == "create it with: moltghost up local"
+    with pytest.raises(Refused, match=r"stack platform\.local doesn't exist yet"):
+        inline.engine.up("a.local", report=silent, expect=preview)
+    assert inline.engine.stacks() == []
+
+
+def test_a_release_of_a_chart_is_previewed_and_not_brought_up(inline: Inline) -> None:
+    program = """
+        import pulumi, pulumi_kubernetes as k8s
+        cluster = k8s.Provider("cluster", kubeconfig="none")
+        k8s.helm.v3.Release("operator", chart="oci://example.invalid/operator", version="1.2.3",
+                            opts=pulumi.ResourceOptions(provider=cluster))
+    """
+
+    preview = inline.preview(program)
+
+    assert preview.needs_stock == ("kubernetes:helm.sh/v3:Release",)
+    with pytest.raises(Refused, match="resources that the embedded engine can't make"):
+        inline.up(program)
+
+
 REFUSED = [
     pytest.param(
         'raise ValueError("bad size")',
@@ -212,7 +248,7 @@ REFUSED = [
     ),
     pytest.param(
         "import pulumi; pulumi.StackReference('organization/moltghost/platform.prod')",
-        "(?s)stack platform.prod doesn't exist.*moltghost up prod",
+        "(?s)stack platform.prod doesn't exist, nor has it a configuration.*moltghost up prod",
         id="missing stack",
     ),
 ]

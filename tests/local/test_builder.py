@@ -81,7 +81,7 @@ def test_progress_names_each_program_and_its_place(build_home: Path) -> None:
     builder.ensure_built(events.append)
     started = [(e.task, e.detail) for e in events if e.state == "started" and e.detail]
     assert started == [
-        (f"build {name}", f"{index} of 7") for index, name in enumerate(CONTROL_PLANE, start=1)
+        (f"build {name}", f"{index} of 8") for index, name in enumerate(CONTROL_PLANE, start=1)
     ]
     assert all(event.fraction is None or 0 <= event.fraction <= 1 for event in events)
     assert events[-1].task == "build toolchain"
@@ -100,7 +100,7 @@ def test_a_failed_build_shows_its_last_lines_and_keeps_what_is_finished(
     events: list[Event] = []
     builder.ensure_built(events.append)
     assert not any(event.task == "build etcd" for event in events)
-    assert ("build kubectl", "3 of 7") in [(event.task, event.detail) for event in events]
+    assert ("build kubectl", "3 of 8") in [(event.task, event.detail) for event in events]
 
 
 def test_what_an_interrupted_build_left_half_written_is_removed(build_home: Path) -> None:

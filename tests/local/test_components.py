@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from moltghost.local import credentials
+from moltghost.local import credentials, weights_store
 from moltghost.local.certificates import ensure_certificates
 from moltghost.local.components import Components
 from moltghost.local.layout import Layout
@@ -20,6 +20,7 @@ COMMANDS: tuple[Callable[[Components], Command], ...] = (
     Components.scheduler,
     Components.kwok,
     Components.karpenter,
+    Components.weights_store,
 )
 
 
@@ -27,6 +28,7 @@ COMMANDS: tuple[Callable[[Components], Command], ...] = (
 def components(tmp_path: Path) -> Components:
     layout = Layout(tmp_path)
     ensure_certificates(layout.certificates.home, service_address="10.96.0.1")
+    weights_store.ensure_key(layout.weights_key)
     return Components(layout, ensure_ports(layout.ports, running=()))
 
 
@@ -47,6 +49,9 @@ def test_no_token_or_key_is_in_an_argument_or_the_environment(
     for secret in credentials.ensure_tokens(components.layout.tokens).values():
         assert not any(secret in text for text in visible)
     assert not any("PRIVATE KEY" in text for text in visible)
+    key = weights_store.read_key(components.layout.weights_key)
+    assert key is not None
+    assert not any(key.secret in text for text in visible)
 
 
 @pytest.mark.parametrize("make", COMMANDS)

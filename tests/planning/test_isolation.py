@@ -8,6 +8,7 @@ import pytest
 from moltghost.errors import Refused
 from moltghost.models.catalogue import models
 from moltghost.planning.agent import AgentPlan
+from moltghost.planning.cloud_base import WeightsStore
 from moltghost.planning.isolation import IsolationPlan, plan_isolation
 from moltghost.planning.model_server import ModelServerPlan
 from tests.examples import agent_plan
@@ -57,7 +58,9 @@ def assert_room(walls: IsolationPlan, *servers: ModelServerPlan) -> None:
 
 def test_the_quota_has_room_for_every_pair_of_old_and_new_model() -> None:
     for old, new in product(plans(), repeat=2):
-        walls = plan_isolation(new.model_server, old.model_server, new.runtime, ())
+        walls = plan_isolation(
+            new.model_server, old.model_server, new.runtime, WeightsStore(url="")
+        )
         assert_room(walls, old.model_server, new.model_server)
         assert_room(walls, new.model_server, new.model_server)
 
@@ -92,7 +95,9 @@ def test_one_volume_and_no_load_balancer_or_node_port() -> None:
 
 def test_the_largest_container_of_old_and_new_is_allowed() -> None:
     for old, new in product(plans(), repeat=2):
-        walls = plan_isolation(new.model_server, old.model_server, new.runtime, ())
+        walls = plan_isolation(
+            new.model_server, old.model_server, new.runtime, WeightsStore(url="")
+        )
         largest = max(
             old.model_server.ollama_share.memory_bytes,
             new.model_server.ollama_share.memory_bytes,
@@ -122,5 +127,7 @@ def test_the_namespace_is_pinned_to_the_nodes_of_its_old_and_new_plan(
     assert len(isolation.pools) == len(set(isolation.pools))
 
 
-def test_without_a_weights_store_to_reach_nothing_outside_is_named() -> None:
-    assert agent_plan().isolation.weights_egress_cidrs == ()
+def test_only_the_addresses_and_the_port_of_the_weights_store_are_named() -> None:
+    isolation = agent_plan().isolation
+    assert isolation.weights_egress_cidrs == ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+    assert isolation.weights_port == 7070

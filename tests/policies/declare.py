@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -48,7 +51,23 @@ def declare_all(programs: Mapping[str, Program], folder: Path) -> dict[str, list
     return found
 
 
+PRODUCTION_AGENT = "an-agent.prod"
+_AGENT = {"kind": "agent", "owner": "team-a", "model": "llama3.1-70b-q4", "context": "32k"}
+
+
 @cache
 def declared(stack: str) -> tuple[AnalyzedResource, ...]:
-    """The resources of one of the repository's stacks."""
-    return collect.declared_resources(PROJECT, stack)
+    """The resources of one of the repository's stacks, or of an agent in its `prod`."""
+    if stack != PRODUCTION_AGENT:
+        return collect.declared_resources(PROJECT, stack)
+    with tempfile.TemporaryDirectory() as folder:
+        for file in [*PROJECT.glob("Pulumi*.yaml"), PROJECT / "__main__.py"]:
+            shutil.copy(file, folder)
+        write_production_agent(Path(folder))
+        return collect.declared_resources(Path(folder), stack)
+
+
+def write_production_agent(folder: Path) -> None:
+    """Its stack file: JSON is YAML."""
+    document = {"config": {"moltghost:spec": _AGENT}}
+    (folder / f"Pulumi.{PRODUCTION_AGENT}.yaml").write_text(json.dumps(document))

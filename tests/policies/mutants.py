@@ -1,7 +1,8 @@
 """Mutants: the resources of the real programs with one thing made wrong.
 
-``AGENT`` and ``PLATFORM`` are the repository's own stacks, ``AWS`` the good examples of the AWS
-types together. A mutant's base may be any stack of the repository.
+``AGENT`` and ``PLATFORM`` are the repository's own stacks, ``PRODUCTION_AGENT`` is an agent in its
+`prod`, ``AWS`` the good examples of the AWS types together. A mutant's base may be any stack of the
+repository; every rule has a mutant of a real program.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from moltghost.engines.interface import AnalyzedResource
 from moltghost.policy.wire import title_of
+from tests.policies.declare import PRODUCTION_AGENT
 
 AGENT, PLATFORM, AWS = "my-agent.local", "platform.local", "aws"
 Path = tuple[str | int, ...]
@@ -374,4 +376,35 @@ MUTANTS += (
         {"httpPutResponseHopLimit": 2},
     ),
     Mutant("node-no-public-ip", _DEV_PLATFORM, _CLASS, ("spec", "associatePublicIPAddress"), True),
+    Mutant(
+        "eks-admin-access-limited",
+        _DEV,
+        "AccessPolicyAssociation",
+        ("principalArn",),
+        "arn:aws:iam::111122223333:role/somebody",
+    ),
+    Mutant(
+        "rbac-no-wildcards",
+        _DEV_PLATFORM,
+        "ClusterRole moltghost-deployers",
+        ("rules", 0, "verbs"),
+        ["*"],
+    ),
+    # An agent in production.
+    Mutant("pod-identity-scoped", PRODUCTION_AGENT, "Role agent-role", ("assumeRolePolicy",), "{}"),
+    Mutant("iam-no-star", PRODUCTION_AGENT, "RolePolicy agent-role-policy", ("policy",), _STAR),
+    Mutant(
+        "image-digest",
+        PRODUCTION_AGENT,
+        "Deployment agent-an-agent/runtime",
+        (*_POD, "containers", 0, "image"),
+        lambda image: image.partition("@")[0],
+    ),
+    Mutant(
+        "weights-from-store",
+        PRODUCTION_AGENT,
+        "Deployment agent-an-agent/model-server",
+        (*_WEIGHTS, "args"),
+        lambda args: [each.replace("moltghost-weights", "somebody-elses") for each in args],
+    ),
 )

@@ -19,7 +19,7 @@ from moltghost.engines.interface import AnalyzedResource
 from moltghost.policy.config import PackConfig
 from moltghost.policy.pack import Pack, read_answers
 from moltghost.policy.wire import config_request
-from tests.policies.declare import PROJECT, declared
+from tests.policies.declare import PRODUCTION_AGENT, PROJECT, declared
 
 CONFIG = PackConfig(
     {
@@ -65,15 +65,18 @@ def test_verdicts_of_the_stock_process_and_of_the_embedded_path_are_equal(
 ) -> None:
     everything = {
         **declared_cases,
-        "agent": list(declared("my-agent.local")),
-        "platform": list(declared("platform.local")),
+        **{
+            stack: list(declared(stack))
+            for stack in ("my-agent.local", "platform.local", "dev", "platform.dev")
+        },
+        PRODUCTION_AGENT: list(declared(PRODUCTION_AGENT)),
     }
     levels = {name: CONFIG.level(info) for name, info in pack.policies.items()}
     analyzer("Configure", config_request(CONFIG.values(pack.policies), levels))
     seen = 0
     for name, resources in everything.items():
         theirs = read_answers(name, resources, analyzer)
-        ours = replace(pack.check(name, resources, CONFIG), exempted=())
+        ours = replace(pack.check(name, resources, CONFIG), exempted=(), expiring=())
         assert ours == theirs, name
         seen += len(ours.violations)
     assert seen > len(pack.policies)

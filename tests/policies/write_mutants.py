@@ -16,7 +16,7 @@ import yaml
 
 from moltghost.engines.interface import AnalyzedResource
 from tests.policies.declare import declared
-from tests.policies.mutants import AGENT, MUTANTS, PLATFORM
+from tests.policies.mutants import AGENT, MUTANTS, PLATFORM, Mutant
 
 
 def write(folder: Path) -> int:
@@ -27,12 +27,16 @@ def write(folder: Path) -> int:
         base = [with_known_secret(each) for each in declared(stack)]
         _dump(folder / f"{stack}--base.yaml", base)
         for number, mutant in enumerate(MUTANTS):
-            # A resource option is Pulumi's own: it is in no object.
-            if mutant.base == stack and mutant.path != ("protect",):
+            if mutant.base == stack and in_objects(mutant):
                 file = folder / f"{stack}--{number:03d}--{mutant.rule}.yaml"
                 _dump(file, mutant.applied(base))
                 written += 1
     return written
+
+
+def in_objects(mutant: Mutant) -> bool:
+    """Whether objects show it: a resource option is Pulumi's own."""
+    return mutant.path != ("protect",)
 
 
 def with_known_secret(resource: AnalyzedResource) -> AnalyzedResource:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.policies.fixtures import pack
+from tests.policies.fixtures import pack, while_exemptions_hold
 
-__all__ = ["pack"]
+__all__ = ["pack", "while_exemptions_hold"]

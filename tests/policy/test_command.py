@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from sarif_kit.validate import validation_errors
 
 from moltghost.cli import main as entry
-from tests.policies.declare import PROJECT
+from tests.policies.declare import PRODUCTION_AGENT, PROJECT, write_production_agent
+
+PLUGIN, EXPORTER = (
+    f"DaemonSet moltghost-system/{name}" for name in ("nvidia-device-plugin", "dcgm-exporter")
+)
+# What docs/policies/README.md says is exempt, and nothing else.
+EXEMPTED = {
+    ("pod-restricted", PLUGIN),
+    ("pod-restricted", EXPORTER),
+    ("pod-no-privileged-host", PLUGIN),
+    ("pod-no-privileged-host", EXPORTER),
+    ("pod-readonly-rootfs", EXPORTER),
+}
 
 
 def run(
@@ -42,6 +57,7 @@ def break_runtime(checkout: Path) -> None:
     file.write_text(text.replace('type="ClusterIP"', 'type="NodePort"'))
 
 
+@pytest.mark.usefixtures("while_exemptions_hold")
 def test_every_stack_of_the_repository_passes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -49,15 +65,39 @@ def test_every_stack_of_the_repository_passes(
     report = json.loads(out)
     assert [each for each in report["violations"] if each["enforcement"] == "mandatory"] == []
     assert code == 0
-    assert {"local", "platform.local", "my-agent.local"} <= set(report["stacks"])
-    assert report["resources"] > 30
+    stacks = {"local", "platform.local", "dev", "platform.dev", "prod", "platform.prod"}
+    assert stacks | {"my-agent.local"} <= set(report["stacks"])
+    assert report["resources"] > 300
+    assert {(each["policy"], each["resource"]) for each in report["exempted"]} == EXEMPTED
+
+
+def test_an_agent_in_production_passes_with_the_fixture_of_digests(checkout: Path) -> None:
+    """Its images are the environment's own, by the digests that Pulumi.prod.yaml makes up."""
+    write_production_agent(checkout)
+    code, out = run_in(checkout, "policy", "check", PRODUCTION_AGENT, "--json")
+    report = json.loads(out)
+    assert (report["violations"], report["exempted"], report["undecided"]) == ([], [], [])
+    assert report["resources"] > 20
+    assert code == 0
+
+
+def test_an_agent_in_production_without_digests_is_refused(checkout: Path) -> None:
+    write_production_agent(checkout)
+    cloud = checkout / "Pulumi.prod.yaml"
+    document = yaml.safe_load(cloud.read_text())
+    digests = document["config"]["moltghost:spec"].pop("image_digests")
+    assert all(re.fullmatch(r"sha256:0{63}\d", each) for each in digests.values())
+    cloud.write_text(yaml.safe_dump(document))
+    code, out = run_in(checkout, "policy", "check", PRODUCTION_AGENT, "--json")
+    assert code == 2
+    assert {each["policy"] for each in json.loads(out)["violations"]} == {"image-digest"}
 
 
 def run_in(checkout: Path, *arguments: str) -> tuple[int, str]:
     """In a process of its own: the checkout's `components`, not those that tests have loaded."""
     done = subprocess.run(
         [Path(sys.executable).with_name("moltghost"), "-C", checkout, *arguments],
-        env={**os.environ, "PYTHONPATH": str(checkout)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(checkout), str(PROJECT)))},
         capture_output=True,
         text=True,
         timeout=120,
@@ -86,6 +126,7 @@ def test_a_mandatory_violation_ends_with_2_and_names_rule_resource_and_fix(check
 
 
 def _check_sarif(sarif: dict[str, Any], violation: dict[str, str]) -> None:
+    assert validation_errors(sarif) == []
     [run_] = sarif["runs"]
     rules = run_["tool"]["driver"]["rules"]
     [result] = [each for each in run_["results"] if each["level"] == "error"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import textwrap
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,19 @@ def test_advisory_violations_are_warnings(project: Path) -> None:
     assert preview.warnings == (
         "policy: LogGroup logs: it keeps its logs for ever (log-retention)",
     )
+
+
+def test_an_exemption_that_ends_soon_is_a_warning(project: Path) -> None:
+    entry = {
+        "resource": "SecurityGroup open",
+        "reason": "closed with the next release",
+        "expires": datetime.now(UTC).date().isoformat(),
+    }
+    file = project / "policies" / "config" / "local.json"
+    file.write_text(json.dumps({"sg-no-open-ingress": {"exemptions": [entry]}}))
+    preview = engine(project, OPEN_GROUP.format(cidr="0.0.0.0/0")).preview("a.local", report=silent)
+    [warning] = preview.warnings
+    assert "the exemption of SecurityGroup open from sg-no-open-ingress ends after" in warning
 
 
 def test_a_value_that_a_preview_doesnt_know_is_said_to_be_undecided(project: Path) -> None:

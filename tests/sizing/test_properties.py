@@ -9,7 +9,7 @@ from moltghost.errors import Refused
 from moltghost.models import ModelChoice, find_model, gpu_kinds, models
 from moltghost.models.catalogue import kv_bytes_per_element
 from moltghost.sizing import SizingRequest, default_pools, parse_gpus, size
-from moltghost.sizing.footprint import Load, footprint, largest_need
+from moltghost.sizing.footprint import FIT_TARGET_BYTES, Load, footprint, largest_need, split
 from moltghost.sizing.weights import layout
 
 CACHES = sorted(kv_bytes_per_element(), key=lambda c: kv_bytes_per_element()[c])
@@ -60,12 +60,19 @@ def test_more_bits_of_weights_never_need_less(choice: ModelChoice, load: Load, g
 
 @settings(deadline=None, max_examples=200)
 @given(choices, loads, gpu_counts)
-def test_more_bits_of_a_quantized_cache_never_need_less(
+def test_more_bits_of_the_cache_never_need_less(choice: ModelChoice, load: Load, gpus: int) -> None:
+    needs = [need(choice, replace(load, kv_cache=c), gpus) for c in CACHES]
+    assert needs == sorted(needs)
+
+
+@settings(deadline=None, max_examples=200)
+@given(choices, loads, gpu_counts)
+def test_the_engines_own_fit_target_stays_free_whatever_caps_our_margin(
     choice: ModelChoice, load: Load, gpus: int
 ) -> None:
-    quantized = [c for c in CACHES if c != "f16"]
-    needs = [need(choice, replace(load, kv_cache=c), gpus) for c in quantized]
-    assert needs == sorted(needs)
+    weights = layout(choice.model, choice.quantization)
+    for share in split(weights, choice.model.shape, load, gpus):
+        assert share.margin_bytes >= FIT_TARGET_BYTES
 
 
 @settings(deadline=None, max_examples=150)

@@ -5,7 +5,15 @@ import pytest
 
 from moltghost.errors import ExitCode, Refused
 from moltghost.models import find_model, gpu_kind
-from moltghost.sizing import Pool, Sizing, SizingRequest, default_pools, size, size_build
+from moltghost.sizing import (
+    Pool,
+    Sizing,
+    SizingRequest,
+    default_pools,
+    size,
+    size_build,
+    size_build_on_machine,
+)
 from moltghost.units import GB, GIB
 
 PRODUCT_MODELS = [
@@ -141,6 +149,32 @@ def test_a_model_too_big_for_every_pool_is_refused_with_the_ways_out_priced() ->
     assert "p5en.48xlarge (6 x h200)" in refused.value.hint
 
 
+def hint(model: str, **request: object) -> list[str]:
+    with pytest.raises(Refused, match="fits no pool") as refused:
+        sized(model, **request)
+    return [line.strip() for line in refused.value.hint.splitlines()]
+
+
+def test_where_no_node_has_enough_gpus_the_hint_says_how_many_would_do() -> None:
+    assert "more GPUs than any EC2 type has: 9 x l40s" in hint(
+        "llama3.1-405b-q4", context=131072, gpu="l40s"
+    )
+
+
+def test_a_few_bytes_too_little_are_not_said_to_be_nothing() -> None:
+    with pytest.raises(Refused, match=r"has 44\.1 GiB free, 2 MiB too little"):
+        sized("llama3.1-405b-q4", context=131072, gpu="l40s")
+
+
+def test_changes_that_help_only_together_are_said_together_with_their_price() -> None:
+    found = hint("llama3.1-405b-f16", context=131072, parallel=8)
+    assert found[1] == ("Q4_K_M with a q8_0 KV cache: p4de.24xlarge (8 x a100-80) at $27.45/h")
+    followed = sized("llama3.1-405b-q4_K_M", context=131072, parallel=8, kv_cache="q8_0")
+    assert (followed.placement.gpu_count, followed.placement.gpu) == (8, "a100-80")
+    with_one_slot = hint("llama3.1-405b-f16", context=131072, parallel=64)
+    assert "Q8_0 with a q8_0 KV cache and one slot: p4de.24xlarge" in with_one_slot[1]
+
+
 def test_a_context_too_long_for_a_card_is_refused_with_the_longest_that_fits() -> None:
     pools = (Pool("l40s", "l40s", ("g6e.2xlarge",)),)
     request = SizingRequest("llama3.1-70b-q4", context=32768, memory_gb=48)
@@ -243,6 +277,21 @@ def test_a_store_is_built_where_source_and_twice_the_output_have_room(
     job = size_build(find_model(model), quantize=True)
     assert job.instance_type == node
     assert job.resources.ephemeral_storage_bytes > job.source_bytes + 2 * job.output_bytes
+
+
+def test_a_finished_file_takes_as_much_room_for_itself_as_a_source() -> None:
+    choice = find_model("llama3.1-8b-q4")
+    job = size_build(choice, quantize=False)
+    assert job.source_bytes == job.output_bytes == 4_920_753_328
+    assert size_build(choice, quantize=False, source_bytes=5).source_bytes == 5
+
+
+def test_on_a_machine_a_build_takes_idle_cores_and_its_largest_tensor() -> None:
+    found = size_build_on_machine(find_model("gemma3-270m-q4"), quantize=False)
+    assert found.cpu == 0.2
+    # The token embedding: 262144 x 640 elements, as F16 and F32 at a time, beside 1 GiB.
+    assert found.memory_bytes == 262_144 * 640 * 6 + 1024**3
+    assert found.gpu_count == 0
 
 
 def test_free_memory_of_a_placement_is_the_cards() -> None:

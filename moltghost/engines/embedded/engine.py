@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from moltghost.engines.embedded.destroy import kept_resources
 from moltghost.engines.embedded.drift import find_drift
 from moltghost.engines.embedded.interrupt import interruptible
 from moltghost.engines.embedded.journal import Journal
+from moltghost.engines.embedded.judge import Analyze, Judge, no_policies
 from moltghost.engines.embedded.monitor import Monitor
 from moltghost.engines.embedded.preview_run import PreviewRun
 from moltghost.engines.embedded.program import run_program
@@ -25,15 +26,12 @@ from moltghost.engines.embedded.records import Failure
 from moltghost.engines.embedded.run import Run
 from moltghost.engines.embedded.state import ENGINE, ResourceState, StackState, StateStore
 from moltghost.engines.embedded.update_run import UpdateRun
-from moltghost.engines.embedded.urn import is_provider
+from moltghost.engines.embedded.urn import is_provider, stack_of
 from moltghost.engines.embedded.values import masked, plain
-from moltghost.engines.interface import AnalyzedResource, Drift, Preview, Result, StackSummary
+from moltghost.engines.interface import Drift, Preview, Result, StackSummary
 from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
 from moltghost.locks import held
 from moltghost.progress import Event, Report
-
-Analyze = Callable[[Path, str, Sequence[AnalyzedResource]], list[str]]
-"""Holds a project's policies against a stack's resources: returns warnings, or raises Refused."""
 
 
 class EmbeddedEngine:
@@ -61,7 +59,7 @@ class EmbeddedEngine:
     ) -> None:
         self._project = read_project(project)
         self._keyring = Keyring(key or paths.state_home() / "key")
-        self._analyze = analyze or (lambda _project, _stack, _resources: [])
+        self._analyze = analyze or no_policies
         self._store = StateStore(state or paths.stacks_home(), self._keyring)
 
     def preview(self, stack: str, *, config: Path | None = None, report: Report) -> Preview:
@@ -210,6 +208,8 @@ class EmbeddedEngine:
             outputs=masked(run.outputs),
             warnings=(*run.warnings, *found),
             needs_stock=tuple(sorted(run.needs_stock)),
+            needs_stacks=tuple(sorted(run.needs_stacks)),
+            findings=tuple(found),
             resources=tuple(run.analyzed),
             basis=self._basis(state.stack, config),
         )
@@ -223,6 +223,8 @@ class EmbeddedEngine:
         cancelled: threading.Event,
     ) -> UpdateRun:
         preview = expect or self._preview(self._load(stack), config, report, cancelled)
+        for needed in preview.needs_stacks:
+            raise self._not_there(needed, "exist yet")
         if preview.needs_stock:
             raise Refused(
                 f"stack {stack} has resources that the embedded engine can't make: "
@@ -231,15 +233,19 @@ class EmbeddedEngine:
             )
         state = self._load(stack)
         journal = Journal(state, self._store)
-        run = UpdateRun(state, journal, self._references, report, cancelled)
+        judge = Judge(self._analyze, self._project.folder, preview)
+        run = UpdateRun(state, journal, self._references, report, cancelled, judge=judge.resource)
         for warning in preview.warnings:
-            run.program_message("warning", warning)
+            if warning not in preview.findings:
+                run.program_message("warning", warning)
         with closing(run.providers), _saved(journal):
             try:
                 self._run_program(run, config)
             except Refused as error:
                 raise Failed(error.message, error.hint) from error
             if not run.failures:
+                for finding in judge.everything(run.analyzed):
+                    run.program_message("warning", finding)
                 run.delete_leftovers()
         _raise_failures(run.failures, Failed, f"stack {stack} is not complete")
         return run
@@ -272,17 +278,21 @@ class EmbeddedEngine:
         monitor = Monitor(run, dry_run=run.dry_run)
         run_program(self._project, run.stack, values, monitor, run, dry_run=run.dry_run)
 
-    def _references(self, name: str) -> dict[str, Any]:
-        """The outputs of another stack, named ``organization/<project>/<stack>`` or shorter."""
-        stack = name.rpartition("/")[2]
+    def _references(self, name: str) -> dict[str, Any] | None:
+        """The outputs of another stack, None if it has a configuration and was never applied."""
+        stack = stack_of(name)
         state = self._store.load(stack)
-        if state is None or state.root() is None:
-            environment = stack.rpartition(".")[2]
-            raise Refused(
-                f"stack {stack} doesn't exist yet, and this stack reads its outputs",
-                f"create it with: moltghost up {environment}",
-            )
-        return state.outputs()
+        if state and state.root():
+            return state.outputs()
+        if not self._project.config_file(stack).is_file():
+            raise self._not_there(stack, "exist, nor has it a configuration file")
+        return None
+
+    def _not_there(self, stack: str, what: str) -> Refused:
+        return Refused(
+            f"stack {stack} doesn't {what}, and this stack reads its outputs",
+            f"create it with: moltghost up {stack.rpartition('.')[2]}",
+        )
 
     def _load(self, stack: str) -> StackState:
         return self._store.load(stack) or StackState(stack=stack, project=self._project.name)

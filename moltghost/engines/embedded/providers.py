@@ -21,6 +21,8 @@ from moltghost.engines.interface import Op
 from moltghost.errors import Failed, Refused
 
 _DEFAULT_NAME = "default"
+# A release of a chart is a resource of the Kubernetes provider, which renders it; we render none.
+_CHARTS = "kubernetes:helm.sh/"
 
 
 class Providers:
@@ -70,6 +72,8 @@ class Providers:
         Raises:
             Refused: Kubernetes resources need an explicit provider.
         """
+        if type_.startswith(_CHARTS):
+            return ForeignProvider()
         with self._lock:
             if provider := self._by_urn.get(provider_urn(reference)):
                 return provider

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -23,8 +24,8 @@ from moltghost.engines.embedded.records import (
     state_of,
 )
 from moltghost.engines.embedded.state import ResourceState, StackState
-from moltghost.engines.embedded.urn import ROOT_TYPE, is_provider, package_of
-from moltghost.engines.embedded.values import has_secret
+from moltghost.engines.embedded.urn import ROOT_TYPE, is_provider, package_of, stack_of
+from moltghost.engines.embedded.values import UNKNOWN, has_secret
 from moltghost.engines.interface import AnalyzedResource, Op, Step
 from moltghost.errors import Interrupted, MoltghostError, Refused
 from moltghost.progress import Event, Report
@@ -35,8 +36,8 @@ _REFERENCE_TYPE = "pulumi:pulumi:StackReference"
 class References(Protocol):
     """Looks up the outputs of other stacks."""
 
-    def __call__(self, name: str) -> dict[str, Any]:
-        """The outputs of the stack of that name; refused if there is none."""
+    def __call__(self, name: str) -> dict[str, Any] | None:
+        """The outputs of the stack of that name, None if it is still to be made; else refused."""
         ...
 
 
@@ -49,6 +50,7 @@ class Run:
         references: looks up other stacks.
         report: receives progress.
         cancelled: set when the user asks to stop.
+        judge: called with a resource before anything is decided about it; may raise Refused.
     """
 
     dry_run: bool
@@ -60,7 +62,10 @@ class Run:
         references: References,
         report: Report,
         cancelled: threading.Event,
+        *,
+        judge: Callable[[AnalyzedResource], None] = lambda _resource: None,
     ) -> None:
+        self._judge = judge
         self.stack = state.stack
         self.project = state.project
         self.steps: list[Step] = []
@@ -68,6 +73,7 @@ class Run:
         self.failures: list[Failure] = []
         self.outputs: dict[str, Any] = {}
         self.needs_stock: set[str] = set()
+        self.needs_stacks: set[str] = set()
         self._warnings: dict[str, None] = {}
         self._journal = journal
         self._references = references
@@ -156,8 +162,10 @@ class Run:
         old = self._journal.old(goal.urn)
         begun = self._journal.begun(goal.urn)
         plan = provider.plan(goal, old, begun=begun, check=self.dry_run)
+        resource = analyzed(goal, plan)
         with self._lock:
-            self.analyzed.append(analyzed(goal, plan))
+            self.analyzed.append(resource)
+        self._judge(resource)
         return self._decided(goal, old, plan, provider)
 
     def _decided(
@@ -184,6 +192,9 @@ class Run:
 
     def _reference(self, name: str) -> dict[str, Any]:
         outputs = self._references(name)
+        if outputs is None:
+            self.needs_stacks.add(stack_of(name))
+            return {"name": name, "outputs": UNKNOWN, "secretOutputNames": []}
         secret_names = [key for key, value in outputs.items() if has_secret(value)]
         return {"name": name, "outputs": outputs, "secretOutputNames": secret_names}
 

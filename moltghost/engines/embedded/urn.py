@@ -38,3 +38,8 @@ def is_provider(type_: str) -> bool:
 def provider_urn(reference: str) -> str:
     """The URN of a provider reference, which is ``<urn>::<id>``."""
     return reference.rpartition("::")[0]
+
+
+def stack_of(reference: str) -> str:
+    """The stack that a reference names: ``organization/project/stack``, or shorter."""
+    return reference.rpartition("/")[2]

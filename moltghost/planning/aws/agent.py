@@ -6,6 +6,7 @@ from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.flows import POD_IDENTITY
 from moltghost.planning.aws.iam import RolePlan, Statement, trust_of_pods
 from moltghost.planning.aws.names import Place
+from moltghost.planning.aws.people import agents_boundary_arn
 from moltghost.planning.aws.weights import reader_statements
 from moltghost.planning.base import Plan
 
@@ -50,7 +51,7 @@ def plan_aws_agent(
             name=cloud.place.role_name(f"agent-{agent}"),
             trust=(trust_of_pods(cloud.place, namespace, service_account),),
             statements=_statements(cloud, bucket, store_urls),
-            boundary=cloud.boundary,
+            boundary=agents_boundary_arn(cloud.place),
         ),
         identity_cidr=address,
         identity_port=port,

@@ -23,6 +23,11 @@ from moltghost.planning.aws.iam import (
 from moltghost.planning.aws.names import Place, checked_place
 from moltghost.planning.aws.network import NetworkPlan, plan_network
 from moltghost.planning.aws.nodes import NodeGroupPlan, plan_fixed_groups, plan_system_nodes
+from moltghost.planning.aws.people import (
+    PolicyPlan,
+    plan_agents_boundary,
+    plan_deployers_policy,
+)
 from moltghost.planning.aws.storage import (
     KeyPlan,
     RepositoryPlan,
@@ -34,12 +39,18 @@ from moltghost.planning.aws.storage import (
 )
 from moltghost.planning.aws.weights import builder_statements, reader_statements
 from moltghost.planning.base import Plan
-from moltghost.planning.cloud_base import CloudPlan, NodeClass, Storage, WeightsStore
+from moltghost.planning.cloud_base import (
+    WEIGHTS_ACCOUNT,
+    WEIGHTS_NAMESPACE,
+    CloudPlan,
+    NodeClass,
+    Storage,
+    WeightsStore,
+)
 from moltghost.planning.images import pinned_images
 
 EC2_NODE_CLASS = ("karpenter.k8s.aws", "EC2NodeClass", "v1")
 KARPENTER_NAMESPACE, KARPENTER_ACCOUNT = "kube-system", "karpenter"
-WEIGHTS_NAMESPACE, WEIGHTS_ACCOUNT = "moltghost-weights", "weights-builder"
 
 # What EventBridge hands to Karpenter: its getting-started template, "InterruptionQueue".
 _INTERRUPTIONS: dict[str, tuple[str, str]] = {
@@ -98,6 +109,8 @@ class AwsCloudPlan(CloudPlan):
     weights_bucket: WeightsBucketPlan
     weights_builder: RolePlan
     """Of the jobs that fill the weights store."""
+    agents_boundary: PolicyPlan
+    deployers_policy: PolicyPlan
     repositories: tuple[RepositoryPlan, ...]
     guards: GuardsPlan
 
@@ -163,6 +176,8 @@ def plan_aws_cloud(environment: str, spec: AwsCloudSpec) -> AwsCloudPlan:
         karpenter=karpenter,
         weights_bucket=bucket,
         weights_builder=builder,
+        agents_boundary=plan_agents_boundary(place, bucket.bucket),
+        deployers_policy=plan_deployers_policy(place, bucket.bucket),
         repositories=plan_repositories(place, images, spec.image_digests),
         guards=plan_guards(place, spec, karpenter.queue),
     )

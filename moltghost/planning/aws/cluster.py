@@ -51,6 +51,8 @@ class ClusterPlan(Plan):
     role: RolePlan
     service_cidr: str
     public_cidrs: tuple[str, ...]
+    private_cidrs: tuple[str, ...]
+    """Networks beside the VPC whose packets the cluster's security group lets in."""
     logs: tuple[str, ...]
     log_group: str
     log_retention_days: int
@@ -72,6 +74,7 @@ def plan_cluster(place: Place, spec: AwsCloudSpec, release: KubernetesRelease) -
         ),
         service_cidr=SERVICE_CIDR,
         public_cidrs=spec.endpoint.public_cidrs,
+        private_cidrs=spec.endpoint.private_cidrs,
         logs=CONTROL_PLANE_LOGS,
         log_group=f"/aws/eks/{place.name}/cluster",
         log_retention_days=spec.log_retention_days,

@@ -6,14 +6,10 @@ traffic from a node to its own pods, such as probes, is always let through.
 
 from __future__ import annotations
 
-from typing import Literal
+from moltghost.planning.aws.cloud import AwsCloudPlan
+from moltghost.planning.cloud_base import WEIGHTS_NAMESPACE
+from moltghost.planning.flows import DNS, HTTPS, Flow, SystemPolicy, names
 
-from pydantic import Field
-
-from moltghost.planning.aws.cloud import WEIGHTS_NAMESPACE, AwsCloudPlan
-from moltghost.planning.base import Plan
-
-HTTPS, DNS = 443, 53
 KUBELET_PORT = 10250
 METRICS_SERVER_PORT = 10251  # of the EKS community add-on
 DCGM_PORT = 9400
@@ -24,35 +20,13 @@ MONITORING_LABEL = ("moltghost.dev/monitoring", "true")
 """Namespaces with this label may scrape GPU metrics."""
 
 
-class Flow(Plan):
-    """A flow between a pod and addresses, or pods of other namespaces."""
-
-    ports: tuple[int, ...]
-    protocols: tuple[Literal["TCP", "UDP"], ...] = ("TCP",)
-    cidrs: tuple[str, ...] = ()
-    pods: dict[str, str] | None = None
-    """Labels of pods; an empty mapping is all pods of the namespaces. None: addresses."""
-    namespaces: dict[str, str] = Field(default_factory=dict)
-    """Labels of namespaces; empty is all."""
-
-
-class SystemPolicy(Plan):
-    """What reaches the pods of one system component, and what they reach. Nothing else does."""
-
-    name: str
-    namespace: str
-    pods: dict[str, str]
-    ingress: tuple[Flow, ...] = ()
-    egress: tuple[Flow, ...] = ()
-
-
 def plan_flows(cloud: AwsCloudPlan) -> tuple[SystemPolicy, ...]:
     """Policies of every system pod that isn't on the host's network."""
     return (*_kube_system(cloud), *_gpu_support(), _weights_jobs(cloud))
 
 
 def _kube_system(cloud: AwsCloudPlan) -> tuple[SystemPolicy, ...]:
-    api, identity, names = _api(cloud), _identity(), _names()
+    api, identity, resolution = _api(cloud), _identity(), names()
     aws = Flow(ports=(HTTPS,), cidrs=_control_cidrs(cloud))
     outside = Flow(ports=(HTTPS,), cidrs=(*_control_cidrs(cloud), *cloud.network.public_cidrs))
     everybody = Flow(ports=(DNS,), protocols=("UDP", "TCP"), pods={})
@@ -63,18 +37,21 @@ def _kube_system(cloud: AwsCloudPlan) -> tuple[SystemPolicy, ...]:
             "metrics-server",
             {"app.kubernetes.io/name": "metrics-server"},
             (Flow(ports=(METRICS_SERVER_PORT,), cidrs=_control_cidrs(cloud)),),
-            (names, api, Flow(ports=(KUBELET_PORT,), cidrs=(cloud.network.cidr,))),
+            (resolution, api, Flow(ports=(KUBELET_PORT,), cidrs=(cloud.network.cidr,))),
         ),
         _policy(
-            "ebs-csi-controller", {"app": "ebs-csi-controller"}, (), (names, api, identity, aws)
+            "ebs-csi-controller",
+            {"app": "ebs-csi-controller"},
+            (),
+            (resolution, api, identity, aws),
         ),
-        _policy("ebs-csi-node", {"app": "ebs-csi-node"}, (), (names, api)),
+        _policy("ebs-csi-node", {"app": "ebs-csi-node"}, (), (resolution, api)),
         # Prices and IAM have no endpoint in the VPC: these two go out by NAT.
         _policy(
             "karpenter",
             {"app.kubernetes.io/name": "karpenter"},
             (),
-            (names, api, identity, outside),
+            (resolution, api, identity, outside),
         ),
     )
 
@@ -103,7 +80,7 @@ def _weights_jobs(cloud: AwsCloudPlan) -> SystemPolicy:
         namespace=WEIGHTS_NAMESPACE,
         pods={},
         egress=(
-            _names(),
+            names(),
             _identity(),
             Flow(ports=(HTTPS,), cidrs=cloud.network.public_cidrs),
         ),
@@ -115,15 +92,6 @@ def _policy(
 ) -> SystemPolicy:
     return SystemPolicy(
         name=name, namespace=_KUBE_SYSTEM, pods=pods, ingress=ingress, egress=egress
-    )
-
-
-def _names() -> Flow:
-    return Flow(
-        ports=(DNS,),
-        protocols=("UDP", "TCP"),
-        pods={"k8s-app": "kube-dns"},
-        namespaces={"kubernetes.io/metadata.name": _KUBE_SYSTEM},
     )
 
 

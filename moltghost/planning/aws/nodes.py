@@ -46,6 +46,15 @@ class NodeGroupPlan(Plan):
     """Whether EKS replaces a node that it finds broken."""
 
     @property
+    def scaled_by_eks(self) -> tuple[str, ...]:
+        """Inputs that EKS changes by itself: it empties a Capacity Block's group before its end.
+
+        Any other group's size is what the config says; were it left alone, a raised minimum would
+        be above the size, which EKS refuses.
+        """
+        return ("scalingConfig.desiredSize",) if self.capacity_type == "CAPACITY_BLOCK" else ()
+
+    @property
     def eks_taints(self) -> list[dict[str, str]]:
         """The taints in the words of the EKS API."""
         return [

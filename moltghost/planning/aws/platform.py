@@ -10,13 +10,14 @@ from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.cluster import DEPLOYERS_GROUP, AddonPlan
 from moltghost.planning.aws.controllers import disk_driver_statements
 from moltghost.planning.aws.facts import karpenter_chart, kubernetes_release, node_images
-from moltghost.planning.aws.flows import SystemPolicy, plan_flows
+from moltghost.planning.aws.flows import plan_flows
 from moltghost.planning.aws.iam import RolePlan, trust_of_pods
 from moltghost.planning.aws.names import Place
 from moltghost.planning.aws.node_class import Ec2NodeClassPlan, plan_node_class
 from moltghost.planning.aws.nodes import SYSTEM_TAINT
 from moltghost.planning.aws.storage import mirrored
 from moltghost.planning.base import Plan
+from moltghost.planning.flows import SystemPolicy
 
 _ON_SYSTEM_NODES: dict[str, Any] = {
     "nodeSelector": {"moltghost.dev/system": "true"},

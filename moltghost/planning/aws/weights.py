@@ -7,6 +7,8 @@ from moltghost.planning.aws.names import Place
 
 STORES = "stores"
 """Prefix of the model stores in the bucket."""
+SOURCES = "sources"
+"""Prefix of the files that stores are built from."""
 
 
 def reader_statements(place: Place, bucket: str, prefix: str) -> tuple[Statement, ...]:
@@ -35,8 +37,13 @@ def reader_statements(place: Place, bucket: str, prefix: str) -> tuple[Statement
 
 
 def builder_statements(place: Place, bucket: str) -> tuple[Statement, ...]:
-    """What the job that builds a store may do: read and add; never delete."""
+    """What the job that builds a store may do: read sources, read and add stores; never delete."""
     return (
+        Statement(
+            sid="ReadSources",
+            actions=("s3:GetObject",),
+            resources=(place.bucket_arn(f"{bucket}/{SOURCES}/*"),),
+        ),
         Statement(
             sid="WriteStores",
             actions=(
@@ -47,11 +54,12 @@ def builder_statements(place: Place, bucket: str) -> tuple[Statement, ...]:
             ),
             resources=(place.bucket_arn(f"{bucket}/{STORES}/*"),),
         ),
+        # Without a prefix as condition: only then is a missing object answered by 404, which says
+        # what to upload, and not by 403 (S3, HeadObject: "Permissions").
         Statement(
             sid="ListStores",
             actions=("s3:ListBucket",),
             resources=(place.bucket_arn(bucket),),
-            conditions={"StringLike": {"s3:prefix": (f"{STORES}/*",)}},
         ),
         _by_key(place, ("kms:Decrypt", "kms:GenerateDataKey")),
     )

@@ -24,8 +24,10 @@ const (
 	lookTimeout = 10 * time.Second
 	// So many failures in a row are no hiccup.
 	failuresInARow = 3
-	messagePeriod  = 5 * time.Second
-	answerTimeout  = 2 * time.Minute
+	// In periods of the watch: a minute.
+	longestPause  = 30
+	messagePeriod = 5 * time.Second
+	answerTimeout = 2 * time.Minute
 )
 
 // Main is `agent-tools loader`.
@@ -105,7 +107,7 @@ func (l *Loader) first(ctx context.Context) error {
 	l.state.waiting("the model is being loaded")
 	said := time.Now()
 	for failures := 0; ; {
-		err := l.load(ctx)
+		err := l.loadAndAnswer(ctx)
 		if err == nil {
 			return nil
 		}
@@ -114,7 +116,7 @@ func (l *Loader) first(ctx context.Context) error {
 			return fmt.Errorf("stopped before the model was proven: %s", reason)
 		}
 		l.state.waiting(err.Error())
-		if reached(err) {
+		if !ollama.Unreachable(err) {
 			failures++
 			l.report.Message(stageLoad, fmt.Sprintf("try %d of %d: %v", failures, failuresInARow, err))
 		} else if time.Since(said) > messagePeriod {
@@ -129,24 +131,14 @@ func (l *Loader) first(ctx context.Context) error {
 	}
 }
 
-// load warms the model and proves it.
-func (l *Loader) load(ctx context.Context) error {
-	start := time.Now()
-	stop := l.sayEverySoOften(start)
-	err := l.ollama.Load(ctx, l.config.Model, l.config.Context)
-	stop()
+// loadAndAnswer proves a model that nobody uses yet: it also has to write a token.
+func (l *Loader) loadAndAnswer(ctx context.Context) error {
+	took, err := l.load(ctx)
 	if err != nil {
 		return err
 	}
-	took := time.Since(start)
-	l.state.loaded(took)
-	if !l.asked {
-		if l.expect.Trained, err = l.ollama.TrainedContext(ctx, l.config.Model); err != nil {
-			return err
-		}
-		l.asked = true
-	}
-	if _, err = l.look(ctx); err != nil {
+	// A model that doesn't fit answers too slowly to tell why.
+	if _, err := l.look(ctx); err != nil {
 		return err
 	}
 	answered, cancel := context.WithTimeout(ctx, answerTimeout)
@@ -154,11 +146,31 @@ func (l *Loader) load(ctx context.Context) error {
 	if err := l.ollama.Answer(answered, l.config.Model, l.config.Context); err != nil {
 		return err
 	}
-	// The answer must not have changed how the model is loaded.
+	return l.prove(ctx, took)
+}
+
+// load warms the model and returns how long that took.
+func (l *Loader) load(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	stop := l.sayEverySoOften(start)
+	err := l.ollama.Load(ctx, l.config.Model, l.config.Context)
+	stop()
+	if err != nil || l.asked {
+		return time.Since(start), err
+	}
+	took := time.Since(start)
+	l.expect.Trained, err = l.ollama.TrainedContext(ctx, l.config.Model)
+	l.asked = err == nil
+	return took, err
+}
+
+// prove looks at what is loaded and tells everybody.
+func (l *Loader) prove(ctx context.Context, took time.Duration) error {
 	model, err := l.look(ctx)
 	if err != nil {
 		return err
 	}
+	l.state.loaded(took)
 	l.state.foundProven(model)
 	l.report.Emit(ready{
 		Stage: stageReady, Seconds: took.Seconds(), Context: model.ContextLength, Size: model.Size,
@@ -191,35 +203,43 @@ func (l *Loader) look(ctx context.Context) (ollama.Running, error) {
 
 // watch looks until ctx ends, and makes good what it can.
 func (l *Loader) watch(ctx context.Context) {
-	failures := 0
-	for {
-		sleep(ctx, l.period)
-		model, err := l.look(ctx)
-		if errors.Is(err, errNotLoaded) || errors.Is(err, errContext) {
-			l.report.Message(stageLoad, fmt.Sprintf("loading again: %v", err))
-			l.state.foundReloading(err.Error())
-			if err = l.load(ctx); err == nil {
-				failures = 0
-				continue
-			}
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		if err == nil {
-			if failures > 0 {
-				l.report.Message(stageReady, "the model is as planned again")
-			}
+	for failures := 0; ctx.Err() == nil; {
+		// What keeps failing is tried less and less often.
+		sleep(ctx, l.period*time.Duration(min(failures+1, longestPause)))
+		err := l.lookOrReload(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			failures++
+			out := failures >= failuresInARow || errors.Is(err, errDigest) || errors.Is(err, errResidence)
+			l.state.foundFailing(err.Error(), out)
+			l.report.Message(stageLoad, fmt.Sprintf("failure %d in a row: %v", failures, err))
+			l.unloadMisplaced(ctx, err)
+		case failures > 0:
 			failures = 0
-			l.state.foundProven(model)
-			continue
+			l.report.Message(stageReady, "the model is as planned again")
 		}
-		failures++
-		out := failures >= failuresInARow || errors.Is(err, errDigest) || errors.Is(err, errResidence)
-		l.state.foundFailing(err.Error(), out)
-		l.report.Message(stageLoad, fmt.Sprintf("failure %d in a row: %v", failures, err))
-		l.unloadMisplaced(ctx, err)
 	}
+}
+
+// lookOrReload looks at what is loaded, and loads again what was merely lost.
+//
+// A reload is proven by looking alone: a token would have to wait for the streams of users.
+func (l *Loader) lookOrReload(ctx context.Context) error {
+	model, err := l.look(ctx)
+	if errors.Is(err, errNotLoaded) || errors.Is(err, errContext) {
+		l.report.Message(stageLoad, fmt.Sprintf("loading again: %v", err))
+		l.state.foundReloading(err.Error())
+		took, err := l.load(ctx)
+		if err != nil {
+			return err
+		}
+		return l.prove(ctx, took)
+	}
+	if err == nil {
+		l.state.foundProven(model)
+	}
+	return err
 }
 
 // unloadMisplaced makes room for another try: a model that is loaded stays where it is.
@@ -267,12 +287,6 @@ func (l *Loader) failure(err error) error {
 		failure.Next = "the store and Ollama disagree: delete the pod, so that its store is copied anew"
 	}
 	return failure
-}
-
-// reached says whether Ollama answered, be it with an error.
-func reached(err error) bool {
-	return ollama.Reached(err) || errors.Is(err, errNotLoaded) || errors.Is(err, errContext) ||
-		errors.Is(err, errResidence) || errors.Is(err, errDigest)
 }
 
 func sleep(ctx context.Context, pause time.Duration) {

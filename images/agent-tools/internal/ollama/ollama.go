@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -34,10 +35,10 @@ type APIError struct {
 
 func (e *APIError) Error() string { return fmt.Sprintf("Ollama answers %d: %s", e.Status, e.Message) }
 
-// Reached says whether an error is an answer of Ollama, not of the connection to it.
-func Reached(err error) bool {
-	var answer *APIError
-	return errors.As(err, &answer)
+// Unreachable says whether an error is the connection's, and no answer of Ollama.
+func Unreachable(err error) bool {
+	var connection *url.Error
+	return errors.As(err, &connection)
 }
 
 // Running is a loaded model as /api/ps lists it.

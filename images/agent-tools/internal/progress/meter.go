@@ -46,6 +46,19 @@ func (r *Reporter) NewMeter(stage string, total int64) *Meter {
 // Add counts bytes; a negative number takes back what has to be done again.
 func (m *Meter) Add(bytes int64) { m.done.Add(bytes) }
 
+// Reset takes back everything.
+func (m *Meter) Reset() { m.done.Store(0) }
+
+// Set reports what somebody else counted, at most once a second.
+func (m *Meter) Set(done int64) {
+	m.done.Store(done)
+	now := time.Now()
+	if done < m.total && len(m.seen) > 0 && now.Sub(m.seen[len(m.seen)-1].at) < meterPeriod {
+		return
+	}
+	m.report.Emit(m.amount(now))
+}
+
 // Run reports until ctx ends or the returned function is called, which reports a last time.
 func (m *Meter) Run(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)

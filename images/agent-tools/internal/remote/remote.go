@@ -53,22 +53,30 @@ func fromStatus(status int, cause error) error {
 		return fmt.Errorf("%w: %v", ErrDenied, cause)
 	case status == http.StatusRequestedRangeNotSatisfiable:
 		return fmt.Errorf("%w: it is shorter", ErrSize)
-	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests, status < 400,
-		status >= 500:
+	case status == http.StatusRequestTimeout, status == http.StatusConflict,
+		status == http.StatusTooManyRequests, status < 400, status >= 500:
 		return cause
 	default:
 		return &StatusError{Status: status, Text: cause.Error()}
 	}
 }
 
-// checkRange compares the size in Content-Range ("bytes 0-99/1234") with the one expected.
-func checkRange(header string, size int64) error {
+var errNoRanges = &StatusError{Status: http.StatusOK, Text: "the server doesn't answer ranges"}
+
+// totalSize is the size of the whole object in Content-Range ("bytes 0-99/1234").
+func totalSize(header string) (int64, error) {
 	var first, last, total int64
 	if _, err := fmt.Sscanf(header, "bytes %d-%d/%d", &first, &last, &total); err != nil {
-		return &StatusError{Status: http.StatusOK, Text: "the server doesn't answer ranges"}
+		return 0, errNoRanges
 	}
-	if total != size {
-		return fmt.Errorf("%w: it has %d bytes, not %d", ErrSize, total, size)
+	return total, nil
+}
+
+// checkRange compares the size in Content-Range with the one expected.
+func checkRange(header string, size int64) error {
+	total, err := totalSize(header)
+	if err == nil && total != size {
+		err = fmt.Errorf("%w: it has %d bytes, not %d", ErrSize, total, size)
 	}
-	return nil
+	return err
 }

@@ -127,7 +127,7 @@ func (p *Prefix) Key(path string) *string { return aws.String(p.Path + path) }
 func (p *Prefix) Get(ctx context.Context, path string, limit int64) ([]byte, error) {
 	out, err := p.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: &p.Bucket, Key: p.Key(path)})
 	if err != nil {
-		return nil, fromSDK(err)
+		return nil, FromSDK(err)
 	}
 	defer out.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(out.Body, limit+1))
@@ -138,6 +138,15 @@ func (p *Prefix) Get(ctx context.Context, path string, limit int64) ([]byte, err
 		return nil, fmt.Errorf("%w: it has more than %d bytes", ErrSize, limit)
 	}
 	return data, nil
+}
+
+// Size of the object at a path.
+func (p *Prefix) Size(ctx context.Context, path string) (int64, error) {
+	out, err := p.Client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &p.Bucket, Key: p.Key(path)})
+	if err != nil {
+		return 0, FromSDK(err)
+	}
+	return aws.ToInt64(out.ContentLength), nil
 }
 
 // Object is the object at a path, which must have that size.
@@ -160,7 +169,7 @@ func (o *s3Object) Read(ctx context.Context, offset, length int64) (io.ReadClose
 		Range:  aws.String(fmt.Sprintf("bytes=%d-%d", offset, offset+length-1)),
 	})
 	if err != nil {
-		return nil, fromSDK(err)
+		return nil, FromSDK(err)
 	}
 	if err := checkRange(aws.ToString(out.ContentRange), o.size); err != nil {
 		out.Body.Close()
@@ -169,8 +178,8 @@ func (o *s3Object) Read(ctx context.Context, offset, length int64) (io.ReadClose
 	return out.Body, nil
 }
 
-// fromSDK sorts an error of the SDK by its HTTP status, if it got as far as one.
-func fromSDK(err error) error {
+// FromSDK sorts an error of the SDK, or nil, by its HTTP status, if it got as far as one.
+func FromSDK(err error) error {
 	var response *awshttp.ResponseError
 	if errors.As(err, &response) {
 		return fromStatus(response.HTTPStatusCode(), response.Unwrap())

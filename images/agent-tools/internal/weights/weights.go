@@ -15,6 +15,7 @@ import (
 	"moltghost.dev/agent-tools/internal/progress"
 	"moltghost.dev/agent-tools/internal/remote"
 	"moltghost.dev/agent-tools/internal/store"
+	"moltghost.dev/agent-tools/internal/transfer"
 )
 
 const (
@@ -23,9 +24,6 @@ const (
 
 	// How long the store may be away. The pod's start-up budget ends a longer wait.
 	outageBudget = 5 * time.Minute
-	// How often an object with wrong content is read again: a bad cache or a flipped bit on the
-	// way may pass, a damaged object doesn't.
-	copyTries = 3
 	// Hashing keeps a core busy; more files than this at a time only compete.
 	filesAtATime = 4
 )
@@ -37,6 +35,9 @@ func Main(ctx context.Context, args []string, report *progress.Reporter) error {
 	to := flags.String("to", "", "folder that becomes OLLAMA_MODELS")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *from == "" || *to == "" {
+		return errors.New("--from and --to are required")
 	}
 	prefix, err := remote.OpenPrefix(ctx, *from)
 	if err != nil {
@@ -50,24 +51,26 @@ func Main(ctx context.Context, args []string, report *progress.Reporter) error {
 func Fetch(
 	ctx context.Context, prefix *remote.Prefix, folder string, report *progress.Reporter,
 ) error {
-	target, err := openDisk(folder)
+	target, err := transfer.OpenFolder(folder)
 	if err != nil {
 		return err
 	}
-	defer target.close()
+	defer target.Close()
 	patience := &remote.Patience{
 		Budget: outageBudget,
 		Say:    func(message string) { report.Message(stageCopy, message) },
 	}
-	f := &fetch{prefix: prefix, disk: target, report: report, copier: NewCopier(patience)}
+	f := &fetch{
+		prefix: prefix, folder: target, report: report, copier: transfer.NewCopier(patience),
+	}
 	return f.explain(f.run(ctx))
 }
 
 type fetch struct {
 	prefix *remote.Prefix
-	disk   *disk
+	folder *transfer.Folder
 	report *progress.Reporter
-	copier *Copier
+	copier *transfer.Copier
 	meter  *progress.Meter
 	// Bytes that are not on the disk yet.
 	left atomic.Int64
@@ -79,7 +82,7 @@ func (f *fetch) run(ctx context.Context) error {
 		return err
 	}
 	// As long as the index isn't there, the folder is no store.
-	if err := f.disk.remove(store.IndexName); err != nil {
+	if err := f.folder.Remove(store.IndexName); err != nil {
 		return err
 	}
 	missing, err := f.missing(ctx, index)
@@ -89,14 +92,14 @@ func (f *fetch) run(ctx context.Context) error {
 	if err := f.copy(ctx, missing, index.Bytes()); err != nil {
 		return err
 	}
-	manifest, err := f.disk.root.ReadFile(store.ManifestPath)
+	manifest, err := f.folder.ReadFile(store.ManifestPath)
 	if err != nil {
 		return err
 	}
 	if err := index.CheckComplete(manifest); err != nil {
 		return f.refused(err)
 	}
-	return f.writeIndex(data)
+	return f.folder.WriteFile(store.IndexName, data)
 }
 
 // index reads and checks store.json; its bytes are kept as they are.
@@ -127,10 +130,10 @@ func (f *fetch) index(ctx context.Context) ([]byte, store.Index, error) {
 func (f *fetch) missing(ctx context.Context, index store.Index) ([]store.File, error) {
 	var present int64
 	for _, file := range index.Files {
-		if err := f.disk.remove(file.Path + partial); err != nil {
+		if err := f.folder.Remove(file.Path + transfer.Partial); err != nil {
 			return nil, err
 		}
-		if f.disk.size(file.Path) == file.Size {
+		if f.folder.Size(file.Path) == file.Size {
 			present += file.Size
 		}
 	}
@@ -146,7 +149,7 @@ func (f *fetch) missing(ctx context.Context, index store.Index) ([]store.File, e
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			sum, err := f.disk.sum(file, meter.Add)
+			sum, err := f.folder.Sum(file, meter.Add)
 			if err != nil {
 				return err
 			}
@@ -174,7 +177,7 @@ func (f *fetch) copy(ctx context.Context, files []store.File, total int64) error
 	for _, file := range files {
 		f.left.Add(file.Size)
 	}
-	if err := f.disk.checkSpace(f.left.Load()); err != nil {
+	if err := f.folder.CheckSpace(f.left.Load()); err != nil {
 		return err
 	}
 	f.meter = f.report.NewMeter(stageCopy, total)
@@ -188,76 +191,18 @@ func (f *fetch) copy(ctx context.Context, files []store.File, total int64) error
 	return group.Wait()
 }
 
-// copyFile copies until the content is the one that was asked for.
 func (f *fetch) copyFile(ctx context.Context, file store.File) error {
-	for try := 1; ; try++ {
-		err := f.copyOnce(ctx, file)
-		var corrupt *corruptError
-		switch {
-		case err == nil:
-			return nil
-		case errors.As(err, &corrupt) || errors.Is(err, remote.ErrSize):
-			if try == copyTries {
-				return &progress.Failure{
-					What: fmt.Sprintf("%v; read %d times", err, copyTries),
-					Next: "the store is damaged: `moltghost weights verify`, then remove and add it again",
-				}
-			}
-			f.report.Message(stageCopy, fmt.Sprintf("refused: %v; fetching it again (try %d of %d)",
-				err, try+1, copyTries))
-		case errors.Is(err, remote.ErrNotFound):
-			return &progress.Failure{
-				What: fmt.Sprintf("%v, though %s lists it", err, store.IndexName),
-				Next: "the store is damaged: `moltghost weights verify`, then remove and add it again",
-			}
-		default:
-			return err
-		}
-	}
-}
-
-type corruptError struct {
-	name, sum, expected string
-}
-
-func (e *corruptError) Error() string {
-	return fmt.Sprintf("%s is corrupt: its sha256 is %s, not %s", e.name, e.sum, e.expected)
-}
-
-func (f *fetch) copyOnce(ctx context.Context, file store.File) (err error) {
-	object := f.prefix.Object(file.Path, file.Size)
-	out, err := f.disk.create(file.Path, file.Size)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	var copied atomic.Int64
-	count := func(bytes int64) {
-		copied.Add(bytes)
-		f.meter.Add(bytes)
-		f.left.Add(-bytes)
-	}
-	sum, err := f.copier.Copy(ctx, object, file.Size, out, count)
-	if err == nil && sum != file.SHA256 {
-		err = &corruptError{name: object.Name(), sum: sum, expected: file.SHA256}
-	}
-	if err != nil {
-		count(-copied.Load())
-		return errors.Join(err, f.disk.remove(file.Path+partial))
-	}
-	return f.disk.commit(out, file.Path)
-}
-
-func (f *fetch) writeIndex(data []byte) error {
-	out, err := f.disk.create(store.IndexName, 0)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	if _, err := out.Write(data); err != nil {
-		return err
-	}
-	return f.disk.commit(out, store.IndexName)
+	return transfer.File{
+		Copier: f.copier,
+		Object: f.prefix.Object(file.Path, file.Size),
+		Folder: f.folder,
+		File:   file,
+		Count: func(bytes int64) {
+			f.meter.Add(bytes)
+			f.left.Add(-bytes)
+		},
+		Say: func(message string) { f.report.Message(stageCopy, message) },
+	}.Copy(ctx)
 }
 
 func (f *fetch) refused(err error) error {
@@ -269,9 +214,12 @@ func (f *fetch) refused(err error) error {
 
 // explain says what to do about an error that doesn't say so itself.
 func (f *fetch) explain(err error) error {
+	var corrupt *transfer.CorruptError
 	switch {
+	case errors.As(err, &corrupt), errors.Is(err, remote.ErrNotFound):
+		return transfer.Damaged(err)
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		return f.disk.full(f.left.Load())
+		return f.folder.Full(f.left.Load())
 	case errors.Is(err, remote.ErrDenied):
 		return &progress.Failure{
 			What: err.Error(),

@@ -8,8 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 from pulumi_kubernetes.networking import v1 as net
 
-from components.aws.options import child_of
-from moltghost.planning.aws.flows import Flow, SystemPolicy
+from moltghost.planning.flows import Flow, SystemPolicy
 
 
 class SystemPolicies(pulumi.ComponentResource):
@@ -23,7 +22,7 @@ class SystemPolicies(pulumi.ComponentResource):
         after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("moltghost:aws:SystemPolicies", name, None, opts)
+        super().__init__("moltghost:platform:SystemPolicies", name, None, opts)
         self.ready: list[pulumi.Resource] = [
             net.NetworkPolicy(
                 f"flows-{plan.name}",
@@ -36,7 +35,7 @@ class SystemPolicies(pulumi.ComponentResource):
                     ingress=[_ingress(flow) for flow in plan.ingress],
                     egress=[_egress(flow) for flow in plan.egress],
                 ),
-                opts=child_of(self, after=after),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=list(after) or None),
             )
             for plan in plans
         ]

@@ -7,8 +7,7 @@ import pulumi_kubernetes as k8s
 from pulumi_kubernetes.core import v1 as core
 
 from components.agent_namespace import POD_SECURITY_VERSION
-from components.aws.options import child_of
-from moltghost.planning.aws.cloud import WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE
+from moltghost.planning.cloud_base import WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE
 
 
 class WeightsNamespace(pulumi.ComponentResource):
@@ -17,7 +16,7 @@ class WeightsNamespace(pulumi.ComponentResource):
     def __init__(
         self, name: str, labels: dict[str, str], opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("moltghost:aws:WeightsNamespace", name, None, opts)
+        super().__init__("moltghost:platform:WeightsNamespace", name, None, opts)
         self.namespace = core.Namespace(
             "weights-namespace",
             metadata=k8s.meta.v1.ObjectMetaArgs(
@@ -34,7 +33,7 @@ class WeightsNamespace(pulumi.ComponentResource):
                     },
                 },
             ),
-            opts=child_of(self),
+            opts=pulumi.ResourceOptions(parent=self),
         )
         core.ServiceAccount(
             "weights-account",
@@ -42,6 +41,6 @@ class WeightsNamespace(pulumi.ComponentResource):
                 name=WEIGHTS_ACCOUNT, namespace=WEIGHTS_NAMESPACE, labels=labels
             ),
             automount_service_account_token=False,
-            opts=child_of(self, after=[self.namespace]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.namespace]),
         )
         self.register_outputs({})

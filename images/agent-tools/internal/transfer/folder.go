@@ -1,4 +1,4 @@
-package weights
+package transfer
 
 import (
 	"errors"
@@ -12,25 +12,47 @@ import (
 	"moltghost.dev/agent-tools/internal/store"
 )
 
-const partial = ".partial"
+// Partial ends the name of a file that isn't whole.
+const Partial = ".partial"
 
-// disk is the folder of a store. An os.Root, so that no path and no link leads out of it.
-type disk struct {
+// Folder is a folder of files. An os.Root, so that no path and no link leads out of it.
+type Folder struct {
 	root *os.Root
 }
 
-func openDisk(folder string) (*disk, error) {
-	root, err := os.OpenRoot(folder)
+// OpenFolder opens a folder that is there.
+func OpenFolder(path string) (*Folder, error) {
+	root, err := os.OpenRoot(path)
 	if err != nil {
 		return nil, err
 	}
-	return &disk{root: root}, nil
+	return &Folder{root: root}, nil
 }
 
-func (d *disk) close() { _ = d.root.Close() }
+// Close lets go of the folder.
+func (d *Folder) Close() { _ = d.root.Close() }
 
-// sum is the sha256 of a file, if it is there in full size.
-func (d *disk) sum(file store.File, count func(int64)) (sum string, err error) {
+// Open opens a file for reading.
+func (d *Folder) Open(name string) (*os.File, error) { return d.root.Open(name) }
+
+// ReadFile reads a small file.
+func (d *Folder) ReadFile(name string) ([]byte, error) { return d.root.ReadFile(name) }
+
+// WriteFile writes a small file, whole or not at all.
+func (d *Folder) WriteFile(name string, data []byte) error {
+	out, err := d.create(name, int64(len(data)))
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	if _, err := out.Write(data); err != nil {
+		return err
+	}
+	return d.commit(out, name)
+}
+
+// Sum is the sha256 of a file, or "" if it isn't there in full size.
+func (d *Folder) Sum(file store.File, count func(int64)) (sum string, err error) {
 	opened, err := d.root.Open(file.Path)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
@@ -46,8 +68,8 @@ func (d *disk) sum(file store.File, count func(int64)) (sum string, err error) {
 	return store.Sum(opened, count)
 }
 
-// size of a file that is there, or -1.
-func (d *disk) size(name string) int64 {
+// Size is the size of a file that is there, or -1.
+func (d *Folder) Size(name string) int64 {
 	info, err := d.root.Stat(name)
 	if err != nil {
 		return -1
@@ -56,11 +78,11 @@ func (d *disk) size(name string) int64 {
 }
 
 // create opens the temporary file of a path, with its space reserved.
-func (d *disk) create(name string, size int64) (*os.File, error) {
+func (d *Folder) create(name string, size int64) (*os.File, error) {
 	if err := d.root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return nil, err
 	}
-	file, err := d.root.OpenFile(name+partial, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	file, err := d.root.OpenFile(name+Partial, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -70,20 +92,20 @@ func (d *disk) create(name string, size int64) (*os.File, error) {
 	err = unix.Fallocate(int(file.Fd()), 0, 0, size)
 	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
 		file.Close()
-		return nil, err
+		return nil, errors.Join(err, d.Remove(name+Partial))
 	}
 	return file, nil
 }
 
 // commit makes a temporary file the real one; after it, not even a power cut takes it back.
-func (d *disk) commit(file *os.File, name string) error {
+func (d *Folder) commit(file *os.File, name string) error {
 	if err := file.Sync(); err != nil {
 		return err
 	}
 	if err := file.Close(); err != nil {
 		return err
 	}
-	if err := d.root.Rename(name+partial, name); err != nil {
+	if err := d.root.Rename(name+Partial, name); err != nil {
 		return err
 	}
 	folder, err := d.root.Open(path.Dir(name))
@@ -94,16 +116,16 @@ func (d *disk) commit(file *os.File, name string) error {
 	return folder.Sync()
 }
 
-// remove takes a file away if it is there.
-func (d *disk) remove(name string) error {
+// Remove takes a file away if it is there.
+func (d *Folder) Remove(name string) error {
 	if err := d.root.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
-// checkSpace refuses to begin what can't fit.
-func (d *disk) checkSpace(needed int64) error {
+// CheckSpace refuses to begin what can't fit.
+func (d *Folder) CheckSpace(needed int64) error {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(d.root.Name(), &stat); err != nil {
 		return err
@@ -114,8 +136,8 @@ func (d *disk) checkSpace(needed int64) error {
 	return nil
 }
 
-// full is the error of a disk on which so many bytes don't fit.
-func (d *disk) full(needed int64) error {
+// Full is the error of a folder on which so many bytes don't fit.
+func (d *Folder) Full(needed int64) error {
 	var stat unix.Statfs_t
 	_ = unix.Statfs(d.root.Name(), &stat)
 	return full(d.root.Name(), needed, int64(stat.Bavail)*stat.Bsize)

@@ -1,4 +1,5 @@
-package weights
+// Package transfer reads objects in parallel and writes them to a folder, verified.
+package transfer
 
 import (
 	"context"
@@ -14,9 +15,9 @@ import (
 
 const (
 	chunkBytes = 8 << 20
-	// Chunks in memory at a time, over all files: 256 MiB. One connection to S3 gives about
+	// Chunks in memory at a time, over all files: 192 MiB. One connection to S3 gives about
 	// 90 MB/s, so this many saturate what one core can hash.
-	chunksInMemory = 32
+	chunksInMemory = 24
 	// A range that takes longer has stalled: 140 kB/s.
 	rangeTimeout = time.Minute
 )

@@ -1,0 +1,106 @@
+"""Gives back every node of an environment: its pools go first, and Karpenter drains what they have.
+
+A NodePool that is deleted takes its NodeClaims with it, and a NodeClaim goes only when its machine
+has. Whatever removes Karpenter before that leaves machines that nobody ends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from moltghost.errors import Failed
+from moltghost.kube.client import Client, UnknownKind
+from moltghost.kube.reasons import Object, condition
+from moltghost.progress import Event, Report
+
+_API = "karpenter.sh/v1"
+_OURS = {"app.kubernetes.io/managed-by": "moltghost"}
+_POOL_LABEL = "karpenter.sh/nodepool"
+_PAUSE_SECONDS = 2.0
+TASK = "drain pools"
+
+
+def drain_pools(
+    client: Client,
+    report: Report,
+    *,
+    timeout_seconds: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[str]:
+    """Delete the pools and wait until no node of theirs is left. Can be repeated.
+
+    Args:
+        client: the environment's cluster.
+        report: told how many nodes are left, and what the first of them waits for.
+        timeout_seconds: at least the pools' ``terminationGracePeriod``, which ends what clings.
+        sleep: waits between two looks.
+
+    Returns:
+        Names of the nodes that were given back.
+
+    Raises:
+        Failed: nodes are left when the time is up; they still cost.
+    """
+    try:
+        pools = [each["metadata"]["name"] for each in client.list(_API, "NodePool", labels=_OURS)]
+    except UnknownKind:
+        return []  # Karpenter never came here, and so no node of a pool
+    claims = _claims(client)
+    report(Event(task=TASK, state="started", detail=_left(claims)))
+    for pool in pools:
+        client.delete(_API, "NodePool", pool, propagation="Foreground")
+    seen = {name(each) for each in claims}
+    deadline = time.monotonic() + timeout_seconds
+    while claims := _claims(client):
+        seen |= {name(each) for each in claims}
+        if time.monotonic() >= deadline:
+            report(Event(task=TASK, state="failed", detail=_left(claims)))
+            raise _stuck(claims, timeout_seconds)
+        report(Event(task=TASK, state="running", detail=_left(claims)))
+        sleep(_PAUSE_SECONDS)
+    report(Event(task=TASK, state="done", detail=f"{len(seen)} nodes given back"))
+    return sorted(seen)
+
+
+def name(claim: Object) -> str:
+    """The node of a NodeClaim, or the claim itself while it has none."""
+    return str(claim.get("status", {}).get("nodeName") or claim["metadata"]["name"])
+
+
+def _claims(client: Client) -> list[Object]:
+    """All NodeClaims of the cluster, also of a pool that is gone already."""
+    return [
+        each
+        for each in client.list(_API, "NodeClaim")
+        if _POOL_LABEL in each["metadata"].get("labels", {})
+    ]
+
+
+def _left(claims: list[Object]) -> str:
+    if not claims:
+        return "no node is there"
+    word = "node is" if len(claims) == 1 else "nodes are"
+    return f"{len(claims)} {word} left; {name(claims[0])} {_waits_for(claims[0])}"
+
+
+def _waits_for(claim: Object) -> str:
+    """Karpenter's conditions of a NodeClaim that goes: drained, then volumes, then the machine."""
+    steps = (
+        ("Drained", "waits for its pods to end"),
+        ("VolumesDetached", "waits for its volumes"),
+        ("InstanceTerminating", "waits for the machine"),
+    )
+    for kind, text in steps:
+        if condition(claim, kind).get("status") != "True":
+            return text
+    return "is ending"
+
+
+def _stuck(claims: list[Object], seconds: float) -> Failed:
+    lines = "\n".join(f"  {name(each)} {_waits_for(each)}" for each in claims)
+    first = claims[0]["metadata"]["name"]
+    return Failed(
+        f"{len(claims)} nodes are still there after {seconds / 60:.0f} minutes, and cost:\n{lines}",
+        f"kubectl describe nodeclaim {first} says why; the same command again goes on",
+    )

