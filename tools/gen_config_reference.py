@@ -39,7 +39,7 @@ SECTIONS: dict[type[BaseModel], str] = {
 _INTRO = """\
 # Stack config
 
-Written by `make docs` from `moltghost/config.py`, `config_aws.py` and `config_fleet.py`; don't edit it here.
+Written by `make docs` from `moltghost/config*.py`; don't edit it here.
 
 Every stack has one config key, `moltghost:spec`, in its file `Pulumi.<stack>.yaml`.
 Its `kind` says which of the three kinds of stack it is, and has to match the stack's name:

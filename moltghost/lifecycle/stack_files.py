@@ -39,9 +39,7 @@ def write_pending(project: Path, stack: StackName, spec: AgentSpec) -> Path:
         document = _yaml().load(f"{_HEADER}config:\n  {SPEC_KEY}: {{}}\n")
         document["config"][SPEC_KEY] = {}
     _merge(document["config"][SPEC_KEY], spec.as_written())
-    target = pending_file(project, stack)
-    _write(target, document)
-    return target
+    return _replace(pending_file(project, stack), _text(document))
 
 
 def write_value(project: Path, stack: StackName, key: str, value: Mapping[str, Any]) -> None:
@@ -53,7 +51,7 @@ def write_value(project: Path, stack: StackName, key: str, value: Mapping[str, A
         _merge(spec[key], value)
     else:
         spec[key] = dict(value)
-    _write(file, document)
+    _replace(file, _text(document))
 
 
 def _yaml() -> YAML:
@@ -62,10 +60,10 @@ def _yaml() -> YAML:
     return yaml
 
 
-def _write(target: Path, document: Any) -> None:
+def _text(document: Any) -> str:
     text = StringIO()
     _yaml().dump(document, text)
-    _replace(target, text.getvalue())
+    return text.getvalue()
 
 
 def pending_text(project: Path, stack: StackName) -> str | None:
