@@ -6,5 +6,15 @@ import pulumi
 
 from infra.program import declare
 from moltghost.config import PROJECT
+from moltghost.errors import MoltghostError
+from moltghost.ownership import running_engine
 
-declare(Path(__file__).parent, pulumi.get_stack(), pulumi.Config(PROJECT).require_object("spec"))
+try:
+    declare(
+        Path(__file__).parent, pulumi.get_stack(), pulumi.Config(PROJECT).require_object("spec")
+    )
+except MoltghostError as error:
+    if running_engine() == "embedded":
+        raise
+    # The CLI shows this one without its traceback.
+    raise pulumi.RunError(str(error)) from error

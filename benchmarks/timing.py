@@ -36,7 +36,7 @@ def machine() -> str:
     )
 
 
-def table(rows: Iterable[tuple[str, str]]) -> str:
+def table(rows: Iterable[tuple[str, ...]], columns: tuple[str, ...] = ("what", "measured")) -> str:
     """Rows as a Markdown table."""
-    lines = [f"| {what} | {number} |" for what, number in rows]
-    return "\n".join(["| what | measured |", "| --- | --- |", *lines])
+    lines = [f"| {' | '.join(row)} |" for row in (columns, ("---",) * len(columns), *rows)]
+    return "\n".join(lines)

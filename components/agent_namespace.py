@@ -8,6 +8,7 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.networking import v1 as net
 
 from components.admission import POOLS_ANNOTATION, SHARING_LABEL, TYPES_ANNOTATION
+from moltghost.ownership import ENGINE_ANNOTATION, running_engine
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.base import MODEL_SERVER
 from moltghost.planning.model_server import GATE_PORT
@@ -50,6 +51,7 @@ class AgentNamespace(pulumi.ComponentResource):
                 annotations={
                     POOLS_ANNOTATION: ",".join(plan.isolation.pools),
                     TYPES_ANNOTATION: ",".join(plan.isolation.instance_types),
+                    ENGINE_ANNOTATION: running_engine(),
                 },
             ),
             opts=pulumi.ResourceOptions(parent=self, protect=True),

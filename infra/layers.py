@@ -7,13 +7,10 @@ import pulumi_kubernetes as k8s
 
 from moltghost.config import PROJECT, StackName
 
-# On a self-managed backend the organization is called so.
-_ORGANIZATION = "organization"
-
 
 def output_of(stack: StackName, name: str) -> pulumi.Output[str]:
     """An output of another layer's stack."""
-    reference = pulumi.StackReference(f"{_ORGANIZATION}/{PROJECT}/{stack}")
+    reference = pulumi.StackReference(f"{pulumi.get_organization()}/{PROJECT}/{stack}")
     return reference.require_output(name)
 
 

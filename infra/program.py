@@ -7,6 +7,7 @@ from typing import Any
 
 from infra.agent import declare_agent
 from infra.cloud import declare_cloud
+from infra.owner import require_owner
 from infra.platform import declare_platform
 from moltghost.config import AgentSpec, StackName, parse_spec, read_environment
 from moltghost.planning.agent import plan_agent
@@ -23,14 +24,18 @@ def declare(project: Path, stack: str, spec: Any) -> None:
         spec: the value of ``moltghost:spec`` in the stack's config.
 
     Raises:
-        Refused: the config is invalid.
+        Refused: the config is invalid, or the stack belongs to another engine.
     """
     name = StackName.parse(stack)
     parsed = parse_spec(spec, name)
     environment = read_environment(project, name.environment)
     if isinstance(parsed, AgentSpec):
-        declare_agent(plan_agent(name, parsed, environment))
-    elif name.layer == "platform":
+        plan = plan_agent(name, parsed, environment)
+        require_owner(name, environment, plan.namespace)
+        declare_agent(plan)
+        return
+    require_owner(name, environment)
+    if name.layer == "platform":
         declare_platform(plan_platform(environment))
     else:
         declare_cloud(plan_cloud(environment))

@@ -39,5 +39,13 @@ for _name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ROLE_ARN"):
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MOLTGHOST_ENV", "MOLTGHOST_PROJECT", "NO_COLOR", "KUBECONFIG"):
+    # A Pulumi CLI that happens to be here is used by the tests that are about it, and no other.
+    monkeypatch.setattr("moltghost.engines.selection.find_cli", lambda: None)
+    for name in (
+        "MOLTGHOST_ENV",
+        "MOLTGHOST_ENGINE",
+        "MOLTGHOST_PROJECT",
+        "NO_COLOR",
+        "KUBECONFIG",
+    ):
         monkeypatch.delenv(name, raising=False)

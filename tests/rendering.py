@@ -86,7 +86,9 @@ def render(stack: str, spec: Mapping[str, Any] | None = None) -> list[Rendered]:
     recorder = _Recorder()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    mocks.set_mocks(recorder, project="moltghost", stack=stack, preview=False)
+    mocks.set_mocks(
+        recorder, project="moltghost", stack=stack, preview=False, organization="an-organization"
+    )
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def program() -> None:

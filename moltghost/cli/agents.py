@@ -15,6 +15,7 @@ from moltghost.cli.change import change_agent
 from moltghost.cli.options import (
     confirm,
     engine_for,
+    engine_option,
     env_option,
     json_option,
     project_folder,
@@ -61,6 +62,7 @@ def _model_options(function: F) -> F:
 @_model_options
 @env_option
 @yes_option
+@engine_option
 @json_option
 @click.pass_context
 def deploy(
@@ -100,6 +102,7 @@ for each in (*agent_talk.COMMANDS, *agent_life.COMMANDS):
 @_model_options
 @env_option
 @yes_option
+@engine_option
 @json_option
 @click.pass_context
 def update(
@@ -124,6 +127,7 @@ def update(
 @click.option("--strategy", type=click.Choice(["surge", "in-place"]), help="As with `update`.")
 @env_option
 @yes_option
+@engine_option
 @json_option
 @click.pass_context
 def scale(
@@ -217,6 +221,7 @@ def status(ctx: click.Context, name: str, watch: bool, environment: str, as_json
 @click.option("--delete-data", is_flag=True, help="Remove namespace and volume as well, for good.")
 @env_option
 @yes_option
+@engine_option
 @json_option
 @click.pass_context
 def destroy(
@@ -234,7 +239,7 @@ def destroy(
     from moltghost.lifecycle.agents import require_deployed
 
     project, stack = project_folder(ctx), StackName.of_agent(name, environment)
-    engine = engine_for(project)
+    engine = engine_for(project, environment)
     require_deployed(project, stack, engine)
     what = "and its memory, for good" if delete_data else "(namespace and volume stay)"
     confirm(f"Destroy agent {name} in {environment} {what}?", yes=yes)

@@ -14,6 +14,8 @@ from moltghost.config import StackName, read_environment
 
 if TYPE_CHECKING:
     from moltghost.lifecycle.proposal import AgentChange
+    from moltghost.lifecycle.weights.need import Missing
+    from moltghost.progress import Report
 
 
 def change_agent(
@@ -33,6 +35,7 @@ def change_agent(
     from moltghost.lifecycle.agents import carry_out
     from moltghost.lifecycle.environments import connect
     from moltghost.lifecycle.proposal import check, propose, running_spec
+    from moltghost.lifecycle.weights.need import missing_store
 
     # The plan first: what is wrong with it needs no cluster to be said.
     propose(project, stack, values, running=None, must_exist=must_exist)
@@ -47,7 +50,10 @@ def change_agent(
         must_exist=must_exist,
     )
     check(change, client)
-    _require_weights(change, yes=yes, as_json=as_json)
+    missing = missing_store(change)
+    if missing and not (missing.can_be_built and (yes or is_terminal())):
+        raise missing.refusal()
+    engine = engine_for(project, stack.environment)
     environment = read_environment(project, stack.environment)
     if environment.cloud.provider == "aws":
         from moltghost.cli.preflight import show_doubts
@@ -56,9 +62,13 @@ def change_agent(
         show_doubts(require_change(change, environment), as_json=as_json)
     if not as_json:
         show_plan(change.plan, change.update, interrupted=change.interrupted)
+        if missing:
+            click.echo(f"\n{missing.refusal().message}: {missing.command} runs first")
     confirm(_question(change), yes=yes)
     with Progress(quiet=as_json) as progress:
-        result = carry_out(change, engine_for(project), progress.report)
+        if missing:
+            _build_store(change, missing, progress.report)
+        result = carry_out(change, engine, progress.report)
     [status] = list_agents(client, stack.agent)
     for warning in result.warnings:
         click.secho(f"warning: {warning}", fg="yellow", err=True)
@@ -71,27 +81,12 @@ def change_agent(
     click.echo(f"moltghost agent status {stack.agent} shows more")
 
 
-def _require_weights(change: AgentChange, *, yes: bool, as_json: bool) -> None:
-    """Pods that really run copy a model store: offer to build one that isn't there.
-
-    Raises:
-        Refused: it isn't there, and nobody wants it built or it needs a file from a person.
-    """
-    from moltghost.lifecycle.weights.need import missing_store
-
-    missing = missing_store(change)
-    if missing is None:
-        return
-    if not (missing.can_be_built and (yes or is_terminal())):
-        raise missing.refusal()
-    from moltghost.cli.live import Progress
+def _build_store(change: AgentChange, missing: Missing, report: Report) -> None:
+    """What the agent's pod will copy has to be there first."""
     from moltghost.lifecycle.weights.adding import add
     from moltghost.lifecycle.weights.source import Request
 
-    confirm(f"{missing.refusal().message}. Build it now ({missing.command})?", yes=yes)
-    with Progress(quiet=as_json) as progress:
-        request = Request(model=missing.choice.name)
-        add(change.project, missing.environment, request, progress.report)
+    add(change.project, missing.environment, Request(model=missing.choice.name), report)
 
 
 def _question(change: AgentChange) -> str:

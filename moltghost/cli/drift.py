@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moltghost.cli.options import engine_for, json_option, project_folder
+from moltghost.cli.options import (
+    engine_for,
+    engine_option,
+    env_option,
+    json_option,
+    project_folder,
+)
 from moltghost.cli.steps_view import short
 from moltghost.config import StackName
 from moltghost.errors import ExitCode, Refused
@@ -26,13 +32,16 @@ _SIGNS = {"gone": ("-", "red"), "changed": ("~", "yellow")}
 
 @click.command()
 @click.argument("stack", required=False)
+@env_option
 @json_option
+@engine_option
 @click.pass_context
-def drift(ctx: click.Context, stack: str | None, as_json: bool) -> None:
+def drift(ctx: click.Context, stack: str | None, environment: str, as_json: bool) -> None:
     """Show what somebody changed by hand since the last `up`. Changes nothing.
 
     Field by field and with who wrote it and when, as far as the API server recorded that; objects
-    that were deleted; and objects that others made in our namespaces. Without STACK: every stack.
+    that were deleted; and objects that others made in our namespaces. Without STACK: every stack
+    of the environment.
     The code is 1 if there is drift.
 
     \b
@@ -42,9 +51,11 @@ def drift(ctx: click.Context, stack: str | None, as_json: bool) -> None:
     """
     from moltghost.cli.live import Progress
 
-    engine = engine_for(project_folder(ctx))
-    known = [each.name for each in engine.stacks()]
-    names = [str(StackName.parse(stack))] if stack else known
+    asked = StackName.parse(stack) if stack else None
+    environment = asked.environment if asked else environment
+    engine = engine_for(project_folder(ctx), environment)
+    known = [StackName.parse(each.name) for each in engine.stacks()]
+    names = [str(each) for each in ([asked] if asked else known) if each.environment == environment]
     if not names:
         raise Refused("there is no stack yet", "moltghost up local makes the first ones")
     with Progress(quiet=True) as progress:

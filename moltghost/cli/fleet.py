@@ -12,6 +12,7 @@ import click
 from moltghost.cli.options import (
     confirm,
     engine_for,
+    engines_of,
     json_option,
     project_folder,
     yes_option,
@@ -135,7 +136,7 @@ def destroy_command(
     from moltghost.lifecycle.fleet_worker import Job
 
     project, described = project_folder(ctx), _read(file, environment)
-    known = [each.name for each in engine_for(project).stacks()]
+    known = [each.name for each in engine_for(project, described.environment).stacks()]
     names = deployed(described.agents, known, described.environment)
     if not names:
         raise Refused(
@@ -201,7 +202,7 @@ def _carry_out(
     from moltghost.lifecycle.fleet_run import run_jobs
     from moltghost.lifecycle.fleet_worker import Tools
 
-    tools = Tools(project=project, engine_for=engine_for, connect=connect)
+    tools = Tools(project=project, engine_for=engines_of(environment), connect=connect)
     names = [job.stack.agent for job in jobs]
     with FleetProgress(names, quiet=as_json) as progress:
         outcomes, left = run_jobs(jobs, tools, parallel=parallel, watch=progress.watch)

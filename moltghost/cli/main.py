@@ -31,11 +31,12 @@ _COMMANDS = {
     "preflight": ("preflight", "preflight", "Ask whether an environment or an agent can come up."),
     "up": ("stacks", "up", "Bring up an environment, or one stack of it."),
     "down": ("stacks", "down", "Take an environment down."),
+    "environment": ("environments", "environment", "Move every agent of an environment."),
     "images": ("images", "images", "List, pin and publish the images of an environment."),
     "kubeconfig": ("stacks", "kubeconfig", "Print the path of an environment's kubeconfig."),
     "policy": ("policy", "policy", "Check stacks against the policy pack, list and explain it."),
     "weights": ("weights", "weights", "Build, list, verify and remove model stores."),
-    "stack": ("stack_commands", "stack", "Mend the records that the engine keeps of stacks."),
+    "stack": ("stack_commands", "stack", "Move stacks between engines, mend their records."),
     "local": ("local", "local", "The embedded cluster of environment `local`."),
     "completion": ("completion", "completion", "Print a completion script for your shell."),
 }

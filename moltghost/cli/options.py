@@ -15,6 +15,8 @@ from moltghost.errors import Refused
 if TYPE_CHECKING:
     from moltghost.engines.interface import Engine
 
+_ENGINE = "moltghost.engine"
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
@@ -27,6 +29,22 @@ env_option = click.option(
     default="local",
     show_default=True,
     help="Environment of the agent.",
+)
+
+
+def _keep_engine(ctx: click.Context, _option: click.Parameter, value: str) -> None:
+    ctx.meta[_ENGINE] = value
+
+
+engine_option = click.option(
+    "--engine",
+    envvar="MOLTGHOST_ENGINE",
+    type=click.Choice(["auto", "stock", "embedded"]),
+    default="auto",
+    show_default=True,
+    expose_value=False,
+    callback=_keep_engine,
+    help="What carries it out: the Pulumi CLI (stock), or the embedded engine.",
 )
 
 
@@ -49,12 +67,23 @@ def project_folder(ctx: click.Context) -> Path:
     )
 
 
-def engine_for(project: Path) -> Engine:
-    """The engine that carries out the project's stacks."""
-    from moltghost.engines.embedded.engine import EmbeddedEngine
-    from moltghost.policy.gate import require_compliance
+def engine_for(project: Path, environment: str) -> Engine:
+    """The engine that carries out an environment's stacks, as ``--engine`` says.
 
-    return EmbeddedEngine(project, analyze=require_compliance)
+    Raises:
+        Refused: another engine has them, or there is no Pulumi CLI for the stock one.
+    """
+    return engines_of(environment)(project)
+
+
+def engines_of(environment: str) -> Callable[[Path], Engine]:
+    """What makes engines as `engine_for` does, in other threads and processes too."""
+    from functools import partial
+
+    from moltghost.engines.selection import engine
+
+    wanted = click.get_current_context().meta.get(_ENGINE, "auto")
+    return partial(engine, environment=environment, wanted=wanted)
 
 
 def confirm(question: str, *, yes: bool) -> None:

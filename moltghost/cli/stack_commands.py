@@ -1,4 +1,4 @@
-"""`moltghost stack ...`: the records that the embedded engine keeps of stacks."""
+"""`moltghost stack ...`: which engine has which stack, and what the embedded one recorded."""
 
 from __future__ import annotations
 
@@ -8,11 +8,54 @@ import click
 
 from moltghost.cli.options import confirm, json_option, project_folder, yes_option
 from moltghost.config import StackName
+from moltghost.ownership import EngineName
 
 
 @click.group()
 def stack() -> None:
-    """Mend the records that the embedded engine keeps of stacks."""
+    """Move stacks between engines, and mend the embedded engine's records."""
+
+
+@stack.command()
+@click.argument("environment")
+@click.option(
+    "--engine",
+    type=click.Choice(["stock", "embedded"]),
+    required=True,
+    help="Who is to own the stacks: the Pulumi CLI (stock), or the embedded engine.",
+)
+@yes_option
+@json_option
+@click.pass_context
+def adopt(
+    ctx: click.Context, environment: str, engine: EngineName, yes: bool, as_json: bool
+) -> None:
+    """Move all stacks of ENVIRONMENT to another engine. Changes nothing that runs.
+
+    Stacks read each other, so an environment moves as a whole: its layers, then its agents. Each
+    one's state is taken over, and the new engine must find nothing to change; otherwise the stack
+    stays where it is.
+
+    \b
+    Example:
+      moltghost stack adopt local --engine stock
+    """
+    from moltghost.cli.live import Progress
+    from moltghost.lifecycle.adoption import adopt_environment, stacks_to_adopt
+
+    project = project_folder(ctx)
+    names = stacks_to_adopt(project, environment, engine)
+    if names:
+        confirm(f"Give {', '.join(names)} to the {engine} engine?", yes=yes)
+    with Progress(quiet=as_json) as progress:
+        adopted = adopt_environment(project, names, engine, progress.report)
+    if as_json:
+        click.echo(json.dumps({"environment": environment, "engine": engine, "adopted": adopted}))
+        return
+    for name, count in adopted.items():
+        click.echo(f"stack {name}: {count} resources, nothing to change")
+    if not names:
+        click.echo(f"environment {environment} is the {engine} engine's already")
 
 
 @stack.command()

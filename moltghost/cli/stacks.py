@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moltghost.cli.options import confirm, engine_for, json_option, project_folder, yes_option
+from moltghost.cli.options import (
+    confirm,
+    engine_for,
+    engine_option,
+    json_option,
+    project_folder,
+    yes_option,
+)
 from moltghost.config import Environment, StackName, read_environment
 from moltghost.errors import Refused
 
@@ -53,6 +60,7 @@ def plan(ctx: click.Context, stack: str, as_json: bool) -> None:
 @click.command()
 @click.argument("stack")
 @json_option
+@engine_option
 @click.option("--diff", is_flag=True, help="Show each changed field.")
 @click.option("--refresh", is_flag=True, help="Show first what somebody changed by hand.")
 @click.pass_context
@@ -71,7 +79,7 @@ def preview(ctx: click.Context, stack: str, diff: bool, refresh: bool, as_json: 
     from moltghost.lifecycle.environments import is_embedded, layer_stacks
 
     project, name = project_folder(ctx), StackName.parse(stack)
-    engine = engine_for(project)
+    engine = engine_for(project, name.environment)
     if name.layer != "agent":
         environment = read_environment(project, name.environment)
         if is_embedded(environment):
@@ -115,6 +123,7 @@ def _show_price(project: Path, name: StackName) -> None:
 @click.command()
 @click.argument("stack", default="local")
 @yes_option
+@engine_option
 @json_option
 @click.pass_context
 def up(ctx: click.Context, stack: str, yes: bool, as_json: bool) -> None:
@@ -136,7 +145,7 @@ def up(ctx: click.Context, stack: str, yes: bool, as_json: bool) -> None:
         change_agent(project, name, {}, yes=yes, as_json=as_json, must_exist=True)
         return
     environment = read_environment(project, name.environment)
-    engine = engine_for(project)
+    engine = engine_for(project, name.environment)
     if not as_json and name.layer == "cloud":
         from moltghost.cli.plan_view import show_platform
         from moltghost.planning.platform import plan_platform
@@ -182,6 +191,7 @@ def _bring_up(
 @click.command()
 @click.argument("environment")
 @yes_option
+@engine_option
 @json_option
 @click.pass_context
 def down(ctx: click.Context, environment: str, yes: bool, as_json: bool) -> None:
@@ -204,7 +214,7 @@ def down(ctx: click.Context, environment: str, yes: bool, as_json: bool) -> None
             f"{environment} is no environment",
             f"moltghost down {name.environment}; moltghost agent destroy removes an agent",
         )
-    spec, engine = read_environment(project, environment), engine_for(project)
+    spec, engine = read_environment(project, environment), engine_for(project, environment)
     require_no_agents(project, spec, engine)
     confirm(f"Take environment {environment} down?", yes=yes)
     with Progress(quiet=as_json) as progress:
@@ -240,7 +250,9 @@ def kubeconfig(ctx: click.Context, environment: str) -> None:
         raise Refused(
             f"{environment} is no environment", f"moltghost kubeconfig {name.environment}"
         )
-    click.echo(kubeconfig_of(read_environment(project, environment), engine_for(project)))
+    click.echo(
+        kubeconfig_of(read_environment(project, environment), engine_for(project, environment))
+    )
 
 
 def _require_cluster(environment: str) -> None:

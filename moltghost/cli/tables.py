@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from moltghost.cli.options import wants_color
 
@@ -35,8 +35,9 @@ def print_table(
     *,
     title: str = "",
     right: Sequence[str] = (),
+    whole: Sequence[str] = (),
 ) -> None:
-    """Print rows under headers; ``right`` names the columns that are aligned right."""
+    """Print rows under headers; ``right`` names columns aligned right, ``whole`` unfolded ones."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -44,9 +45,12 @@ def print_table(
     console = _console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        side: Literal["left", "right"] = "right" if column in right else "left"
-        # What a row is about isn't broken.
-        table.add_column(column, justify=side, overflow="fold", no_wrap=column == columns[0])
+        table.add_column(
+            column,
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=column in whole,
+        )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     if title:

@@ -105,6 +105,7 @@ def plan_update(old: AgentPlan | None, new: AgentPlan) -> UpdatePlan:
             surge=None,
             added_nodes=0 if _paused(new) else 1,
             gap_seconds=0,
+            from_pool=None if _paused(old) else old.model_server.pool,
         )
     surge = _surge(old, new) if server_changes and strategy == "surge" else None
     gap = _gap_seconds(old, new) if server_changes and strategy == "in-place" else 0

@@ -115,7 +115,7 @@ def plan_weights_job(
         cloud, platform, choice, source, quantize=quantize
     )
     builder = Share(
-        cpu_millis=_BUILDER_CPU_MILLIS,
+        cpu_millis=min(_BUILDER_CPU_MILLIS, round(1000 * resources.cpu) // 2),
         memory_bytes=_BUILDER_MEMORY_BYTES,
         ephemeral_bytes=_SCRATCH_BYTES,
     )

@@ -53,7 +53,19 @@ def require_compliance(
     """
     if not has_pack(project):
         return []
-    findings = check_stack(project, stack, resources, alone=alone)
+    return judged(stack, check_stack(project, stack, resources, alone=alone))
+
+
+def judged(stack: str, findings: Findings) -> list[str]:
+    """What follows from what a pack found, whichever engine asked it.
+
+    Returns:
+        What should be said: advisory violations, rules that couldn't decide, and exemptions that
+        end soon.
+
+    Raises:
+        Refused: a mandatory rule is broken.
+    """
     if findings.mandatory:
         lines = "\n".join(f"  {each}" for each in findings.mandatory)
         fixes = "; ".join(dict.fromkeys(each.remediation for each in findings.mandatory))

@@ -144,25 +144,45 @@ def read_answers(
 
 def _finding(diagnostic: Any, stack: str, urn: str, title: str) -> Violation | Undecided:
     level = analyzer_pb2.EnforcementLevel.Name(diagnostic.enforcementLevel).lower()
-    if diagnostic.message.startswith(_UNDECIDED):
-        _, _, reason = diagnostic.message.partition("during preview: ")
-        return Undecided(
-            policy=diagnostic.policyName,
-            enforcement=level,
-            stack=stack,
-            resource=title,
-            reason=reason,
-        )
-    text = diagnostic.message.removeprefix(f"{diagnostic.description}\n")
-    message, _, remediation = text.partition(_FIX)
-    return Violation(
+    return finding(
+        diagnostic.message,
         policy=diagnostic.policyName,
-        enforcement=level,
+        level=level,
         severity=_severity(diagnostic.severity),
+        stack=stack,
+        urn=urn,
+        title=title,
+    )
+
+
+def finding(
+    message: str, *, policy: str, level: str, severity: str, stack: str, urn: str, title: str
+) -> Violation | Undecided:
+    """What an analyzer said, whoever asked it.
+
+    Args:
+        message: the diagnostic: the rule's description on a line of its own, then what is wrong.
+        policy: the rule's id.
+        level: ``mandatory`` or ``advisory``.
+        severity: the rule's severity, empty where it isn't known.
+        stack: the stack's name.
+        urn: the resource; empty for a rule about the whole stack.
+        title: how people call the resource.
+    """
+    if message.startswith(_UNDECIDED):
+        _, _, reason = message.partition("during preview: ")
+        return Undecided(
+            policy=policy, enforcement=level, stack=stack, resource=title, reason=reason
+        )
+    text, _, remediation = message.partition("\n")[2].partition(_FIX)
+    return Violation(
+        policy=policy,
+        enforcement=level,
+        severity=severity,
         stack=stack,
         resource=title,
         urn=urn,
-        message=message.removeprefix(f"{title}: "),
+        message=text.removeprefix(f"{title}: "),
         remediation=remediation,
     )
 

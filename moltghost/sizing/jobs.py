@@ -16,8 +16,9 @@ from moltghost.units import GIB
 
 BUILD_MEMORY_BYTES = 16 * GIB  # what every type of the pool has; see `_tensor_bytes`
 BUILD_CPU = 3  # leaves room for the daemon sets on the smallest build node (4 vCPU)
-# On a machine that does other things as well: a core, and what the work itself needs.
-_MACHINE_CPU, _MACHINE_BASE_BYTES = 1, GIB
+# On a machine that does other things as well: it takes what cores are idle, and the memory that
+# the work itself needs.
+_MACHINE_CPU, _MACHINE_BASE_BYTES = 0.2, GIB
 # llama-quantize holds a tensor as F16 and as F32 at a time.
 _BYTES_PER_ELEMENT = 2 + 4
 # Ollama's `create` writes its result to a temporary file and copies that into the store; a file
@@ -93,7 +94,7 @@ def _files(choice: ModelChoice, *, quantize: bool, source_bytes: int) -> tuple[i
     return source_bytes or expected, output
 
 
-def _wanted(source: int, output: int, cpu: int, memory: int) -> Resources:
+def _wanted(source: int, output: int, cpu: float, memory: int) -> Resources:
     return Resources(
         cpu=cpu,
         memory_bytes=memory,

@@ -72,3 +72,50 @@ def test_a_name_that_no_stack_has_is_refused(moltghost: Command) -> None:
     ran = moltghost("stack", "forget", "../../x", "--yes")
     assert ran.code == 2
     assert "is not a valid name" in ran.err
+
+
+def test_adopt_moves_the_environment_and_says_what_it_moved(
+    moltghost: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["local", "platform.local"]
+    monkeypatch.setattr("moltghost.lifecycle.adoption.stacks_to_adopt", lambda *_: names)
+    monkeypatch.setattr(
+        "moltghost.lifecycle.adoption.adopt_environment", lambda *_: dict.fromkeys(names, 4)
+    )
+    assert moltghost("stack", "adopt", "local", "--engine", "stock").code == 2
+    ran = moltghost("stack", "adopt", "local", "--engine", "stock", "--yes", "--json")
+    assert ran.code == 0
+    assert ran.data == {
+        "environment": "local",
+        "engine": "stock",
+        "adopted": {"local": 4, "platform.local": 4},
+    }
+
+
+def test_adopt_without_a_cli_says_where_to_get_it(
+    moltghost: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moltghost.engines.stock.command.find_cli", lambda: None)
+    ran = moltghost("stack", "adopt", "local", "--engine", "stock", "--yes")
+    assert ran.code == 2
+    assert "needs the Pulumi CLI" in ran.err
+    assert "https://www.pulumi.com/docs/iac/download-install/" in ran.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("up", "local"),
+        ("preview", "my-agent.local"),
+        ("down", "local"),
+        ("agent", "destroy", "my-agent"),
+    ],
+)
+@pytest.mark.usefixtures("cluster")
+def test_the_stock_engine_without_a_cli_is_refused(
+    arguments: tuple[str, ...], moltghost: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moltghost.engines.stock.command.find_cli", lambda: None)
+    ran = moltghost(*arguments, "--engine", "stock")
+    assert ran.code == 2
+    assert "needs the Pulumi CLI, and there is no pulumi on PATH" in ran.err

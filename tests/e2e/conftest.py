@@ -34,7 +34,11 @@ class Moltghost:
     @property
     def environ(self) -> dict[str, str]:
         """The environment of the command: its state is the test's."""
-        return {**os.environ, "MOLTGHOST_STATE": str(self.cluster.state)}
+        return {
+            **os.environ,
+            "MOLTGHOST_STATE": str(self.cluster.state),
+            "MOLTGHOST_ENGINE": "embedded",
+        }
 
     def __call__(self, *args: str, code: int = 0, timeout: float = 240) -> str:
         """Run it, expect its exit code, and return what it printed to stdout."""

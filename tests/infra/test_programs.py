@@ -43,8 +43,8 @@ def references(stack: str) -> list[str]:
     ("stack", "below"),
     [
         ("local", []),
-        ("platform.local", ["organization/moltghost/local"]),
-        ("my-agent.local", ["organization/moltghost/platform.local"]),
+        ("platform.local", ["an-organization/moltghost/local"]),
+        ("my-agent.local", ["an-organization/moltghost/platform.local"]),
     ],
 )
 def test_each_layer_reads_the_one_below(stack: str, below: list[str]) -> None:

@@ -24,6 +24,7 @@ KINDS = {
         {"kind": "ConfigMap", "name": "configmaps", "namespaced": True},
         {"kind": "Namespace", "name": "namespaces", "namespaced": False},
         {"kind": "Namespace", "name": "namespaces/status", "namespaced": False},
+        {"kind": "Pod", "name": "pods", "namespaced": True},
     ]
 }
 MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "n"}}
@@ -165,6 +166,23 @@ def test_warnings_are_handed_over_unquoted(server: Server, tmp_path: Path) -> No
     client.create(MAP, manager="me")
 
     assert warnings == ['would violate "restricted"']
+
+
+def test_a_containers_log_is_followed_line_by_line(client: Client, server: Server) -> None:
+    server.answers.append((200, {"stage": "select"}, {}))
+    assert list(client.follow_log("p", "n", "build")) == ['{"stage": "select"}']
+    [(method, path, query, _)] = server.seen
+    assert (method, path) == ("GET", "/api/v1/namespaces/n/pods/p/log")
+    assert query == {"container": ["build"], "follow": ["true"]}
+
+
+def test_the_log_of_a_container_that_has_not_started_is_an_error(
+    client: Client, server: Server
+) -> None:
+    waiting = {"reason": "BadRequest", "message": "container build is waiting to start"}
+    server.answers.append((400, waiting, {}))
+    with pytest.raises(ApiError, match="container build is waiting to start"):
+        list(client.follow_log("p", "n", "build"))
 
 
 def test_an_unknown_kind_is_refused_by_name(client: Client) -> None:

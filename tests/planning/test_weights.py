@@ -50,7 +50,7 @@ def test_on_this_machine_the_job_runs_on_its_own_node_and_has_room_for_three_cop
     assert [taint.value for taint in plan.tolerations] == ["machine"]
     assert plan.models_bytes > 3 * SOURCE.size_bytes
     requested = plan.ollama_share.cpu_millis + plan.builder_share.cpu_millis
-    assert requested == 1000
+    assert requested == 200
 
 
 def test_on_aws_it_runs_on_the_cheapest_type_of_the_pool_with_disk() -> None:

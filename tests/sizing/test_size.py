@@ -286,9 +286,9 @@ def test_a_finished_file_takes_as_much_room_for_itself_as_a_source() -> None:
     assert size_build(choice, quantize=False, source_bytes=5).source_bytes == 5
 
 
-def test_on_a_machine_a_build_takes_a_core_and_its_largest_tensor() -> None:
+def test_on_a_machine_a_build_takes_idle_cores_and_its_largest_tensor() -> None:
     found = size_build_on_machine(find_model("gemma3-270m-q4"), quantize=False)
-    assert found.cpu == 1
+    assert found.cpu == 0.2
     # The token embedding: 262144 x 640 elements, as F16 and F32 at a time, beside 1 GiB.
     assert found.memory_bytes == 262_144 * 640 * 6 + 1024**3
     assert found.gpu_count == 0

@@ -31,6 +31,7 @@ from pulumi.runtime.stack import run_in_stack
 from moltghost.engines.embedded import monitor as monitor_module
 from moltghost.engines.embedded.project import Project, StackConfig
 from moltghost.errors import Failed, MoltghostError, Refused
+from moltghost.ownership import program_of
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,8 @@ def run_program(
         )
         settings.SETTINGS.monitor = monitor
         settings.SETTINGS.engine = EngineService(messages)
-        with _program_modules(project.program), _event_loop() as loop:
+        modules = _program_modules(project.program)
+        with program_of("embedded"), modules, _event_loop() as loop:
             loop.run_until_complete(run_in_stack(lambda: _run_file(entry)))
 
     # A program that fails leaves outputs that nobody awaits any more.

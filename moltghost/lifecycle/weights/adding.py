@@ -12,6 +12,7 @@ from moltghost.aws.weights.store import Store, StoreState, remove_store
 from moltghost.config import AwsCloudSpec, Environment, read_environment
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
+from moltghost.kube.pools import require_node, require_room_on_node
 from moltghost.lifecycle.environments import connect
 from moltghost.lifecycle.weights import running
 from moltghost.lifecycle.weights.access import ensure_bucket, store_at
@@ -21,7 +22,13 @@ from moltghost.locks import held
 from moltghost.models.facts import Download
 from moltghost.models.names import ModelChoice
 from moltghost.planning.cloud import plan_cloud
-from moltghost.planning.weights import Source, plan_weights_job, source_url, store_url
+from moltghost.planning.weights import (
+    Source,
+    WeightsJobPlan,
+    plan_weights_job,
+    source_url,
+    store_url,
+)
 from moltghost.progress import Event, Report
 
 
@@ -65,9 +72,11 @@ def add(project: Path, name: str, request: Request, report: Report) -> Added:
         _refuse_damaged(store, name)
     place = locate(request, choice)
     client = connect(project, name)
-    _require_node(client, environment)
     # Planned with what is known before anything is fetched: without a node nothing needs to be.
-    plan_weights_job(environment, choice, _unknown(choice), quantize=bool(request.quantize))
+    planned = plan_weights_job(
+        environment, choice, _unknown(choice), quantize=bool(request.quantize)
+    )
+    _require_room(client, environment, planned)
     lock = paths.state_home() / "locks" / f"weights-{name}-{choice.name}.lock"
     with held(lock, f"the store of {store.name} in {name}", "weights add"):
         source = _source(environment, bucket, choice, request, place, report)
@@ -86,15 +95,20 @@ def add(project: Path, name: str, request: Request, report: Report) -> Added:
     return Added(store=built, built=True, joined=joined)
 
 
-def _require_node(client: Client, environment: Environment) -> None:
-    """A config may promise this machine as a node where it can't be one."""
+def _require_room(client: Client, environment: Environment, plan: WeightsJobPlan) -> None:
+    """On this machine, whose node may not be there or be full; elsewhere Karpenter makes a node."""
     machine = plan_cloud(environment).machine
-    if machine and client.get("v1", "Node", machine.name) is None:
-        raise Refused(
-            f"this machine is no node of environment {environment.name}, so nothing can build a "
-            "model store here",
-            "moltghost local status says why; it takes Linux and root",
-        )
+    if machine is None:
+        return
+    node = require_node(client, machine.name, environment=environment.name)
+    shares = (plan.ollama_share, plan.builder_share)
+    require_room_on_node(
+        client,
+        node,
+        cpu_millis=sum(share.cpu_millis for share in shares),
+        memory_bytes=sum(share.memory_bytes for share in shares),
+        purpose="the job that builds a model store",
+    )
 
 
 def _refuse_damaged(store: Store, environment: str) -> None:

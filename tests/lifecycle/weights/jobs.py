@@ -13,6 +13,7 @@ from moltghost.kube.reasons import Object
 from moltghost.models import find_model
 from moltghost.planning.weights import Source, WeightsJobPlan, plan_weights_job
 from tests.examples import LOCAL
+from tests.kube.clusters import node
 
 SHA256 = "ab" * 32
 LINES = (
@@ -67,8 +68,6 @@ class JobCluster:
     def get(
         self, _api: str, kind: str, name: str, _namespace: str | None = None
     ) -> dict[str, Any] | None:
-        if kind == "Node":
-            return {"metadata": {"name": name}} if self._machine else None
         found = self.jobs.get(name)
         return deepcopy(found) if found else None
 
@@ -106,6 +105,8 @@ class JobCluster:
         return True
 
     def list(self, _api: str, kind: str, *_: str, **__: Any) -> list[dict[str, Any]]:
+        if kind == "Node":
+            return [node("machine", "machine", simulated=False)] if self._machine else []
         if kind != "Pod":
             return []
         return [self._pod(job) for job in self.jobs.values() if not job["spec"]["suspend"]]

@@ -166,7 +166,7 @@ def test_a_store_that_another_machine_published_meanwhile_is_taken(
 
 
 def test_without_a_node_nothing_is_uploaded(adds: Adding, bucket: Bucket) -> None:
-    with pytest.raises(Refused, match="this machine is no node of environment local"):
+    with pytest.raises(Refused, match="environment local has no node machine"):
         adds(JobCluster(machine=False))
     assert bucket.sizes("") == {}
 

@@ -17,13 +17,10 @@ from moltghost.engines.embedded.values import (
     pruned,
 )
 from moltghost.errors import Refused
+from moltghost.ownership import ENGINE_ANNOTATION, STACK_ANNOTATION
 
 Object = dict[str, Any]
 
-STACK_ANNOTATION = "moltghost.dev/stack"
-"""Which stack made an object. The value names the stack; either engine may carry it."""
-ENGINE_ANNOTATION = "moltghost.dev/engine"
-"""On namespaces: which engine owns the stack."""
 MANAGER = "moltghost"
 """Field manager of everything that the embedded engine writes."""
 

@@ -31,6 +31,7 @@ from moltghost.engines.embedded.values import plain
 from moltghost.engines.interface import MADE_ANEW, UNDONE, Change, Op
 from moltghost.errors import Refused
 from moltghost.kube.client import Client, UnknownKind
+from moltghost.ownership import ENGINE_ANNOTATION, STACK_ANNOTATION, belongs_to
 
 
 class Planner:
@@ -188,12 +189,20 @@ class Planner:
         ours = objects.is_ours(live, self._stack, recorded_uid(old) if old else None)
         if ours and (old or begun):
             return
-        mark = live["metadata"].get("annotations", {}).get(objects.STACK_ANNOTATION)
+        self._refuse_owned(live)
+        mark = live["metadata"].get("annotations", {}).get(STACK_ANNOTATION)
         owner = f"it belongs to stack {mark}" if mark else "it wasn't made by this stack"
         raise Refused(
             f"{who.title} exists already, and {owner}",
             "choose another name, or delete it if nothing needs it",
         )
+
+    def _refuse_owned(self, live: Object) -> None:
+        """Say so where the other engine owns our stack."""
+        notes = live["metadata"].get("annotations", {})
+        owner = notes.get(ENGINE_ANNOTATION, "embedded")
+        if owner != "embedded" and notes.get(STACK_ANNOTATION, self._stack) == self._stack:
+            raise belongs_to(owner, self._stack, "embedded")
 
 
 def _blind(goal: Goal, old: ResourceState | None, who: Identity | None) -> Plan:

@@ -1,0 +1,341 @@
+"""The stock engine as the command uses it: the Pulumi CLI through the Automation API."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pulumi.automation import CommandError, Stack
+
+from moltghost.engines.embedded.interrupt import interruptible
+from moltghost.engines.embedded.project import read_project
+from moltghost.engines.interface import SECRET_TEXT, Drift, Op, Preview, Result, StackSummary
+from moltghost.engines.stock.events import EventLog
+from moltghost.engines.stock.troubles import explained
+from moltghost.engines.stock.workspace import Stacks
+from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
+from moltghost.ownership import belongs_to, embedded_stacks
+from moltghost.policy.config import config_file
+from moltghost.policy.gate import judged
+from moltghost.policy.pack import FOLDER, has_pack
+from moltghost.progress import Event, Report
+
+T = TypeVar("T")
+_WATCH_SECONDS = 0.1  # how soon the CLI is told of Ctrl-C
+
+
+class StockEngine:
+    """Runs the stacks of one project with the Pulumi CLI.
+
+    Args:
+        project: the folder of ``Pulumi.yaml``.
+
+    Raises:
+        Refused: the folder is no Python project, or there is no CLI that fits.
+    """
+
+    name = "stock"
+
+    def __init__(self, project: Path) -> None:
+        self._project = read_project(project)
+        self._stacks = Stacks(self._project)
+
+    def preview(self, stack: str, *, config: Path | None = None, report: Report) -> Preview:
+        """What ``up`` would do. A stack that isn't there yet is made for it, and removed again.
+
+        Raises:
+            Refused: ``up`` would not do it.
+        """
+        self._require_ours(stack)
+
+        def work() -> Preview:
+            found = self._stacks.select(stack)
+            if found:
+                return self._preview(found, config, report)
+            with self._stacks.created(stack, config) as made:
+                try:
+                    return self._preview(made, config, report)
+                finally:
+                    self._stacks.remove(stack)
+
+        return self._stoppable(work)
+
+    def up(
+        self,
+        stack: str,
+        *,
+        config: Path | None = None,
+        report: Report,
+        expect: Preview | None = None,
+    ) -> Result:
+        """Make the cluster what the program says, and wait until it is ready.
+
+        Raises:
+            Refused: nothing was changed.
+            Failed: some of it didn't succeed; the state has what was done.
+        """
+        self._require_ours(stack)
+        began = time.monotonic()
+
+        def work() -> Result:
+            found = self._stacks.select(stack)
+            if found:
+                return self._up(found, config, report, expect, began)
+            with self._stacks.created(stack, config) as made:
+                try:
+                    return self._up(made, config, report, expect, began)
+                except Refused:
+                    self._stacks.remove(stack)
+                    raise
+
+        return self._stoppable(work)
+
+    def destroy(self, stack: str, *, keep_protected: bool, report: Report) -> Result:
+        """Delete what the state records, as ``pulumi destroy`` does.
+
+        Raises:
+            Refused: there is no such stack, or it has protected resources and
+                ``keep_protected`` is off; nothing was changed.
+            Failed: some of it is still there; the state has what is left.
+        """
+        self._require_ours(stack)
+        began = time.monotonic()
+        found = self._stacks.require(stack)
+        if not keep_protected:
+            self._refuse_protected(found)
+        log = EventLog(stack, report, dry_run=False)
+
+        def work() -> None:
+            found.destroy(
+                exclude_protected=keep_protected or None,
+                on_event=log.take,
+                suppress_outputs=True,
+                show_secrets=False,
+            )
+
+        with self._failures(stack, log, Failed):
+            self._stoppable(work)
+        if not _managed(self._stacks.deployment(found)):
+            self._stacks.remove(stack)
+        return Result(
+            stack=stack,
+            steps=tuple(log.steps),
+            outputs={},
+            seconds=time.monotonic() - began,
+            warnings=log.warnings,
+        )
+
+    def drift(self, stack: str, *, report: Report) -> Drift:
+        """Not asked through this engine: the CLI shows drift itself.
+
+        Raises:
+            Refused: always, with the command to use.
+        """
+        raise Refused(
+            f"stack {stack} belongs to the stock engine, whose CLI shows drift itself",
+            f"pulumi refresh --preview-only --diff --stack {stack}",
+        )
+
+    def unprotect(self, stack: str) -> None:
+        """Take the protection off everything in a stack.
+
+        Raises:
+            Refused: there is no such stack, or it is being changed.
+        """
+        self._require_ours(stack)
+        self._stacks.require(stack)
+        self._stacks.unprotect(stack)
+
+    def outputs(self, stack: str, *, show_secrets: bool = False) -> dict[str, Any]:
+        """The outputs of the last ``up``.
+
+        Raises:
+            Refused: there is no such stack.
+        """
+        try:
+            found = self._stacks.require(stack).outputs()
+        except CommandError as error:
+            raise explained(Refused, stack, error) from error
+        return {
+            name: SECRET_TEXT if output.secret and not show_secrets else output.value
+            for name, output in found.items()
+        }
+
+    def stacks(self) -> list[StackSummary]:
+        """The stacks that the backend has of this project and that were applied, by name."""
+        return [
+            StackSummary(
+                name=each.name.rpartition("/")[2],
+                engine=self.name,
+                updated=each.last_update.replace(tzinfo=UTC) if each.last_update else _NEVER,
+                resource_count=each.resource_count,
+            )
+            for each in sorted(self._stacks.names(), key=lambda each: each.name)
+            if each.resource_count
+        ]
+
+    def _preview(self, stack: Stack, config: Path | None, report: Report) -> Preview:
+        log = EventLog(stack.name, report, dry_run=True)
+        task = f"preview {stack.name}"
+        report(Event(task=task, state="started"))
+        try:
+            with self._failures(stack.name, log, Refused):
+                stack.preview(on_event=log.take, **self._options(stack.name, config))
+            found = judged(stack.name, log.findings)
+            _refuse_replacements(log)
+        except MoltghostError as error:
+            report(Event(task=task, state="failed", detail=error.message))
+            raise
+        report(Event(task=task, state="done", detail=f"{len(log.steps)} resources"))
+        return Preview(
+            stack=stack.name,
+            steps=tuple(log.steps),
+            outputs=log.outputs,
+            warnings=(*log.warnings, *found),
+            basis=self._basis(stack, config),
+        )
+
+    def _up(
+        self,
+        stack: Stack,
+        config: Path | None,
+        report: Report,
+        expect: Preview | None,
+        began: float,
+    ) -> Result:
+        if expect and expect.basis != self._basis(stack, config):
+            raise Refused(
+                f"stack {stack.name} or its configuration has changed since the preview",
+                "look at the new preview first",
+            )
+        preview = expect or self._preview(stack, config, report)
+        log = EventLog(stack.name, report, dry_run=False)
+        with self._failures(stack.name, log, Failed):
+            done = stack.up(
+                on_event=log.take, show_secrets=False, **self._options(stack.name, config)
+            )
+        return Result(
+            stack=stack.name,
+            steps=tuple(log.steps),
+            outputs={
+                name: SECRET_TEXT if output.secret else output.value
+                for name, output in done.outputs.items()
+            },
+            seconds=time.monotonic() - began,
+            warnings=tuple(dict.fromkeys((*preview.warnings, *log.warnings))),
+        )
+
+    def _options(self, stack: str, config: Path | None) -> dict[str, Any]:
+        """What every preview and update is told, so that both engines do the same."""
+        options: dict[str, Any] = {"suppress_outputs": True, "refresh": True}
+        if config:
+            options["config_file"] = str(config)
+        if has_pack(self._project.folder):
+            pack = self._project.folder / FOLDER
+            options["policy_packs"] = [str(pack)]
+            rules = config_file(pack, stack.rpartition(".")[2])
+            if rules.is_file():
+                options["policy_pack_configs"] = [str(rules)]
+        return options
+
+    def _require_ours(self, stack: str) -> None:
+        if stack in embedded_stacks():
+            raise belongs_to("embedded", stack, "stock")
+
+    def _refuse_protected(self, stack: Stack) -> None:
+        protected = [
+            each["id"]
+            for each in self._stacks.deployment(stack).get("resources") or ()
+            if each.get("protect") and not each.get("delete")
+        ]
+        if protected:
+            raise Refused(
+                f"stack {stack.name} has protected resources: {', '.join(protected)}",
+                "keep them (agent destroy does), or unprotect them first "
+                "(agent destroy --delete-data)",
+            )
+
+    def _basis(self, stack: Stack, config: Path | None) -> str:
+        path = config or self._project.config_file(stack.name)
+        text = path.read_bytes() if path.exists() else b""
+        return f"{self._stacks.version(stack)}-{hashlib.sha256(text).hexdigest()}"
+
+    @contextmanager
+    def _failures(self, stack: str, log: EventLog, raised: type[MoltghostError]) -> Iterator[None]:
+        try:
+            yield
+        except CommandError as error:
+            if raised is Refused:
+                judged(stack, log.findings)
+            raise explained(raised, stack, error, log.errors) from error
+
+    def _stoppable(self, work: Callable[[], T]) -> T:
+        """Run so that Ctrl-C ends the CLI in order: its lock is gone, its state saved.
+
+        Raises:
+            Interrupted: it was stopped.
+        """
+
+        def run(cancelled: threading.Event) -> T:
+            ended = threading.Event()
+
+            def watch() -> None:
+                while not ended.wait(_WATCH_SECONDS):
+                    if cancelled.is_set():
+                        self._stacks.command.stop()
+                        return
+
+            threading.Thread(target=watch, name="stop", daemon=True).start()
+            try:
+                return work()
+            except MoltghostError as error:
+                if cancelled.is_set():
+                    raise Interrupted("stopped on request") from error
+                raise
+            finally:
+                ended.set()
+
+        try:
+            return interruptible(run)
+        except KeyboardInterrupt:
+            self._stacks.command.stop(signal.SIGTERM)
+            raise
+
+
+_NEVER = datetime.fromtimestamp(0, UTC)
+
+
+def _managed(deployment: dict[str, Any]) -> list[str]:
+    """The resources that a stack still has in some cluster or cloud."""
+    return [
+        each["urn"]
+        for each in deployment.get("resources") or ()
+        if each.get("custom") and not each["type"].startswith("pulumi:")
+    ]
+
+
+def _refuse_replacements(log: EventLog) -> None:
+    """A change that would delete an object to make it anew under the same name is refused.
+
+    The provider deletes it first then; an agent's model server would be gone meanwhile. Both
+    engines ask for another name instead, so that the new one comes first.
+
+    Raises:
+        Refused: there is such a change.
+    """
+    deleted = {step.title for step in log.steps if step.op is Op.DELETE and step.custom}
+    for step in log.steps:
+        in_place = step.op is Op.REPLACE and step.object_name and step.title in deleted
+        if in_place:
+            fields = ", ".join(change.path for change in step.diff) or "a field"
+            raise Refused(
+                f"{step.title} would have to be replaced: {fields} can't change while it exists",
+                "give it another name, so that the new one is made before the old one is deleted",
+            )

@@ -1,0 +1,229 @@
+"""What the CLI tells while it works, as our events, steps, warnings and findings."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from pulumi.automation import EngineEvent
+from pulumi.automation.events import (
+    DiagnosticEvent,
+    OpType,
+    PolicyEvent,
+    StepEventMetadata,
+    StepEventStateMetadata,
+)
+
+from moltghost.engines.embedded.urn import ROOT_TYPE, is_provider, name_of
+from moltghost.engines.embedded.values import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN_WIRE
+from moltghost.engines.interface import SECRET_TEXT, UNKNOWN_TEXT, Change, Op, Step
+from moltghost.policy.findings import Findings, Undecided, Violation
+from moltghost.policy.pack import finding
+from moltghost.progress import Event, Report
+
+# A replacement is told in three steps; the middle one stands for the first two.
+_OPS = {
+    OpType.SAME: Op.SAME,
+    OpType.CREATE: Op.CREATE,
+    OpType.UPDATE: Op.UPDATE,
+    OpType.DELETE: Op.DELETE,
+    OpType.REPLACE: Op.REPLACE,
+    OpType.DELETE_REPLACED: Op.DELETE,
+    OpType.READ: Op.READ,
+    OpType.IMPORT: Op.READ,
+}
+_COLOR = re.compile(r"<\{%[^%]*%\}>")
+_PATH_STEP = re.compile(r"""\.?(?P<key>[^.\[\]"]+)|\[(?P<index>\d+)\]|\["(?P<quoted>[^"]+)"\]""")
+
+
+class EventLog:
+    """Takes the events of one run; called from a server's thread.
+
+    Args:
+        stack: the stack's name.
+        report: receives progress.
+        dry_run: whether the run is a preview, whose steps are only planned.
+    """
+
+    def __init__(self, stack: str, report: Report, *, dry_run: bool) -> None:
+        self.stack = stack
+        self.steps: list[Step] = []
+        self.errors: list[str] = []
+        self.outputs: dict[str, Any] = {}
+        self._report = report
+        self._dry_run = dry_run
+        self._lock = threading.Lock()
+        self._warnings: dict[str, None] = {}
+        self._findings: dict[Violation | Undecided, None] = {}
+        self._titles: dict[str, str] = {}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the program and the providers warned of, each once."""
+        return tuple(self._warnings)
+
+    @property
+    def findings(self) -> Findings:
+        """What the policy pack found."""
+        found = list(self._findings)
+        return Findings(
+            violations=tuple(each for each in found if isinstance(each, Violation)),
+            undecided=tuple(each for each in found if isinstance(each, Undecided)),
+        )
+
+    def take(self, event: EngineEvent) -> None:
+        """One event of the CLI."""
+        with self._lock:
+            if event.resource_pre_event:
+                self._begun(event.resource_pre_event.metadata)
+            elif event.res_outputs_event:
+                self._ended(event.res_outputs_event.metadata)
+            elif event.res_op_failed_event:
+                self._failed(event.res_op_failed_event.metadata)
+            elif event.diagnostic_event:
+                self._said(event.diagnostic_event)
+            elif event.policy_event:
+                self._found(event.policy_event)
+
+    def _begun(self, step: StepEventMetadata) -> None:
+        title = self._titles[step.urn] = title_of(step)
+        if self._dry_run:
+            self._add(step, title)
+        elif _is_work(step):
+            self._report(Event(task=title, state="started", detail=step.op.value))
+
+    def _ended(self, step: StepEventMetadata) -> None:
+        if step.type == ROOT_TYPE and step.new:
+            self.outputs = shown(step.new.outputs or {})
+        if self._dry_run:
+            return
+        title = title_of(step)
+        self._add(step, title)
+        if _is_work(step):
+            self._report(Event(task=title, state="done", detail=step.op.value))
+        elif step.op is OpType.SAME and _is_custom(step):
+            self._report(Event(task=title, state="cached", detail="unchanged"))
+
+    def _failed(self, step: StepEventMetadata) -> None:
+        if not self._dry_run:
+            self._report(Event(task=title_of(step), state="failed", detail=self._last_error(step)))
+
+    def _last_error(self, step: StepEventMetadata) -> str:
+        title = title_of(step)
+        return next((text for text in reversed(self.errors) if text.startswith(title)), "")
+
+    def _said(self, event: DiagnosticEvent) -> None:
+        text = _COLOR.sub("", event.message).strip()
+        title = self._titles.get(event.urn or "", "")
+        if not text or event.severity == "debug":
+            return
+        if event.severity == "error":
+            self.errors.append(f"{title}: {text}" if title else text)
+        elif event.severity == "warning":
+            self._warnings[f"{title}: {text}" if title else text] = None
+        elif not self._dry_run or not title:
+            task = title or f"program of {self.stack}"
+            self._report(Event(task=task, state="running", detail=text))
+
+    def _found(self, event: PolicyEvent) -> None:
+        found = finding(
+            _COLOR.sub("", event.message).strip(),
+            policy=event.policy_name,
+            level=event.enforcement_level,
+            severity="",
+            stack=self.stack,
+            urn=event.resource_urn or "",
+            title=self._titles.get(event.resource_urn or "", ""),
+        )
+        self._findings[found] = None
+
+    def _add(self, step: StepEventMetadata, title: str) -> None:
+        op = _OPS.get(step.op)
+        if op is None or step.type == ROOT_TYPE:
+            return
+        state = step.new or step.old
+        kubernetes = step.type.startswith("kubernetes:")
+        metadata = _metadata(state) if kubernetes else {}
+        self.steps.append(
+            Step(
+                urn=step.urn,
+                type=step.type,
+                name=name_of(step.urn),
+                op=op,
+                diff=changes(step) if op in (Op.UPDATE, Op.REPLACE) else (),
+                title=title,
+                namespace=metadata.get("namespace"),
+                object_name=metadata.get("name"),
+                custom=_is_custom(step),
+                protect=bool(state and state.protect),
+            )
+        )
+
+
+def title_of(step: StepEventMetadata) -> str:
+    """How people call a resource: ``Deployment agent-x/model-server``."""
+    kind = step.type.rsplit(":", 1)[1]
+    # What is deleted is called as it was.
+    state = step.old if step.op in (OpType.DELETE, OpType.DELETE_REPLACED) else step.new or step.old
+    if step.type.startswith("kubernetes:"):
+        metadata = _metadata(state)
+        if name := metadata.get("name"):
+            space = metadata.get("namespace")
+            return f"{kind} {space}/{name}" if space else f"{kind} {name}"
+    if step.type == "pulumi:pulumi:StackReference" and state and state.id:
+        return f"{kind} {state.id}"
+    return f"{kind} {name_of(step.urn)}"
+
+
+def changes(step: StepEventMetadata) -> tuple[Change, ...]:
+    """The differing fields of an update, secrets masked."""
+    old = step.old.inputs if step.old else {}
+    new = step.new.inputs if step.new else {}
+    return tuple(
+        Change(path, shown(value_at(old, path)), shown(value_at(new, path)))
+        for path in step.detailed_diff or {}
+    )
+
+
+def value_at(properties: Any, path: str) -> Any:
+    """The value at one of Pulumi's property paths, or ``None``."""
+    for part in _PATH_STEP.finditer(path):
+        index = part["index"]
+        try:
+            properties = properties[int(index) if index else part["key"] or part["quoted"]]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return properties
+
+
+def shown(value: Any) -> Any:
+    """A value of an event as people may see it."""
+    if isinstance(value, Mapping):
+        if value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
+            return SECRET_TEXT
+        return {key: shown(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [shown(item) for item in value]
+    return UNKNOWN_TEXT if value == UNKNOWN_WIRE else value
+
+
+def _metadata(state: StepEventStateMetadata | None) -> Mapping[str, Any]:
+    inputs = shown((state.inputs if state else None) or {})
+    metadata = inputs.get("metadata")
+    return metadata if isinstance(metadata, Mapping) else {}
+
+
+def _is_custom(step: StepEventMetadata) -> bool:
+    state = step.new or step.old
+    return bool(state and state.custom) and not is_provider(step.type)
+
+
+def _is_work(step: StepEventMetadata) -> bool:
+    return _is_custom(step) and step.op not in (
+        OpType.SAME,
+        OpType.READ,
+        OpType.REFRESH,
+        OpType.REPLACE,  # only says that the two others belong together
+    )

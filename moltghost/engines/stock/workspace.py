@@ -1,0 +1,220 @@
+"""One project's stacks in the backend that the user has chosen."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pulumi.automation import (
+    CommandError,
+    LocalWorkspace,
+    Stack,
+    StackSummary,
+)
+from ruamel.yaml import YAML
+
+from moltghost import paths
+from moltghost.engines.embedded.crypto import Keyring
+from moltghost.engines.embedded.project import Project
+from moltghost.engines.stock.command import require_cli
+from moltghost.engines.stock.troubles import explained
+from moltghost.errors import Refused
+
+_CHECKPOINT_VERSION = 3
+_PASSPHRASES = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
+_SECRETS_KEYS = ("secretsprovider", "encryptedkey", "encryptionsalt")
+_SECRETS_PROVIDER = "MOLTGHOST_SECRETS_PROVIDER"
+
+
+class Stacks:
+    """The stacks of a project, by name.
+
+    Args:
+        project: the project.
+
+    Raises:
+        Refused: there is no CLI that fits.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.command = require_cli()
+        self._project = project
+
+    def names(self) -> list[StackSummary]:
+        """What the backend has of this project."""
+        try:
+            return self._workspace().list_stacks()
+        except CommandError as error:
+            raise explained(Refused, self._project.name, error) from error
+
+    def select(self, stack: str) -> Stack | None:
+        """A stack; ``None`` if there is none of that name."""
+        known = {_short(each.name) for each in self.names()}
+        # The Automation API would make it the CLI's current stack, which is the user's choice.
+        return _Unselected(stack, self._workspace()) if stack in known else None
+
+    def require(self, stack: str) -> Stack:
+        """A stack that is there.
+
+        Raises:
+            Refused: there is none of that name.
+        """
+        if found := self.select(stack):
+            return found
+        known = ", ".join(sorted(_short(each.name) for each in self.names())) or "none"
+        raise Refused(f"there is no stack {stack}", f"stacks of this engine: {known}")
+
+    @contextmanager
+    def created(self, stack: str, config: Path | None) -> Iterator[Stack]:
+        """A new stack, with the provider of its secrets written to its configuration.
+
+        That is the provider that the configuration names, else ``$MOLTGHOST_SECRETS_PROVIDER``,
+        else the backend's own.
+
+        Args:
+            stack: the stack's name.
+            config: the configuration file, where it isn't the stack's own; the CLI can't be told
+                of it here, so what it writes to the stack's own file is moved over.
+
+        Raises:
+            Refused: it couldn't be made.
+        """
+        own = self._project.config_file(stack)
+        file = config or own
+        workspace = self._workspace(_secrets_provider(file))
+        arguments = ["stack", "init", stack, "--no-select"]
+        if workspace.secrets_provider:
+            arguments += ["--secrets-provider", workspace.secrets_provider]
+        before = own.read_text() if own.is_file() else None
+        if before is None:
+            # Killed here, we leave the configuration that was asked for, and no half of one.
+            own.write_text(file.read_text())
+        self.run(stack, *arguments)
+        if config:
+            move_secrets_keys(own, config)
+            _restore(own, before)
+        yield _Unselected(stack, workspace)
+
+    @contextmanager
+    def opened(self, stack: str) -> Iterator[Stack]:
+        """A stack, made if it isn't there."""
+        if found := self.select(stack):
+            yield found
+            return
+        with self.created(stack, None) as made:
+            yield made
+
+    def remove(self, stack: str, *, force: bool = False) -> None:
+        """Forget a stack; its configuration file stays.
+
+        Args:
+            stack: its name.
+            force: also if it has resources, which are left alone.
+        """
+        options = ["--yes", "--preserve-config", *(["--force"] if force else [])]
+        self.run(stack, "stack", "rm", stack, *options)
+
+    def unprotect(self, stack: str) -> None:
+        """Take the protection off everything in a stack."""
+        self.run(stack, "state", "unprotect", "--all", "--yes", "--stack", stack)
+
+    def deployment(self, stack: Stack) -> dict[str, Any]:
+        """The checkpoint of a stack, with its secrets in plain text: for this process only."""
+        try:
+            deployment: dict[str, Any] = dict(stack.export_stack().deployment or {})
+        except CommandError as error:
+            raise explained(Refused, stack.name, error) from error
+        return deployment
+
+    def version(self, stack: Stack) -> str:
+        """Changes with every change of a stack."""
+        try:
+            last = stack.history(page_size=1, page=1, show_secrets=False)
+        except CommandError as error:
+            raise explained(Refused, stack.name, error) from error
+        return f"{last[0].version}-{last[0].start_time.isoformat()}" if last else "never"
+
+    def replace_deployment(self, stack: str, deployment: dict[str, Any]) -> None:
+        """Give a stack another checkpoint.
+
+        It goes through a pipe: the Automation API would write the secrets to a temporary file.
+        """
+        text = json.dumps({"version": _CHECKPOINT_VERSION, "deployment": deployment})
+        self.run(stack, "stack", "import", "--stack", stack, text=text)
+
+    def run(self, stack: str, *arguments: str, text: str | None = None) -> str:
+        """Run a command of the CLI that the Automation API doesn't have.
+
+        Raises:
+            Refused: it failed.
+        """
+        workspace = self._workspace()
+        try:
+            done = self.command.run(
+                list(arguments), workspace.work_dir, dict(workspace.env_vars), text=text
+            )
+        except CommandError as error:
+            raise explained(Refused, stack, error) from error
+        return done.stdout
+
+    def _workspace(self, secrets_provider: str | None = None) -> LocalWorkspace:
+        return LocalWorkspace(
+            work_dir=str(self._project.folder),
+            pulumi_command=self.command,
+            secrets_provider=secrets_provider,
+            env_vars=_passphrase(),
+        )
+
+
+class _Unselected(Stack):
+    """A stack as commands name it, without making it the CLI's current one."""
+
+    def __init__(self, name: str, workspace: LocalWorkspace) -> None:
+        self.name = name
+        self.workspace = workspace
+
+
+def move_secrets_keys(source: Path, target: Path) -> None:
+    """Write what the CLI noted down of the secrets' provider to another configuration file."""
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    written, document = yaml.load(source), yaml.load(target)
+    for key in _SECRETS_KEYS:
+        if key in written:
+            document[key] = written[key]
+    with target.open("w", encoding="utf-8") as stream:
+        yaml.dump(document, stream)
+
+
+def _restore(file: Path, text: str | None) -> None:
+    if text is None:
+        file.unlink()
+    else:
+        file.write_text(text)
+
+
+def _secrets_provider(file: Path) -> str | None:
+    document = YAML(typ="safe").load(file) if file.is_file() else None
+    named = document.get("secretsprovider") if isinstance(document, dict) else None
+    return named or os.environ.get(_SECRETS_PROVIDER)
+
+
+def _passphrase() -> dict[str, str]:
+    """The embedded engine's key as passphrase, unless the user has one.
+
+    So a ``secure:`` value that one engine wrote can be read by the other.
+    """
+    if any(name in os.environ for name in _PASSPHRASES):
+        return {}
+    key = paths.state_home() / "key"
+    Keyring(key).passphrase()  # generated, if this is the first use of either engine
+    return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(key)}
+
+
+def _short(name: str) -> str:
+    """``my-agent.local`` of ``organization/moltghost/my-agent.local``."""
+    return name.rpartition("/")[2]

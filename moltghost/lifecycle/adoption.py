@@ -1,0 +1,54 @@
+"""An environment changes its engine: its layers first, then its agents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from moltghost.config import StackName
+from moltghost.engines.adoption import Adoption
+from moltghost.errors import Refused
+from moltghost.ownership import EngineName
+from moltghost.progress import Report, silent
+
+_ORDER = ("cloud", "platform", "agent")
+
+
+def stacks_to_adopt(project: Path, environment: str, engine: EngineName) -> list[str]:
+    """The stacks of an environment that the other engine has, in the order to move them.
+
+    Raises:
+        Refused: there is no Pulumi CLI, or no stack of the environment in either engine.
+    """
+    cloud = StackName.parse(environment)
+    if cloud.layer != "cloud":
+        raise Refused(
+            f"{environment} is no environment, and stacks move with all that they read",
+            f"moltghost stack adopt {cloud.environment} --engine {engine}",
+        )
+    adoption = Adoption(project, silent)
+    other: EngineName = "embedded" if engine == "stock" else "stock"
+    found = _of_environment(adoption.names(other), environment)
+    if not found and not _of_environment(adoption.names(engine), environment):
+        raise Refused(
+            f"environment {environment} has no stacks yet",
+            f"moltghost up {environment} --engine {engine} makes them",
+        )
+    return [str(name) for name in found]
+
+
+def adopt_environment(
+    project: Path, names: list[str], engine: EngineName, report: Report
+) -> dict[str, int]:
+    """Move stacks; one that can't be moved stops those after it, which read its outputs.
+
+    Returns:
+        How many resources each stack has.
+    """
+    adoption = Adoption(project, report)
+    return {name: adoption.adopt(name, engine) for name in names}
+
+
+def _of_environment(names: list[str], environment: str) -> list[StackName]:
+    parsed = [StackName.parse(name) for name in names]
+    ours = [name for name in parsed if name.environment == environment]
+    return sorted(ours, key=lambda name: (_ORDER.index(name.layer), name.agent))

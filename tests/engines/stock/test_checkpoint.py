@@ -1,0 +1,102 @@
+"""A state between the engines: what pulumi-kubernetes keeps besides, and secrets in both forms."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from moltghost.engines.embedded.state import ResourceState, StackState
+from moltghost.engines.embedded.values import Secret
+from moltghost.engines.stock.checkpoint import field_manager, from_checkpoint, to_checkpoint
+
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+SECRET = "1b47061264138c4ac30d75fd1eb44270"
+PREFIX = "urn:pulumi:a.local::moltghost::"
+PROVIDER = f"{PREFIX}pulumi:providers:kubernetes::cluster"
+
+
+def namespace(engine: str) -> dict[str, Any]:
+    annotations = {"moltghost.dev/engine": engine, "other": "x"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": "agent-a", "annotations": annotations},
+    }
+
+
+def embedded_state() -> StackState:
+    return StackState(
+        stack="a.local",
+        project="moltghost",
+        resources=[
+            ResourceState(
+                urn=PROVIDER,
+                type="pulumi:providers:kubernetes",
+                custom=True,
+                id="p1",
+                inputs={"kubeconfig": "/k", "enableServerSideApply": True},
+                outputs={"kubeconfig": "/k", "enableServerSideApply": True},
+            ),
+            ResourceState(
+                urn=f"{PREFIX}kubernetes:core/v1:Namespace::namespace",
+                type="kubernetes:core/v1:Namespace",
+                custom=True,
+                id="agent-a",
+                provider=f"{PROVIDER}::p1",
+                inputs=namespace("embedded"),
+                outputs={**namespace("embedded"), "status": {"phase": "Active"}},
+                protect=True,
+            ),
+            ResourceState(
+                urn=f"{PREFIX}random:index/randomPassword:RandomPassword::token",
+                type="random:index/randomPassword:RandomPassword",
+                custom=True,
+                id="none",
+                inputs={"length": 8},
+                outputs={"length": 8, "result": Secret("s3cret")},
+            ),
+        ],
+    )
+
+
+def test_an_object_gets_what_the_provider_keeps_of_it_and_the_new_owner() -> None:
+    space = to_checkpoint(embedded_state())[1]
+
+    assert space["inputs"] == namespace("stock")
+    assert space["outputs"]["__inputs"] == namespace("stock")
+    assert space["outputs"]["__initialApiVersion"] == "v1"
+    assert space["outputs"]["__fieldManager"] == "moltghost"
+    assert space["outputs"]["status"] == {"phase": "Active"}
+    assert space["protect"] is True
+
+
+def test_a_provider_is_configured_by_text() -> None:
+    provider = to_checkpoint(embedded_state())[0]
+
+    assert provider["inputs"] == {"kubeconfig": "/k", "enableServerSideApply": "true"}
+
+
+def test_a_secret_is_marked_and_in_plain_text_for_the_import() -> None:
+    token = to_checkpoint(embedded_state())[2]
+
+    assert token["outputs"]["result"] == {SIGNATURE: SECRET, "plaintext": json.dumps("s3cret")}
+
+
+def test_the_way_back_is_the_inverse() -> None:
+    before = embedded_state()
+    deployment = {"resources": to_checkpoint(before)}
+
+    after = from_checkpoint(deployment, stack="a.local", project="moltghost", clusters={"u": "1"})
+
+    assert after.resources[1:] == before.resources[1:]
+    assert after.clusters == {"u": "1"}
+    assert after.resources[0].inputs["kubeconfig"] == "/k"
+
+
+def test_the_field_manager_is_the_one_that_the_provider_noted_down() -> None:
+    made_by_cli = ResourceState(
+        urn="u", type="kubernetes:core/v1:Namespace", custom=True, outputs={"__fieldManager": "m-1"}
+    )
+
+    assert field_manager(made_by_cli) == "m-1"
+    assert field_manager(embedded_state().resources[1]) == "moltghost"
