@@ -19,8 +19,8 @@ _F32, _F16, _I32, _I64 = 4, 2, 4, 8
 # GPU, so that batches can follow one another (ggml/src/ggml-backend.cpp).
 PIPELINE_COPIES = 4
 _CUDA_ALIGNMENT, _HOST_ALIGNMENT = 128, 32
-# Enough: the peak repeats from layer to layer, or is in the last. With a sliding window there is one
-# more than its pattern has, so that a layer which sees everything is among those before the last.
+# Enough: the peak repeats from layer to layer, or is in the last. With a sliding window there is
+# one more than its pattern has: a layer which sees everything is then among those before the last.
 _LAYERS = 4
 _ROTATION = 64  # a quantized cache is rotated by Hadamard matrices of this size and multiples
 
