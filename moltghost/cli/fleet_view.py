@@ -79,13 +79,8 @@ def _facts(plan: FleetPlan, pruned: Sequence[AgentStatus]) -> list[tuple[str, st
 
 
 def _runtimes(runtimes: RuntimeNeed) -> str:
-    span = (
-        f"{runtimes.fewest}"
-        if runtimes.fewest == runtimes.most
-        else f"{runtimes.fewest} to {runtimes.most}"
-    )
     there = f", {runtimes.placed} find room on nodes that are there" if runtimes.placed else ""
-    return f"{runtimes.runtimes} in pool {runtimes.pool}; new nodes: {span}{there}"
+    return f"{runtimes.runtimes} in pool {runtimes.pool}; new nodes: {runtimes.span}{there}"
 
 
 def _row(change: AgentChange) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def print_table(
             column,
             justify="right" if column in right else "left",
             overflow="fold",
-            no_wrap=column in whole,
+            no_wrap=column == columns[0] or column in whole,
         )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))

@@ -59,11 +59,8 @@ class StockEngine:
             found = self._stacks.select(stack)
             if found:
                 return self._preview(found, config, report)
-            with self._stacks.created(stack, config) as made:
-                try:
-                    return self._preview(made, config, report)
-                finally:
-                    self._stacks.remove(stack)
+            with self._stacks.created(stack, config, temporary=True) as made:
+                return self._preview(made, config, report)
 
         return self._stoppable(work)
 
@@ -89,11 +86,7 @@ class StockEngine:
             if found:
                 return self._up(found, config, report, expect, began)
             with self._stacks.created(stack, config) as made:
-                try:
-                    return self._up(made, config, report, expect, began)
-                except Refused:
-                    self._stacks.remove(stack)
-                    raise
+                return self._up(made, config, report, expect, began)
 
         return self._stoppable(work)
 
