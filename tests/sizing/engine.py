@@ -19,6 +19,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,7 +43,7 @@ UBATCHES, SLOTS = (512, 1024, 2048), (1, 2, 4)
 _COMPUTE = re.compile(r"compute buffer size =\s*([\d.]+) MiB")
 _CACHE = re.compile(r"llama_kv_cache: size =\s*([\d.]+) MiB")
 _WEIGHTS = re.compile(r"^\S+ (\d+) \d+ \d+", re.MULTILINE)
-_PORT = "18999"
+_ANY_PORT = "0"
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def ask(programs: Path, file: Path, point: Point) -> Answer:
     `llama-fit-params` is no help here: it counts a row of logits for each token of a batch.
     """
     command = [programs / "llama-server", "-m", file, *point.options]
-    command += ["--no-repack", "--no-warmup", "-v", "--port", _PORT]
+    command += ["--no-repack", "--no-warmup", "-v", "--port", _ANY_PORT]
     caches = []
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -157,6 +158,7 @@ def ask(programs: Path, file: Path, point: Point) -> Answer:
             if found := _COMPUTE.search(line):
                 server.kill()
                 return Answer(round(sum(caches), 2), float(found[1]))
+    assert server.returncode == -signal.SIGABRT, f"llama-server ended with {server.returncode}"
     return Answer(None, None)
 
 
