@@ -126,7 +126,13 @@ def test_every_command_that_prints_facts_can_print_json() -> None:
         for path, command in all_leaves()
         if not any("--json" in parameter.opts for parameter in command.params)
     }
-    assert without == {"agent connect", "completion", "kubeconfig", "local kubeconfig"}
+    assert without == {
+        "agent connect",
+        "completion",
+        "kubeconfig",
+        "local kubeconfig",
+        "local node",
+    }
 
 
 def test_every_command_that_changes_something_can_be_told_not_to_ask() -> None:

@@ -103,7 +103,7 @@ def main(url: str, token_file: str, stop_file: str, streams: str, context: str) 
         thread.start()
     for thread in threads:
         thread.join()
-    print(json.dumps([asdict(stream) for stream in done]))
+    sys.stdout.write(json.dumps([asdict(stream) for stream in done]))
 
 
 if __name__ == "__main__":

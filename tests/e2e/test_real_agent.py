@@ -80,7 +80,7 @@ class Hello:
     def inside(self, *command: str, **more: Any) -> subprocess.Popen[str]:
         """A program in the node's network."""
         return subprocess.Popen(
-            ["nsenter", f"--net=/proc/{self.pid}/ns/net", *command],
+            ["/usr/bin/nsenter", f"--net=/proc/{self.pid}/ns/net", *command],
             text=True,
             cwd=REPOSITORY,
             stdin=subprocess.DEVNULL,
@@ -134,12 +134,12 @@ class Hello:
 
 
 @pytest.fixture(scope="module")
-def hello(moltghost: Moltghost) -> Hello:
+def hello(machine: Moltghost) -> Hello:
     """The agent, deployed; its store is built first."""
-    moltghost.deployed.append("hello")
+    machine.deployed.append("hello")
     options = ("--model", "gemma3-270m-q4", "--gpu", "none", "--context", "16k")
-    moltghost("deploy", "hello", *options, "--owner", "team-a", "--yes", timeout=900)
-    return Hello(moltghost)
+    machine("deploy", "hello", *options, "--owner", "team-a", "--yes", timeout=900)
+    return Hello(machine)
 
 
 def until(true: Callable[[], Any], seconds: float = 120) -> None:
@@ -242,7 +242,7 @@ def test_a_restarted_kubelet_leaves_the_containers_alone(hello: Hello) -> None:
     before = {name: hello.processes(name) for name in ("ollama", "caddy", "node")}
     record = next(each for each in embedded.status().processes if each.name == "kubelet")
     os.kill(record.pid, signal.SIGKILL)
-    embedded.up()
+    hello.moltghost("local", "up", timeout=300)
     assert {name: hello.processes(name) for name in before} == before
     until(lambda: hello.moltghost.json("agent", "status", "hello")["ready"])
 
