@@ -100,7 +100,8 @@ def test_one_agent_that_is_in_the_way_of_another_stops_no_other_and_the_next_run
     agents = dict.fromkeys(names, ("llama3.1-8b-q4", "g6e.xlarge"))
     moltghost.deployed += names
     client = moltghost.cluster.client
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "agent-team-b"}}
+    metadata = {"name": "agent-team-b", "labels": {"moltghost.dev/agent": "team-b"}}
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
     client.create(body, manager="kubectl-create")
     file = write(moltghost, agents)
 
