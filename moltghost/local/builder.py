@@ -139,6 +139,8 @@ def _module_directories(go: golang.Go, program: Program) -> dict[str, Path]:
     modules |= {name for each in program.added for name in (each.module, each.source_module)}
     if not modules:
         return {}
+    # One that is only copied from has not been downloaded for the sake of a package.
+    go.output("mod", "download", *sorted(modules), cwd=program.home)
     template = "{{.Path}} {{.Dir}}"
     listed = go.output("list", "-m", "-f", template, *sorted(modules), cwd=program.home)
     return {path: Path(directory) for path, directory in map(str.split, listed.splitlines())}
