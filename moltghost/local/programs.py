@@ -94,7 +94,7 @@ def _ollama() -> Program:
         module=_OLLAMA,
         linker_values=((f"{_OLLAMA}/version.Version", version.removeprefix("v")),),
         # Name look-ups by Go: those of a static glibc would load shared libraries.
-        tags=("netgo", "osusergo", "sqlite_omit_load_extension"),
+        tags=("netgo", "osusergo"),
         cgo=True,
         c_flags=("-O3", *cpu.compiler_flags()),
         headers=(
@@ -159,11 +159,12 @@ PROGRAMS = (
     _containerd("containerd"),
     _containerd("containerd-shim-runc-v2"),
     _containerd("ctr"),
-    _cni("bridge", "main"),
+    _cni("ptp", "main"),
     _cni("loopback", "main"),
     _cni("host-local", "ipam"),
     Program(name="coredns", home=TOOLCHAIN / "dns", package=".", module=_COREDNS),
     Program(name="machine-forward", home=TOOLCHAIN / "machine", package="./forward"),
+    Program(name="machine-pause", home=TOOLCHAIN / "machine", package="./pause"),
     Program(name="machine-volumes", home=TOOLCHAIN / "machine", package="./volumes"),
     _ollama(),
     Program(
@@ -195,11 +196,12 @@ NODE = (
     "containerd",
     "containerd-shim-runc-v2",
     "ctr",
-    "bridge",
+    "ptp",
     "loopback",
     "host-local",
     "coredns",
     "machine-forward",
+    "machine-pause",
     "machine-volumes",
 )
 
