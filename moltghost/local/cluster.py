@@ -191,7 +191,7 @@ class EmbeddedCluster:
 
     def _has_machine(self) -> bool:
         """Whether this ``up`` is to end with a node on this machine."""
-        wanted = bool(self.machine.choice if self._wanted is None else self._wanted)
+        wanted = self.machine.choice if self._wanted is None else self._wanted
         reason = unavailable() if wanted is not False else ""
         if wanted and reason:
             raise Refused(
