@@ -11,13 +11,12 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import gguf
 
+from benchmarks.timing import seconds
 from moltghost.models import Model, find_model, models
 from moltghost.models.gguf import read_gguf
 from moltghost.models.gguf_model import model_of
@@ -29,16 +28,6 @@ from tests.sizing.sparse_gguf import write_sparse
 REPEATS = 5
 CONTEXTS = tuple(range(1024, 32769, 1024))
 COMMAND = "from moltghost.cli.main import main; main()"
-
-
-def seconds(work: Callable[[], object], repeats: int = REPEATS) -> float:
-    """The best of several runs."""
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return min(times)
 
 
 def plan_each(*, anew: bool) -> None:

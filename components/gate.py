@@ -5,12 +5,14 @@ from __future__ import annotations
 from moltghost.planning.model_server import (
     GATE_METRICS_PORT,
     GATE_PORT,
+    LOADER_PORT,
     OLLAMA_PORT,
     ModelServerPlan,
 )
 
 TOKEN_FILE = "/run/gate/token"  # noqa: S105 a path
 HEALTH_PATH = "/healthz"
+LOADER_METRICS_PATH = "/metrics/loader"
 
 # What OpenClaw calls on a native Ollama provider. Everything else (create, pull, push, delete,
 # copy, blobs) answers 403 even with the token.
@@ -24,7 +26,8 @@ def caddyfile(plan: ModelServerPlan) -> str:
     """The gate's Caddyfile.
 
     The token is read from a file at request time, so it is in no config; ``Host`` is rewritten
-    because Ollama on loopback refuses other hosts; streams are flushed at once.
+    because Ollama on loopback refuses other hosts; streams are flushed at once. The metrics port
+    also hands out the loader's metrics, which listens on loopback as Ollama does.
     """
     matchers = "\n".join(
         f"\t@{method.lower()} {{\n\t\tmethod {method}\n\t\tpath {' '.join(paths)}\n\t\t"
@@ -70,5 +73,9 @@ def caddyfile(plan: ModelServerPlan) -> str:
 
 :{GATE_METRICS_PORT} {{
 	metrics /metrics
+	handle {LOADER_METRICS_PATH} {{
+		rewrite * /metrics
+		reverse_proxy 127.0.0.1:{LOADER_PORT}
+	}}
 }}
 """

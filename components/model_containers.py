@@ -8,7 +8,13 @@ from components.gate import HEALTH_PATH, TOKEN_FILE
 from components.hardening import container_security
 from components.naming import seconds
 from moltghost.planning.agent import AgentPlan
-from moltghost.planning.model_server import GATE_METRICS_PORT, GATE_PORT, OLLAMA_PORT, Share
+from moltghost.planning.model_server import (
+    GATE_METRICS_PORT,
+    GATE_PORT,
+    LOADER_PORT,
+    OLLAMA_PORT,
+    Share,
+)
 from moltghost.units import GIB
 
 MODELS_DIR = "/models"
@@ -104,6 +110,7 @@ def _loader(plan: AgentPlan) -> core.ContainerArgs:
                 "LOADER_CONTEXT": str(server.context),
                 "LOADER_GPUS": str(server.gpu_count),
                 "LOADER_PREDICTED_BYTES": str(plan.sizing.footprint.total_bytes),
+                "LOADER_LISTEN": f"127.0.0.1:{LOADER_PORT}",
             }
         ),
         security_context=container_security(),

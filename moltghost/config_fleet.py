@@ -24,7 +24,7 @@ AGENT_FIELDS = tuple(name for name in AgentSpec.model_fields if name not in ("ki
 
 
 class FleetSpec(Spec):
-    """Agents of one environment, in a file of their own: ``moltghost fleet apply agents.yaml``."""
+    """Agents of one environment, in a file of their own: `moltghost fleet apply agents.yaml`."""
 
     environment: str | None = None
     """The agents' environment; without it, the command's ``--env``."""

@@ -20,8 +20,8 @@ _CONTEXT_FACT = "moltghost.dev/context"
 _CONTEXT_VARIABLES = ("OLLAMA_CONTEXT_LENGTH", "LOADER_CONTEXT")
 _LOOPBACK = re.compile(r"^(https?://)?(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/?$")
 _OLLAMA_PORT = 11434
-# Anything that fetches a model from elsewhere: ollama pull, or a web address that is not loopback
-# nor inside the cluster.
+# Anything that fetches a model from elsewhere: ollama pull, ollama run (which pulls what it lacks),
+# or a web address that is not loopback nor inside the cluster.
 _ADDRESS = re.compile(r"https?://([^/\s:\"']+)")
 _BUCKET = re.compile(r"s3://[^\s\"',]+")
 
@@ -135,7 +135,7 @@ def _from_store(subject: Subject, config: Config) -> Iterator[str]:
             sources += 1
             if not matches(bucket, allowed):
                 yield f"{each} reads weights from a store that isn't its environment's"
-        if "pull" in words:
+        if "pull" in words or (is_ollama(each) and "run" in words):
             yield f"{each} pulls a model from a public registry"
         for host in (found for word in words for found in _ADDRESS.findall(word)):
             if not _inside(host, config["endpoints"]):

@@ -17,7 +17,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter
 
-from moltghost import config, config_aws
+from moltghost import config, config_aws, config_fleet
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "config.md"
 
@@ -33,12 +33,13 @@ SECTIONS: dict[type[BaseModel], str] = {
     config.PoolSpec: "A pool",
     config.AgentSpec: "kind: agent",
     config.ModelSpec: "The model part",
+    config_fleet.FleetSpec: "A fleet's file",
 }
 
 _INTRO = """\
 # Stack config
 
-Written by `make docs` from `moltghost/config.py` and `config_aws.py`; don't edit it here.
+Written by `make docs` from `moltghost/config*.py`; don't edit it here.
 
 Every stack has one config key, `moltghost:spec`, in its file `Pulumi.<stack>.yaml`.
 Its `kind` says which of the three kinds of stack it is, and has to match the stack's name:
@@ -99,7 +100,8 @@ def _type(field: Mapping[str, Any]) -> str:
     if name == "array":
         name = f"list of {_type(field['items'])}"
     if isinstance(field.get("additionalProperties"), Mapping):
-        name = f"mapping from {_type(field['propertyNames'])} to {_type(_values(field))}"
+        keys = field.get("propertyNames", {"type": "string"})
+        name = f"mapping from {_type(keys)} to {_type(_values(field))}"
     limits = [words.format(field[key]) for key, words in _LIMITS.items() if key in field]
     return ", ".join([name, *limits])
 

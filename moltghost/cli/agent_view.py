@@ -22,6 +22,8 @@ def agent_facts(found: AgentStatus) -> str:
         f"price        {found.node_usd_per_hour} $/h for the node, "
         f"{found.usd_per_hour} $/h for its GPUs' share",
     ]
+    if found.detail:
+        lines.append(f"progress     {found.detail}")
     if found.reason:
         lines.append(f"reason       {found.reason}")
     return "\n".join(lines)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
+from moltghost.cli.tables import is_narrow
 from moltghost.units import GB, GIB, format_context
 
 if TYPE_CHECKING:
@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from moltghost.sizing import Gpus, QuantizationFit, SizingRequest
 
 _NONE = "-"
-_WIDE = 84
-
-
-def is_narrow() -> bool:
-    """Whether a table has to do with fewer columns."""
-    return shutil.get_terminal_size((100, 24)).columns < _WIDE
 
 
 def show_fits(

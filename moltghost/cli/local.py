@@ -26,7 +26,7 @@ def local() -> None:
     "--machine/--no-machine",
     default=None,
     help="Whether the cluster has a node on this machine, where pods really run (needs root). "
-    "Without either: as before, and in a new cluster if this machine can.",
+    "Without either: as before; a new cluster has none.",
 )
 @json_option
 def up(machine: bool | None, as_json: bool) -> None:
@@ -96,6 +96,20 @@ def kubeconfig() -> None:
     if not paths.kubeconfig().is_file():
         raise Refused("the embedded cluster isn't running", "moltghost local up")
     click.echo(paths.kubeconfig())
+
+
+@local.command("node")
+def node() -> None:
+    """Print the address of the machine's own node, where pods really run; nothing without one.
+
+    \b
+    Example:
+      moltghost local node
+    """
+    from moltghost.local.cluster import EmbeddedCluster
+
+    if address := EmbeddedCluster().machine.address:
+        click.echo(address)
 
 
 def _show(status: ClusterStatus, as_json: bool) -> None:

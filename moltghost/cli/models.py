@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moltghost.cli.fits_view import is_narrow
 from moltghost.cli.options import json_option
 from moltghost.cli.size import pools_of, size_model
+from moltghost.cli.tables import is_narrow
 from moltghost.errors import Refused
 from moltghost.units import GB, format_context, parse_context
 

@@ -68,14 +68,18 @@ def list_rules(ctx: click.Context, as_json: bool) -> None:
     Example:
       moltghost policy list
     """
-    from moltghost.cli.tables import print_table
+    from moltghost.cli.tables import is_narrow, print_table
 
     rules = [_rule_json(each) for each in _pack(project_folder(ctx)).rules]
     if as_json:
         click.echo(json.dumps(rules))
         return
-    rows = [[each[key] for key in ("id", "area", "level", "severity", "says")] for each in rules]
-    print_table(["rule", "area", "level", "severity", "what must hold"], rows)
+    columns = {"id": "rule", "area": "area", "level": "level", "severity": "severity"}
+    columns["says"] = "what must hold"
+    if is_narrow():
+        del columns["area"], columns["severity"]
+    rows = [[each[key] for key in columns] for each in rules]
+    print_table(list(columns.values()), rows, whole=("rule",))
 
 
 @policy.command()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -50,9 +53,11 @@ def preflight(ctx: click.Context, environment: str, agent: str | None, as_json: 
             answer["cost"] = _cost_json(cost)
         click.echo(json.dumps(answer))
     else:
-        show_checks(checks)
+        show_well(checks)
         if cost:
             show_cost(cost)
+        show_troubles(checks)
+        show_verdict(checks, f"agent {agent}" if agent else f"environment {environment}")
     if blocked(checks):
         ctx.exit(ExitCode.REFUSED)
 
@@ -61,7 +66,7 @@ def show_doubts(checks: list[Check], *, as_json: bool) -> None:
     """What is neither well nor a blocker, before people are asked."""
     doubts = [check for check in checks if check.status != "ok"]
     if doubts and not as_json:
-        show_checks(doubts)
+        show_troubles(doubts)
 
 
 def _environment_name(text: str) -> str:
@@ -74,33 +79,55 @@ def _environment_name(text: str) -> str:
     )
 
 
-def show_checks(checks: list[Check]) -> None:
-    """Print what was found, then what to do about all that isn't ok."""
+def show_well(checks: list[Check]) -> None:
+    """Print what is well, as a table: nobody has to do anything about it."""
     from moltghost.cli.tables import print_table
 
     print_table(
-        ("status", "check", "found"),
-        [(str(check.status), check.id, check.found) for check in checks],
+        ("ok", "found"),
+        [(check.id, check.found) for check in checks if check.status == "ok"],
+        whole=("ok",),
     )
-    _show_remedies(checks)
-    counts = [
-        f"{sum(check.status == status for check in checks)} {status}"
-        for status in dict.fromkeys(check.status for check in checks)
-    ]
-    click.echo(f"\n{', '.join(counts)}")
 
 
-def _show_remedies(checks: list[Check]) -> None:
-    """One line for each thing to do, the gravest first; several checks may ask for the same."""
-    asking: dict[tuple[str, str], list[str]] = {}
-    for status in ("blocker", "unknown", "warning"):
+def show_troubles(checks: list[Check]) -> None:
+    """Print what isn't well, the gravest last, each with what to do; the end is what one sees."""
+    grouped: dict[tuple[str, str], list[Check]] = {}
+    for status in ("warning", "unknown", "blocker"):
         for check in checks:
-            if check.status == status and check.remedy:
-                asking.setdefault((status, check.remedy), []).append(check.id)
-    if asking:
-        click.echo("\nWhat to do:")
-    for (status, remedy), names in asking.items():
-        click.echo(f"  {status} {', '.join(names)}: {remedy}")
+            if check.status == status:
+                grouped.setdefault((status, check.remedy), []).append(check)
+    for (status, remedy), found in grouped.items():
+        click.echo()
+        for check in found:
+            _wrapped(f"{click.style(status, bold=True)} {check.id}: {check.found}")
+        # A command is copied from here, so it isn't folded.
+        click.echo(f"  do: {remedy}")
+
+
+def _wrapped(text: str) -> None:
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
+    click.echo(textwrap.fill(text, width, subsequent_indent="  "))
+
+
+def show_verdict(checks: list[Check], what: str) -> None:
+    """Print in one line whether it can come up."""
+    numbers = {
+        status: sum(check.status == status for check in checks)
+        for status in ("blocker", "unknown", "warning")
+    }
+    said = ", ".join(
+        f"{number} {status}{'s' if number > 1 else ''}"
+        for status, number in numbers.items()
+        if number
+    )
+    if numbers["blocker"]:
+        line = f"{what} can't come up: {said}"
+    elif said:
+        line = f"nothing was found that stops {what}; look at {said}"
+    else:
+        line = f"nothing stops {what}: all {len(checks)} checks are ok"
+    click.secho(f"\n{line}", bold=True)
 
 
 def show_cost(cost: EnvironmentCost) -> None:

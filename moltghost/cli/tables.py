@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 
 # A pipe has no width; folding would only hurt what reads it.
 _PIPE_COLUMNS = 240
+_WIDE = 84
+
+
+def is_narrow() -> bool:
+    """Whether a table has to do with fewer columns."""
+    return shutil.get_terminal_size((100, 24)).columns < _WIDE
 
 
 def _console() -> Console:
@@ -28,8 +35,9 @@ def print_table(
     *,
     title: str = "",
     right: Sequence[str] = (),
+    whole: Sequence[str] = (),
 ) -> None:
-    """Print rows under headers; ``right`` names the columns that are aligned right."""
+    """Print rows under headers; ``right`` names columns aligned right, ``whole`` unfolded ones."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -37,7 +45,12 @@ def print_table(
     console = _console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        table.add_column(
+            column,
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=column == columns[0] or column in whole,
+        )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     if title:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from moltghost.kube.client import Client
 from moltghost.kube.pods import Stage, is_ready, progress
 from moltghost.kube.reasons import Object, condition
+from moltghost.kube.words import last_words
 from moltghost.planning.base import agent_namespace
 
 _SERVERS = {
@@ -51,6 +52,8 @@ class AgentStatus:
     node_usd_per_hour: Decimal
     spec: str
     """The agent's config as it was last applied, as JSON."""
+    detail: str = ""
+    """How far its stage is, in bytes and time left; asked for one agent only."""
 
     def to_json(self) -> dict[str, Any]:
         """Keys that scripts rely on."""
@@ -81,7 +84,18 @@ def list_agents(client: Client, agent: str | None = None) -> list[AgentStatus]:
     found = [
         agent_status(each, pods[each["metadata"]["namespace"]], by_name) for each in deployments
     ]
+    if home:
+        found = [_with_detail(client, each, pods[home]) for each in found]
     return sorted(found, key=lambda status: status.agent)
+
+
+def _with_detail(client: Client, status: AgentStatus, pods: Iterable[Object]) -> AgentStatus:
+    """The status with what the pod that is on its way says of it."""
+    if status.stage not in (Stage.DOWNLOAD, Stage.LOAD):
+        return status
+    coming = (each for each in pods if "deletionTimestamp" not in each["metadata"])
+    words = (last_words(client, each) for each in coming if not is_ready(each))
+    return replace(status, detail=next(filter(None, words), ""))
 
 
 def _nodes(client: Client, pods: Iterable[Object]) -> list[Object]:

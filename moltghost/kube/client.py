@@ -32,6 +32,7 @@ __all__ = [
 Propagation = Literal["Foreground", "Background", "Orphan"]
 
 _NOT_FOUND = 404
+_TAIL_SECONDS = 5  # a node that doesn't answer must not hold up who only wants to know
 _APPLY = "application/apply-patch+yaml"
 
 
@@ -281,6 +282,16 @@ class Client:
         path = f"{self.resource_type('v1', 'Pod').path(namespace, pod)}/log"
         query = {"container": container, "follow": "true"}
         yield from self._transport.lines(path, query, quiet_seconds)
+
+    def log_tail(self, pod: str, namespace: str, container: str, lines: int = 5) -> Iterator[str]:
+        """The last lines of a container's log.
+
+        Raises:
+            ApiError: the server said no; the container hasn't started yet, for example.
+        """
+        path = f"{self.resource_type('v1', 'Pod').path(namespace, pod)}/log"
+        query = {"container": container, "tailLines": lines}
+        yield from self._transport.lines(path, query, _TAIL_SECONDS)
 
     def cluster_uid(self) -> str:
         """What tells this cluster from any other: the uid of its ``kube-system`` namespace."""

@@ -68,6 +68,11 @@ class RuntimeNeed:
     fewest: int
     most: int
 
+    @property
+    def span(self) -> str:
+        """``2`` or ``2 to 5``."""
+        return f"{self.fewest}" if self.fewest == self.most else f"{self.fewest} to {self.most}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class FleetNeeds:
@@ -212,7 +217,7 @@ def require_room_for_fleet(needs: FleetNeeds, client: Client, environment: str) 
             what = f"{nodes} more nodes" + (f", {extra} of them for surges" if extra else "")
             problems.append(_too_small(pools[name], what))
     if runtimes and runtimes.fewest > _room(pools[runtimes.pool], ()):
-        what = f"{runtimes.fewest} to {runtimes.most} more nodes for runtimes"
+        what = f"{runtimes.span} more nodes for runtimes"
         problems.append(_too_small(pools[runtimes.pool], what))
     if problems:
         lines = "\n".join(f"  {each}" for each in problems)

@@ -11,6 +11,7 @@ from typing import Any
 from moltghost.config import (
     AgentSpec,
     Environment,
+    ModelSpec,
     StackName,
     parse_spec,
     read_agent,
@@ -89,8 +90,8 @@ def propose(
         new = read_agent(project, stack, pending)
     else:
         new = _merged(stack, current, values)
-        if running and running.model_part != new.model_part:
-            new = new.model_copy(update={"previous": running.model_part})
+        if running:
+            new = new.model_copy(update={"previous": _previous(running, new)})
     plan, update = plan_change(stack, running, new, environment)
     return AgentChange(
         project=project,
@@ -102,6 +103,14 @@ def propose(
         update=update,
         interrupted=pending.is_file(),
     )
+
+
+def _previous(running: AgentSpec, new: AgentSpec) -> ModelSpec | None:
+    """What ran before ``new`` did, or will have."""
+    if running.model_part != new.model_part:
+        return running.model_part
+    # It runs already; a change that was killed before its config was written left this to say.
+    return new.previous or running.previous
 
 
 def no_such_agent(stack: StackName) -> Refused:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,7 @@ def write_pending(project: Path, stack: StackName, spec: AgentSpec) -> Path:
         document = _yaml().load(f"{_HEADER}config:\n  {SPEC_KEY}: {{}}\n")
         document["config"][SPEC_KEY] = {}
     _merge(document["config"][SPEC_KEY], spec.as_written())
-    target = pending_file(project, stack)
-    _write(target, document)
-    return target
+    return _replace(pending_file(project, stack), _text(document))
 
 
 def write_value(project: Path, stack: StackName, key: str, value: Mapping[str, Any]) -> None:
@@ -52,7 +51,7 @@ def write_value(project: Path, stack: StackName, key: str, value: Mapping[str, A
         _merge(spec[key], value)
     else:
         spec[key] = dict(value)
-    _write(file, document)
+    _replace(file, _text(document))
 
 
 def _yaml() -> YAML:
@@ -61,14 +60,10 @@ def _yaml() -> YAML:
     return yaml
 
 
-def _write(target: Path, document: Any) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    with draft.open("w", encoding="utf-8") as stream:
-        _yaml().dump(document, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(target)
+def _text(document: Any) -> str:
+    text = StringIO()
+    _yaml().dump(document, text)
+    return text.getvalue()
 
 
 def pending_text(project: Path, stack: StackName) -> str | None:
@@ -82,7 +77,7 @@ def restore_pending(project: Path, stack: StackName, text: str | None) -> None:
     if text is None:
         discard_pending(project, stack)
     else:
-        pending_file(project, stack).write_text(text, encoding="utf-8")
+        _replace(pending_file(project, stack), text)
 
 
 def commit_pending(project: Path, stack: StackName) -> None:
@@ -93,6 +88,26 @@ def commit_pending(project: Path, stack: StackName) -> None:
 def discard_pending(project: Path, stack: StackName) -> None:
     """Forget a change that was not carried out."""
     pending_file(project, stack).unlink(missing_ok=True)
+
+
+def _replace(target: Path, text: str) -> Path:
+    """Write a file in one step: complete in the old version or in the new one.
+
+    The draft's name is always the same, for whoever writes holds the stack's lock: what a kill
+    leaves is overwritten.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.draft")
+    try:
+        with draft.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(target)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    return target
 
 
 def _merge(target: Any, values: Mapping[str, Any]) -> None:

@@ -81,7 +81,7 @@ class EmbeddedCluster:
         report: told what is built and started.
         node_types: what Karpenter can create; by default the catalogue's.
         machine: whether the cluster is to have a node on this machine; by default what it was to
-            have before, and for a new one if this machine can have one.
+            have before, and for a new one not.
     """
 
     def __init__(
@@ -190,18 +190,19 @@ class EmbeddedCluster:
         )
 
     def _has_machine(self) -> bool:
-        """Whether this ``up`` is to end with a node on this machine."""
-        wanted = self.machine.choice if self._wanted is None else self._wanted
-        reason = unavailable() if wanted is not False else ""
-        if wanted and reason:
+        """Whether this ``up`` is to end with a node on this machine.
+
+        Raises:
+            Refused: it is to, and can't.
+        """
+        wanted = bool(self.machine.choice if self._wanted is None else self._wanted)
+        reason = unavailable() if wanted else ""
+        if reason:
             raise Refused(
                 f"this machine can't have a node of its own: {reason}",
                 "do that, or leave the node out: moltghost local up --no-machine",
             )
-        if reason:
-            detail = f"left out, pods are only simulated: {reason}"
-            self._report(Event(task="the machine's own node", state="cached", detail=detail))
-        return wanted is not False and not reason
+        return wanted
 
     def _leave_machine(self) -> None:
         if self.machine.choice:

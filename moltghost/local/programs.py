@@ -94,7 +94,7 @@ def _ollama() -> Program:
         module=_OLLAMA,
         linker_values=((f"{_OLLAMA}/version.Version", version.removeprefix("v")),),
         # Name look-ups by Go: those of a static glibc would load shared libraries.
-        tags=("netgo", "osusergo", "sqlite_omit_load_extension"),
+        tags=("netgo", "osusergo"),
         cgo=True,
         c_flags=("-O3", *cpu.compiler_flags()),
         headers=(

@@ -25,6 +25,7 @@ MODEL_ALIAS = "moltghost/agent:current"
 GATE_PORT = 11434
 GATE_METRICS_PORT = 9180
 OLLAMA_PORT = 11435
+LOADER_PORT = 11436
 
 # Endpoints take seconds to leave every node's proxy after a pod starts to terminate; the gate
 # keeps serving for that long, then finishes its streams.

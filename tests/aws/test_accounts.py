@@ -92,17 +92,18 @@ ACCOUNTS: dict[str, tuple[Spoil, str, int, list[str]]] = {
         2,
         [
             "Running On-Demand P instances: limit 0 vCPU, 0 in use; 16 vCPU needed now, 48 with",
-            "blocker quota.L-417A185B: ask for more (AWS decides within hours to days): aws "
+            "do: ask for more (AWS decides within hours to days): aws "
             "service-quotas request-service-quota-increase --service-code ec2 --quota-code "
             "L-417A185B --desired-value 48 --region us-east-1",
-            "warning quota.L-1216C47A: ask for more",
+            "warning quota.L-1216C47A: Running On-Demand Standard",
+            "environment prod can't come up: 2 blockers, 1 warning",
         ],
     ),
     "not-offered": (
         not_offered,
         "",
         2,
-        ["blocker offering.h100: add one of use1-az6 to the environment's zones"],
+        ["do: add one of use1-az6 to the environment's zones"],
     ),
     "reserved-elsewhere": (
         reserved_elsewhere,
@@ -119,8 +120,8 @@ ACCOUNTS: dict[str, tuple[Spoil, str, int, list[str]]] = {
         0,
         [
             "usable until",
-            "warning reservation.cr-0123456789abcdef0: move its agents before "
-            "(moltghost agent move)",
+            "do: move its agents before (moltghost agent move)",
+            "nothing was found that stops environment prod; look at 1 warning",
         ],
     ),
     "no-right-to-quotas": (
@@ -130,8 +131,7 @@ ACCOUNTS: dict[str, tuple[Spoil, str, int, list[str]]] = {
         [
             "16 vCPU needed now, 48 with everything full and surging (pool h100); "
             "no permission: servicequotas:GetServiceQuota was denied",
-            "unknown quota.L-1216C47A, quota.L-DB2E81BA, quota.L-417A185B: have "
-            "servicequotas:GetServiceQuota granted",
+            "do: have servicequotas:GetServiceQuota granted",
         ],
     ),
     "spot-only": (
@@ -140,14 +140,15 @@ ACCOUNTS: dict[str, tuple[Spoil, str, int, list[str]]] = {
         2,
         ["the 384 vCPU of spot quota L-C4BD4855 are no use for on-demand nodes"],
     ),
-    "well": (well, "", 0, [" ok\n"]),
+    "well": (well, "", 0, ["nothing stops environment prod: all 27 checks are ok"]),
     "throttled": (
         throttled,
         "",
         0,
         [
             "AWS throttled DescribeInstanceTypeOfferings (RequestLimitExceeded), after retries",
-            "offerings, quota.L-1216C47A, quota.L-DB2E81BA, quota.L-417A185B, monthly-ceiling: ",
+            "do: wait a minute and run it again",
+            "nothing was found that stops environment prod; look at 5 unknowns",
         ],
     ),
 }
@@ -173,7 +174,18 @@ def flat(text: str) -> str:
 
 
 def test_only_what_is_not_ok_asks_for_something(preflight: Callable[..., Result]) -> None:
-    assert "What to do" not in preflight("prod").output
+    assert "do: " not in preflight("prod").output
+
+
+def test_what_must_be_done_is_the_last_that_is_read(
+    account: SimulatedAccount, preflight: Callable[..., Result]
+) -> None:
+    new_account(account)
+    text = preflight("prod").output
+    order = ["kubernetes-version", "with every pool full", "\nwarning ", "\nblocker ", "can't come"]
+    assert [text.index(each) for each in order] == sorted(text.index(each) for each in order)
+    # A command stands on one line, to be copied.
+    assert text.count("--region us-east-1\n") == 3
 
 
 def test_json_has_the_keys_that_scripts_rely_on(

@@ -14,7 +14,7 @@ from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTim
 from moltghost.aws.clients import Clients
 from moltghost.aws.preflight import PERMISSIONS, PROBES, Check, Status, preflight
 from moltghost.aws.request import SubnetPlan
-from tests.aws.requests import AMI, IMAGE, holdings, need, request
+from tests.aws.requests import AMI, holdings, need, request
 from tests.aws.simulated import (
     ACCOUNT,
     OFFERED,
@@ -460,7 +460,7 @@ def test_an_image_may_be_pushed_after_the_environment_but_not_after_the_agent(
     assert run(account, ami_parameters=())[name].status == "warning"
     missing = run(account, ami_parameters=(), scope="agent")[name]
     assert missing.status == "blocker"
-    assert missing.remedy == f"push it: docker push {IMAGE}"
+    assert missing.remedy == "moltghost images publish prod pushes it or says how"
 
 
 @pytest.mark.parametrize(

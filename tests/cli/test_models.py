@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -26,6 +27,13 @@ def listed(*arguments: str) -> list[str]:
     result = run(*arguments, "--json")
     assert result.exit_code == 0, result.exception
     return [model["name"] for model in json.loads(result.output)]
+
+
+def test_every_key_of_the_json_is_documented() -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    rows = json.loads(run("--within", "7", "--json").output)
+    assert rows
+    assert [key for key in rows[0] if f"`{key}`" not in documented] == []
 
 
 def test_every_model_is_listed_with_the_keys_that_scripts_rely_on() -> None:

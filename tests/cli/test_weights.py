@@ -30,6 +30,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch, cluster: FakeCluster) -> Iterator[Bu
     cluster.items.append(
         node("machine", "machine", simulated=False, allocatable={"cpu": "8", "memory": "24Gi"})
     )
+    monkeypatch.delenv("AWS_ENDPOINT_URL")  # moto answers at AWS's own addresses only
     with mock_aws():
         found = Bucket(place)
         found.client.create_bucket(Bucket=found.name)

@@ -364,6 +364,21 @@ def test_every_way_to_ollama_asks_for_the_token() -> None:
     assert re.search(r"header_up Host 127\.0\.0\.1:\d+", text)
 
 
+def test_the_loaders_metrics_are_had_on_the_metrics_port_and_nothing_else_of_it() -> None:
+    address = environment(container("readme", "loader"))["LOADER_LISTEN"]
+    assert address.startswith("127.0.0.1:")
+    text = caddyfile("readme")
+    [site] = re.findall(r"^:9180 \{\n(.*?)^\}", text, flags=re.DOTALL | re.MULTILINE)
+    assert directives(site) == [
+        "metrics /metrics",
+        "handle /metrics/loader {",
+        "rewrite * /metrics",
+        f"reverse_proxy {address}",
+        "}",
+    ]
+    assert text.count(address) == 1
+
+
 def test_the_gates_config_has_balanced_braces_and_no_admin_endpoint() -> None:
     text = caddyfile("readme")
     assert text.count("{") == text.count("}")

@@ -42,7 +42,7 @@ class Machine:
 
     @property
     def bucket_folder(self) -> Path:
-        return self.folder / "s3" / BUCKET
+        return self.folder / "s3" / "objects" / BUCKET
 
     def start(self, name: str, *args: str, **environment: str) -> None:
         log = (self.folder / f"{name}.log").open("ab")

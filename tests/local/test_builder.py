@@ -147,6 +147,46 @@ def test_a_program_in_c_is_refused_without_a_compiler(monkeypatch: pytest.Monkey
     assert built() == []
 
 
+def test_a_header_that_a_module_lacks_is_added_to_a_copy(build_home: Path, tmp_path: Path) -> None:
+    ollama = programs.program("ollama")
+    (added,) = ollama.added
+    homes = {name: tmp_path / "modules" / name for name in (added.module, added.source_module)}
+    for home in homes.values():
+        home.mkdir(parents=True)
+    (homes[added.source_module] / added.source_file).write_text("miniaudio")
+    module_file = builder._changed_module_file(build_home, ollama, homes)
+    changed = build_home / "changed" / "ollama" / "github.com/ollama/ollama"
+    header = changed / "llama/llama.cpp/vendor/miniaudio/miniaudio.h"
+    assert header.read_text() == "miniaudio"
+    assert f"replace github.com/ollama/ollama => {changed}\n" in module_file.read_text()
+    assert "malgo =>" not in module_file.read_text()
+    assert list(homes[added.module].iterdir()) == []
+
+
+@pytest.mark.usefixtures("build_home")
+def test_headers_that_the_machine_lacks_are_named_with_their_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    monkeypatch.setattr(builder, "_HEADERS", tmp_path)
+    with pytest.raises(
+        Refused, match=r"ollama needs nlohmann/json\.hpp, stb/stb_image\.h in"
+    ) as no:
+        builder.ensure_built(names=["ollama"])
+    assert no.value.hint.startswith("apt-get install nlohmann-json3-dev libstb-dev (as root)")
+    assert built() == []
+
+
+def test_c_is_compiled_with_the_programs_flags_and_names_no_folder_of_this_machine(
+    tmp_path: Path,
+) -> None:
+    environment = go.Go(root=tmp_path, build_home=tmp_path).environment(cgo=True, c_flags=["-O3"])
+    assert environment["CGO_CFLAGS"] == f"-O3 -ffile-prefix-map={tmp_path}=/build"
+    assert environment["CGO_CXXFLAGS"] == environment["CGO_CFLAGS"]
+    assert "-extldflags=-static" in recipes.build_flags(programs.program("ollama"))[-1]
+    assert "-extldflags" not in recipes.build_flags(programs.program("caddy"))[-1]
+
+
 @pytest.mark.usefixtures("build_home")
 def test_a_full_disk_is_refused_before_anything_is_downloaded(
     monkeypatch: pytest.MonkeyPatch,

@@ -52,7 +52,10 @@ def test_a_store_is_reached_on_loopback_with_the_clusters_key(tmp_path: Path) ->
     assert place.key == weights_store.read_key(layout.weights_key)
 
 
-def test_the_bucket_is_made_once_and_only_its_stores_are_open() -> None:
+def test_the_bucket_is_made_once_and_only_its_stores_are_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL")  # moto answers at AWS's own addresses only
     with mock_aws():
         place = Place(bucket="moltghost-weights-local")
         weights_store.ensure_bucket(place)

@@ -553,6 +553,7 @@ CASES: dict[str, Case] = {
         p.model_server,
         (init(p.weights("s3://moltghost-weights-dev"), p.ollama()), SERVER, "isn't its environ"),
         (init(p.weights(), p.ollama(args=["pull", "llama3"])), SERVER, "public registry"),
+        (init(p.weights(), p.ollama(args=["run", "llama3"])), SERVER, "public registry"),
         (
             init(p.weights(args=["curl", "https://huggingface.co/x"]), p.ollama()),
             SERVER,

@@ -69,6 +69,9 @@ def test_every_stack_of_the_repository_passes(
     assert stacks | {"my-agent.local"} <= set(report["stacks"])
     assert report["resources"] > 300
     assert {(each["policy"], each["resource"]) for each in report["exempted"]} == EXEMPTED
+    documented = (PROJECT / "docs" / "policies" / "README.md").read_text()
+    keys = {*report, *(key for each in report["exempted"] for key in each)}
+    assert {key for key in keys if f"`{key}" not in documented} == set()
 
 
 def test_an_agent_in_production_passes_with_the_fixture_of_digests(checkout: Path) -> None:

@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,7 +44,7 @@ UBATCHES, SLOTS = (512, 1024, 2048), (1, 2, 4)
 _COMPUTE = re.compile(r"compute buffer size =\s*([\d.]+) MiB")
 _CACHE = re.compile(r"llama_kv_cache: size =\s*([\d.]+) MiB")
 _WEIGHTS = re.compile(r"^\S+ (\d+) \d+ \d+", re.MULTILINE)
-_PORT = "18999"
+_ANY_PORT = "0"
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ class Answer:
 
 def weights_mib(programs: Path, file: Path) -> int:
     """Whole MiB of weights, with the token embedding."""
-    command = [programs / "llama-fit-params", "-m", file, "-fitp", "on"]
+    command = [programs / "llama-fit-params", "-m", file, *Point(4096, "f16", 512, 1).options]
+    command += ["--no-repack", "-fitp", "on"]  # repacked, it has many tensors twice
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     found = _WEIGHTS.search(result.stdout)
     assert found, result.stderr
@@ -145,10 +148,11 @@ def ask(programs: Path, file: Path, point: Point) -> Answer:
     `llama-fit-params` is no help here: it counts a row of logits for each token of a batch.
     """
     command = [programs / "llama-server", "-m", file, *point.options]
-    command += ["--no-repack", "--no-warmup", "-v", "--port", _PORT]
+    command += ["--no-repack", "--no-warmup", "-v", "--port", _ANY_PORT]
     caches = []
+    quietly = {**os.environ, "GGML_NO_BACKTRACE": "1"}  # a trace takes seconds
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=quietly
     ) as server:
         assert server.stdout
         for line in server.stdout:
@@ -157,6 +161,7 @@ def ask(programs: Path, file: Path, point: Point) -> Answer:
             if found := _COMPUTE.search(line):
                 server.kill()
                 return Answer(round(sum(caches), 2), float(found[1]))
+    assert server.returncode == -signal.SIGABRT, f"llama-server ended with {server.returncode}"
     return Answer(None, None)
 
 

@@ -107,9 +107,8 @@ def _image(context: Context, image: str, parts: re.Match[str]) -> Check:
             raise
         # Before the first `up` there is no repository to push to; agents need the image.
         report = warning if context.request.scope == "environment" else blocker
-        return report(
-            name, f"ECR has no {image}", f"push it: docker push {image.partition('@')[0]}"
-        )
+        remedy = f"moltghost images publish {context.request.environment} pushes it or says how"
+        return report(name, f"ECR has no {image}", remedy)
     return ok(name, f"{image.partition('/')[2]} is there")
 
 

@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -185,7 +186,8 @@ class Keyring:
                 "restore the key that they were written with; for values of a stack file, "
                 "PULUMI_CONFIG_PASSPHRASE may be theirs",
             ) from None
-        write_private(self._derived, json.dumps({**keys, salt: key.hex()}))
+        with suppress(OSError):  # it only saves time, and a full disk is no reason not to read
+            write_private(self._derived, json.dumps({**keys, salt: key.hex()}))
         return crypter
 
     def _derived_keys(self) -> dict[str, str]:

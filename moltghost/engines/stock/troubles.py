@@ -16,8 +16,12 @@ _PASSPHRASE = ("passphrase must be set", "incorrect passphrase")
 _PLUGIN = re.compile(
     r"no resource plugin '(?P<plugin>[^']+)' found|could not download|plugin .* install"
 )
-# What the CLI prints besides: how it was started, and what ended up failing.
-_NOISE = re.compile(r"^(error: )?(update failed|preview failed|resource .* registration failed)$")
+# What the CLI says besides: that it stops, after it has said why.
+_NOISE = re.compile(
+    r"^(update failed|preview failed|.*registration failed|"
+    r"an unhandled error occurred: program exited with non-zero exit code: \d+)$",
+    re.IGNORECASE,
+)
 
 
 def command_text(error: CommandError) -> str:
@@ -56,7 +60,9 @@ def explained(
             "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to the one that they "
             "were written with",
         )
-    lines = [_readable(each) for each in told if not _NOISE.match(each)] or [_last_line(text)]
+    lines = [
+        _readable(each) for each in told if not _NOISE.match(each.removeprefix("error: "))
+    ] or [_last_line(text)]
     message = "\n".join(dict.fromkeys(line for line in lines if line))
     message, _, hint = message.partition(_HINT)
     if _PLUGIN.search(message) or _PLUGIN.search(text):

@@ -69,35 +69,55 @@ class Stacks:
         raise Refused(f"there is no stack {stack}", f"stacks of this engine: {known}")
 
     @contextmanager
-    def created(self, stack: str, config: Path | None) -> Iterator[Stack]:
+    def created(
+        self, stack: str, config: Path | None, *, temporary: bool = False
+    ) -> Iterator[Stack]:
         """A new stack, with the provider of its secrets written to its configuration.
 
         That is the provider that the configuration names, else ``$MOLTGHOST_SECRETS_PROVIDER``,
-        else the backend's own.
+        else the backend's own. If the work with it is refused, it is as if there had been none.
 
         Args:
             stack: the stack's name.
-            config: the configuration file, where it isn't the stack's own; the CLI can't be told
-                of it here, so what it writes to the stack's own file is moved over.
+            config: the configuration file, where it isn't the stack's own.
+            temporary: remove it again in any case.
 
         Raises:
             Refused: it couldn't be made.
         """
+        file = config or self._project.config_file(stack)
+        before = file.read_text() if file.is_file() else ""
+        made = self._create(stack, config)
+        keep = False
+        try:
+            yield made
+            keep = not temporary
+        except Refused:
+            raise
+        except BaseException:
+            keep = not temporary
+            raise
+        finally:
+            if not keep:
+                self.remove(stack)
+                file.write_text(before)
+
+    def _create(self, stack: str, config: Path | None) -> Stack:
         own = self._project.config_file(stack)
-        file = config or own
-        workspace = self._workspace(_secrets_provider(file))
+        workspace = self._workspace(_secrets_provider(config or own))
         arguments = ["stack", "init", stack, "--no-select"]
         if workspace.secrets_provider:
             arguments += ["--secrets-provider", workspace.secrets_provider]
         before = own.read_text() if own.is_file() else None
-        if before is None:
+        if config and before is None:
             # Killed here, we leave the configuration that was asked for, and no half of one.
-            own.write_text(file.read_text())
+            own.write_text(config.read_text())
         self.run(stack, *arguments)
         if config:
+            # The CLI can't be told of another file here, so what it wrote is moved over.
             move_secrets_keys(own, config)
             _restore(own, before)
-        yield _Unselected(stack, workspace)
+        return _Unselected(stack, workspace)
 
     @contextmanager
     def opened(self, stack: str) -> Iterator[Stack]:

@@ -51,6 +51,17 @@ class ImageStore:
         listed = self._run("list", "--quiet", f"name=={reference}", what="listing images")
         return reference in listed.split()
 
+    def digest(self, reference: str) -> str:
+        """Digest of the image of that very name; "" if the node has none.
+
+        Raises:
+            Failed: containerd does not answer.
+        """
+        listed = self._run("list", f"name=={reference}", what="listing images")
+        rows = (line.split() for line in listed.splitlines()[1:])
+        # REF TYPE DIGEST SIZE ...
+        return next((row[2] for row in rows if row[0] == reference), "")
+
     def _run(self, *arguments: str, what: str) -> str:
         client = [str(programs.binary("ctr")), "--address", str(self._socket)]
         result = subprocess.run(

@@ -56,6 +56,7 @@ def test_an_error_of_our_program_reads_as_the_embedded_engine_words_it() -> None
         "error: an unhandled error occurred: Program exited with non-zero exit code: 1",
         "stack a.local belongs to the embedded engine, which applied it first\n"
         "hint: use --engine embedded",
+        "an unhandled error occurred: program exited with non-zero exit code: 1",
         raised=Refused,
     )
 

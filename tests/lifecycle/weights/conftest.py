@@ -16,6 +16,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """The bucket of environment `local`, at moto."""
     place = Place(bucket="moltghost-weights-local", key=Key("access", "secret"))
     monkeypatch.setattr(access, "_place", lambda _environment: place)
+    monkeypatch.delenv("AWS_ENDPOINT_URL")  # moto answers at AWS's own addresses only
     with mock_aws():
         found = Bucket(place)
         found.client.create_bucket(Bucket=found.name)

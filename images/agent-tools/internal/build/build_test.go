@@ -223,7 +223,8 @@ func TestTheTemplateOfTheOptionsIsForSourcesWithoutOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		request := e.ollama.Bodies()[0]
-		if request["template"] != want || request["system"] != "Be kind." || request["parameters"] == nil {
+		if request["template"] != want || request["system"] != "Be kind." ||
+			(request["parameters"] != nil) != (want != nil) {
 			t.Errorf("%q: %v", template, request)
 		}
 	}

@@ -38,10 +38,10 @@ type Config struct {
 
 // Options are the lines of a Modelfile that the catalogue has for a model.
 type Options struct {
-	// Template is used where the source has no chat template.
+	// Template and its Parameters are used where the source has no chat template.
 	Template   string         `json:"template"`
-	System     string         `json:"system"`
 	Parameters map[string]any `json:"parameters"`
+	System     string         `json:"system"`
 }
 
 func parse(args []string) (Config, error) {

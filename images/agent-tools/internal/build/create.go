@@ -29,10 +29,10 @@ type creation struct {
 func (b *build) create(ctx context.Context, head gguf.Head) error {
 	request := creation{
 		Model: store.Model, Files: map[string]string{sourceFile: store.Digest(b.SHA256)},
-		Quantize: b.Quantize, System: b.Options.System, Parameters: b.Options.Parameters,
+		Quantize: b.Quantize, System: b.Options.System,
 	}
 	if !head.HasTemplate {
-		request.Template = b.Options.Template
+		request.Template, request.Parameters = b.Options.Template, b.Options.Parameters
 	}
 	if !head.HasTemplate && request.Template == "" {
 		b.report.Message(stageQuantize, "neither the source nor the options have a chat template: "+

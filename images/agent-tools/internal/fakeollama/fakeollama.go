@@ -32,6 +32,7 @@ type Server struct {
 	bodies []map[string]any
 	broken string
 	mute   bool
+	hang   bool
 	server *httptest.Server
 	mux    *http.ServeMux
 }
@@ -88,6 +89,13 @@ func (s *Server) Mute() {
 	s.mute = true
 }
 
+// Hang makes whoever asks for an answer wait until it goes.
+func (s *Server) Hang() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hang = true
+}
+
 // Loads is how often the model was loaded.
 func (s *Server) Loads() int {
 	s.mu.Lock()
@@ -109,9 +117,16 @@ func (s *Server) generate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
+	hang := s.hang
+	s.mu.Unlock()
+	empty := body["prompt"] == nil && body["messages"] == nil
+	if hang && !empty {
+		<-r.Context().Done()
+		return
+	}
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.bodies = append(s.bodies, body)
-	empty := body["prompt"] == nil && body["messages"] == nil
 	if keep, ok := body["keep_alive"].(float64); ok && keep == 0 && empty {
 		s.loaded = nil
 		write(w, map[string]any{"done": true, "done_reason": "unload"})

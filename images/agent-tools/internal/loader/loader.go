@@ -65,6 +65,8 @@ type Loader struct {
 	report *progress.Reporter
 	state  state
 	period time.Duration
+	// How long the first token may take.
+	longestAnswer time.Duration
 	// Whether Ollama was asked for the trained context; nothing is proven before.
 	asked bool
 }
@@ -86,7 +88,8 @@ func New(config Config, report *progress.Reporter) (*Loader, error) {
 	}
 	return &Loader{
 		config: config, expect: expect, report: report, period: watchPeriod,
-		ollama: &ollama.Client{URL: config.Ollama},
+		longestAnswer: answerTimeout,
+		ollama:        &ollama.Client{URL: config.Ollama},
 	}, nil
 }
 
@@ -141,7 +144,7 @@ func (l *Loader) loadAndAnswer(ctx context.Context) error {
 	if _, err := l.look(ctx); err != nil {
 		return err
 	}
-	answered, cancel := context.WithTimeout(ctx, answerTimeout)
+	answered, cancel := context.WithTimeout(ctx, l.longestAnswer)
 	defer cancel()
 	if err := l.ollama.Answer(answered, l.config.Model, l.config.Context); err != nil {
 		return err
@@ -203,14 +206,19 @@ func (l *Loader) look(ctx context.Context) (ollama.Running, error) {
 
 // watch looks until ctx ends, and makes good what it can.
 func (l *Loader) watch(ctx context.Context) {
+	pause := l.period
 	for failures := 0; ctx.Err() == nil; {
-		// What keeps failing is tried less and less often.
-		sleep(ctx, l.period*time.Duration(min(failures+1, longestPause)))
+		sleep(ctx, pause)
+		pause = l.period
 		err := l.lookOrReload(ctx)
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
 			failures++
+			if !ollama.Unreachable(err) {
+				// A load that keeps failing is tried less and less often.
+				pause *= time.Duration(min(failures, longestPause))
+			}
 			out := failures >= failuresInARow || errors.Is(err, errDigest) || errors.Is(err, errResidence)
 			l.state.foundFailing(err.Error(), out)
 			l.report.Message(stageLoad, fmt.Sprintf("failure %d in a row: %v", failures, err))

@@ -60,7 +60,7 @@ func start(t *testing.T, server *fakeollama.Server) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loader.period = 10 * time.Millisecond
+	loader.period, loader.longestAnswer = 10*time.Millisecond, 500*time.Millisecond
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -194,6 +194,7 @@ func TestWhatIsNotAsPlannedEndsTheLoaderBeforeAnythingIsProven(t *testing.T) {
 		{"a load that fails", func(s *fakeollama.Server) {
 			s.Break("cudaMalloc failed: out of memory")
 		}, "cudaMalloc failed: out of memory", next},
+		{"a model that never writes", func(s *fakeollama.Server) { s.Hang() }, "deadline exceeded", next},
 		{"a model that writes nothing", func(s *fakeollama.Server) { s.Mute() }, "writes nothing", next},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -35,10 +35,11 @@ type APIError struct {
 
 func (e *APIError) Error() string { return fmt.Sprintf("Ollama answers %d: %s", e.Status, e.Message) }
 
-// Unreachable says whether an error is the connection's, and no answer of Ollama.
+// Unreachable says whether an error is the connection's: neither an answer of Ollama, nor one that
+// took too long.
 func Unreachable(err error) bool {
 	var connection *url.Error
-	return errors.As(err, &connection)
+	return errors.As(err, &connection) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // Running is a loaded model as /api/ps lists it.

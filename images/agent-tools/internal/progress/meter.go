@@ -29,7 +29,6 @@ type Meter struct {
 	total  int64
 	done   atomic.Int64
 	report *Reporter
-	start  time.Time
 	seen   []sample
 }
 
@@ -40,7 +39,7 @@ type sample struct {
 
 // NewMeter returns a meter of a stage with total bytes.
 func (r *Reporter) NewMeter(stage string, total int64) *Meter {
-	return &Meter{stage: stage, total: total, report: r, start: time.Now()}
+	return &Meter{stage: stage, total: total, report: r}
 }
 
 // Add counts bytes; a negative number takes back what has to be done again.
@@ -63,7 +62,8 @@ func (m *Meter) Set(done int64) {
 func (m *Meter) Run(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	finished := make(chan struct{})
-	m.seen = []sample{{m.start, 0}}
+	// What was there before is no rate.
+	m.seen = []sample{{time.Now(), m.done.Load()}}
 	go func() {
 		defer close(finished)
 		ticker := time.NewTicker(meterPeriod)
@@ -91,7 +91,7 @@ func (m *Meter) amount(now time.Time) Amount {
 		m.seen = m.seen[1:]
 	}
 	amount := Amount{Stage: m.stage, Done: done, Total: m.total}
-	oldest := m.seen[0]
+	oldest := m.seen[0] // the one just seen, where there was none
 	if seconds := now.Sub(oldest.at).Seconds(); seconds > 0 {
 		amount.Rate = max(0, int64(float64(done-oldest.done)/seconds))
 	}

@@ -33,6 +33,8 @@ from moltghost.errors import Refused
 from moltghost.kube.client import Client, UnknownKind
 from moltghost.ownership import ENGINE_ANNOTATION, STACK_ANNOTATION, belongs_to
 
+_CLI_MANAGER = "pulumi-kubernetes"  # what the CLI's provider calls itself, and a random suffix
+
 
 class Planner:
     """Decides about the objects of one cluster; called from many threads.
@@ -194,7 +196,7 @@ class Planner:
         owner = f"it belongs to stack {mark}" if mark else "it wasn't made by this stack"
         raise Refused(
             f"{who.title} exists already, and {owner}",
-            "choose another name, or delete it if nothing needs it",
+            f"choose another name, or delete it if nothing needs it{self._adoption(live)}",
         )
 
     def _refuse_owned(self, live: Object) -> None:
@@ -203,6 +205,18 @@ class Planner:
         owner = notes.get(ENGINE_ANNOTATION, "embedded")
         if owner != "embedded" and notes.get(STACK_ANNOTATION, self._stack) == self._stack:
             raise belongs_to(owner, self._stack, "embedded")
+
+    def _adoption(self, live: Object) -> str:
+        """What to do if the Pulumi CLI made the object, or has taken it over, for our stack."""
+        mark = live["metadata"].get("annotations", {}).get(STACK_ANNOTATION)
+        managers = [entry["manager"] for entry in live["metadata"].get("managedFields", [])]
+        if mark != self._stack and not any(each.startswith(_CLI_MANAGER) for each in managers):
+            return ""
+        environment = self._stack.rpartition(".")[2]
+        return (
+            f"; if the Pulumi CLI has stack {self._stack}: "
+            f"moltghost stack adopt {environment} --engine embedded"
+        )
 
 
 def _blind(goal: Goal, old: ResourceState | None, who: Identity | None) -> Plan:

@@ -13,6 +13,7 @@ from moltghost.engines.embedded.plan import Detail
 from moltghost.errors import Failed
 from moltghost.kube.client import ApiError, Client
 from moltghost.kube.reasons import condition, pod_reason
+from moltghost.kube.words import last_words
 from moltghost.units import format_duration
 
 DEFAULT_TIMEOUT_SECONDS = 600.0  # pulumi-kubernetes' default
@@ -138,7 +139,7 @@ class Waiter:
         return f"{state.detail}: {found}" if found else state.detail
 
     def _pod_text(self, pod: Object) -> str:
-        return pod_reason(pod, self._events(pod))
+        return last_words(self._client, pod) or pod_reason(pod, self._events(pod))
 
     def _pods(self, who: Identity, live: Object) -> list[Object]:
         """The pods of a workload; of a Deployment, those of its newest revision."""
