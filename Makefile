@@ -11,7 +11,10 @@ help: ## List the commands
 up: $(INSTALLED) ## Bring up the environment `local` and deploy the README's agent
 	@$(BIN)/moltghost up local --yes
 	@$(BIN)/moltghost up my-agent.local --yes
+	@if [ -n "$$($(BIN)/moltghost local node)" ]; then $(BIN)/moltghost up hello.local --yes; fi
 	@printf '\nTry next (after `. .venv/bin/activate`):\n'
+	@if [ -n "$$($(BIN)/moltghost local node)" ]; then \
+		printf '  moltghost agent chat hello --message "What is a GPU?"\n'; fi
 	@printf '  moltghost agent scale my-agent --gpu h100 --memory 160gb\n'
 	@printf '  moltghost agent update my-agent --model qwen2.5-72b-q4\n'
 	@printf '  moltghost size llama3.1-405b-q4 --context 32k\n'
@@ -29,13 +32,16 @@ check: $(INSTALLED) ## Fast checks: style, types, layers, unit tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m "not e2e"
+	$(BIN)/pytest -q -m "not e2e and not scan"
 
 check-go: $(INSTALLED) ## Format, vet and tests of our own Go programs; minutes at first, then cached
 	$(BIN)/python -m tools.check_go
 
 test: check check-go ## Every test; builds the embedded cluster's programs if they aren't cached
 	$(BIN)/pytest -q -m e2e
+
+scan: $(INSTALLED) ## General scanners on the declared objects; installs them into the cache
+	$(BIN)/pytest -q -m scan
 
 bench: $(INSTALLED) ## Measure; the numbers of docs/benchmarks.md come from here
 	$(BIN)/python -m benchmarks.command && $(BIN)/python -m benchmarks.engine && $(BIN)/python -m benchmarks.sizing && $(BIN)/python -m benchmarks.policies && $(BIN)/python -m benchmarks.weights
@@ -49,6 +55,7 @@ docs: $(INSTALLED) ## Write docs/reference and docs/policies anew from the code
 lock: ## Pin dependencies anew (needs uv)
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra dev pyproject.toml -o requirements-dev.txt
+	echo checkov==3.3.30 | $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header - -o requirements-scan.txt
 
 clean: ## Remove caches: built programs, .venv and tool caches; not the cluster's data
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/moltghost" .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -10,13 +10,14 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from moltghost.errors import Refused
 
 _RETRY_SECONDS = 0.1
+_LONGEST_TEXT_BYTES = 1000
 
 
 @contextmanager
@@ -33,17 +34,19 @@ def held(file: Path, subject: str, operation: str) -> Iterator[None]:
     """
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "r+") as stream:
+    try:
         if not _try_lock(descriptor):
             raise Refused(
-                f"{subject} is being changed by another process: {_holder(stream.read())}",
+                f"{subject} is being changed by another process: {_holder(descriptor)}",
                 "wait until it ends, or end it; nothing is left locked when it does",
             )
-        stream.truncate(0)
-        json.dump({"pid": os.getpid(), "operation": operation, "since": _now()}, stream)
-        stream.flush()
+        text = json.dumps({"pid": os.getpid(), "operation": operation, "since": _now()})
+        with suppress(OSError):  # on a full disk, whoever comes second isn't told who came first
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, text.encode(), 0)
         yield
-        stream.truncate(0)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -95,9 +98,9 @@ def _is_current(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _holder(text: str) -> str:
+def _holder(descriptor: int) -> str:
     try:
-        owner = json.loads(text)
+        owner = json.loads(os.pread(descriptor, _LONGEST_TEXT_BYTES, 0))
         return f"{owner['operation']} with pid {owner['pid']}, since {owner['since']}"
     except (ValueError, KeyError, TypeError):
         return "it has just begun"

@@ -9,7 +9,7 @@ from .instances import HOURS_PER_MONTH, NODE_POOL, instance_types, node_sources,
 from .nodes import LAUNCH_TEMPLATE, NODE_GROUP
 from .pods import POD_TYPES, pod_of
 from .reading import get, mapping, quantity
-from .rule import HIGH, MANDATORY, Config, Rule, Subject
+from .rule import HIGH, MANDATORY, Config, Rule, Subject, texts
 
 _TYPE_LABEL = "node.kubernetes.io/instance-type"
 _PRICE_FACT = "moltghost.dev/node-usd-per-hour"
@@ -21,7 +21,7 @@ _NODES = (NODE_GROUP, NODE_POOL, LAUNCH_TEMPLATE)
 def _node_price(subject: Subject, config: Config) -> Iterator[str]:
     limit = Decimal(str(config["maxUsdPerHour"]))
     for kind in _machines(subject):
-        price = _price(kind)
+        price = Decimal(0) if kind in config["free"] else _price(kind)
         if price is None:
             yield f"the price of {kind} is not known, so it may be above the ceiling"
         elif price > limit:
@@ -88,7 +88,8 @@ RULES = (
                 "type": "number",
                 "default": 60,
                 "description": "On-demand price of one machine, USD an hour.",
-            }
+            },
+            "free": texts([], "Types that cost nothing, such as a machine of one's own."),
         },
         check=_node_price,
     ),

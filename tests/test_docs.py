@@ -151,7 +151,7 @@ def test_there_are_command_lines_to_check() -> None:
     [
         ("moltghost deploy my-agent --modell x", "No such option"),
         ("moltghost agents list", "No such command"),
-        ("moltghost agent move my-agent", "No such command"),
+        ("moltghost agent teleport my-agent", "No such command"),
         ("moltghost agent update my-agent --strategy fast", "is not one of"),
         ("moltghost deploy", "Missing parameter: name"),
         ("moltghost local up now", "unexpected extra argument"),

@@ -162,3 +162,14 @@ def _is_plain(kind: Any, value: Any) -> bool:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return value in {member.value for member in kind}
     raise NotImplementedError(f"the type {kind!r} of the SDK is new to this check")
+
+
+def whole(value: Any) -> Any:
+    """A value as a provider sends it: on Pulumi's wire numbers are floats and secrets wrapped."""
+    if isinstance(value, dict):
+        if is_secret(value):
+            return whole(value["value"])
+        return {key: whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -36,6 +36,19 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     fi
 fi
 
+# What the machine's own node needs (moltghost/local/node/requirements.py). Without it the embedded
+# cluster has simulated nodes only, and says so.
+missing=
+for each in runc:runc nft:nftables ip:iproute2 nsenter:util-linux; do
+    PATH="$PATH:/usr/sbin:/sbin" command -v "${each%%:*}" >/dev/null || missing="$missing ${each#*:}"
+done
+if [ -n "$missing" ] && [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "installing$missing for the machine's own node"
+    # shellcheck disable=SC2086 # a list of names
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $missing >/dev/null ||
+        echo "could not install$missing; the embedded cluster will have simulated nodes only" >&2
+fi
+
 [ -x .venv/bin/pip ] || { rm -rf .venv && "$python" -m venv .venv; }
 echo "installing Python packages into .venv (a minute when nothing is cached)"
 .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt

@@ -17,6 +17,8 @@ from moltghost.planning.pools import GPU_TAINT_KEY, GPU_TAINT_VALUE, gpu_labels
 
 _DEVICE_PLUGINS = "/var/lib/kubelet/device-plugins"
 _POD_RESOURCES = "/var/lib/kubelet/pod-resources"
+# Logs are all that these write; the disk of a node belongs to its agent's weights.
+_LOGS_REQUEST, _LOGS_LIMIT = "64Mi", "512Mi"
 _DCGM_START_SECONDS = 45  # of the exporter's own chart
 
 
@@ -165,7 +167,8 @@ def _security(add: list[str]) -> core.SecurityContextArgs:
 
 def _resources(cpu: str, memory: str) -> core.ResourceRequirementsArgs:
     return core.ResourceRequirementsArgs(
-        requests={"cpu": cpu, "memory": memory}, limits={"memory": memory}
+        requests={"cpu": cpu, "memory": memory, "ephemeral-storage": _LOGS_REQUEST},
+        limits={"memory": memory, "ephemeral-storage": _LOGS_LIMIT},
     )
 
 

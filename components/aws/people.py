@@ -11,7 +11,10 @@ from moltghost.planning.aws.people import PolicyPlan
 
 
 class People(pulumi.ComponentResource):
-    """Two policies. Whose they are is not decided here: the roles of people aren't ours."""
+    """Two policies. Whose they are is not decided here: the roles of people aren't ours.
+
+    They are protected: IAM deletes no policy that somebody has.
+    """
 
     def __init__(
         self,
@@ -34,5 +37,5 @@ class People(pulumi.ComponentResource):
             description=plan.description,
             policy=document(plan.statements),
             tags=self._tags,
-            opts=child_of(self),
+            opts=child_of(self, protect=True),
         )

@@ -31,7 +31,10 @@ _LIFECYCLE = json.dumps(
 
 
 class Repositories(pulumi.ComponentResource):
-    """Repositories whose tags never change and whose images are scanned."""
+    """Repositories whose tags never change and whose images are scanned.
+
+    They are protected: a destroy would stop at the first that isn't empty.
+    """
 
     def __init__(
         self,
@@ -57,12 +60,12 @@ class Repositories(pulumi.ComponentResource):
                     )
                 ],
                 tags=tags,
-                opts=child_of(self),
+                opts=child_of(self, protect=True),
             )
             aws.ecr.LifecyclePolicy(
                 f"repository-{what}-lifecycle",
                 repository=repository.name,
                 policy=_LIFECYCLE,
-                opts=child_of(self),
+                opts=child_of(self, protect=True),
             )
         self.register_outputs({})

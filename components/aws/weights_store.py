@@ -34,6 +34,7 @@ class WeightsStore(pulumi.ComponentResource):
             tags=plan.tags,
             opts=child_of(self, protect=True),
         )
+        # All that keeps the bucket as it is stays as long as it does.
         self._privacy(plan.weights_bucket.policy)
         self._encryption(key)
         self._versions()
@@ -63,13 +64,13 @@ class WeightsStore(pulumi.ComponentResource):
             "weights-ownership",
             bucket=self.bucket.id,
             rule=aws.s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
-            opts=child_of(self),
+            opts=child_of(self, protect=True),
         )
         aws.s3.BucketPolicy(
             "weights-policy",
             bucket=self.bucket.id,
             policy=policy,
-            opts=child_of(self, after=[block]),
+            opts=child_of(self, after=[block], protect=True),
         )
 
     def _encryption(self, key: pulumi.Input[str]) -> None:
@@ -85,7 +86,7 @@ class WeightsStore(pulumi.ComponentResource):
                     ),
                 )
             ],
-            opts=child_of(self),
+            opts=child_of(self, protect=True),
         )
 
     def _versions(self) -> None:
@@ -95,7 +96,7 @@ class WeightsStore(pulumi.ComponentResource):
             versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(
                 status="Enabled"
             ),
-            opts=child_of(self),
+            opts=child_of(self, protect=True),
         )
         aws.s3.BucketLifecycleConfiguration(
             "weights-lifecycle",
@@ -118,5 +119,5 @@ class WeightsStore(pulumi.ComponentResource):
                     ),
                 ),
             ],
-            opts=child_of(self, after=[versioning]),
+            opts=child_of(self, after=[versioning], protect=True),
         )

@@ -50,9 +50,6 @@ def change_agent(
         must_exist=must_exist,
     )
     check(change, client)
-    missing = missing_store(change)
-    if missing and not (missing.can_be_built and (yes or is_terminal())):
-        raise missing.refusal()
     engine = engine_for(project, stack.environment)
     environment = read_environment(project, stack.environment)
     if environment.cloud.provider == "aws":
@@ -60,6 +57,9 @@ def change_agent(
         from moltghost.lifecycle.preflight import require_change
 
         show_doubts(require_change(change, environment), as_json=as_json)
+    missing = missing_store(change)
+    if missing and not (missing.can_be_built and (yes or is_terminal())):
+        raise missing.refusal()
     if not as_json:
         show_plan(change.plan, change.update, interrupted=change.interrupted)
         if missing:

@@ -66,6 +66,8 @@ def _facts(plan: FleetPlan, pruned: Sequence[AgentStatus]) -> list[tuple[str, st
         facts.append(("surge", f"at most {surge:,.2f} $/h more while updates run"))
     if plan.needs.runtimes:
         facts.append(("runtimes", _runtimes(plan.needs.runtimes)))
+    if plan.stores:
+        facts.append(("weights", f"built first, once each: {', '.join(plan.stores)}"))
     if pruned:
         saved = sum((each.node_usd_per_hour for each in pruned), 0 * before)
         facts.append(("prune", f"{_agents(len(pruned))} destroyed: {saved:,.2f} $/h less"))
@@ -153,6 +155,7 @@ def fleet_json(plan: FleetPlan, pruned: Sequence[AgentStatus]) -> dict[str, Any]
             }
             for each in plan.needs.servers
         ],
+        "stores_to_build": list(plan.stores),
         "runtime_nodes": [runtimes.fewest, runtimes.most] if runtimes else [0, 0],
         "usd_per_hour": float(plan.usd_per_hour),
         "usd_per_hour_before": float(plan.usd_per_hour_before),

@@ -22,8 +22,14 @@ def local() -> None:
 
 
 @local.command("up")
+@click.option(
+    "--machine/--no-machine",
+    default=None,
+    help="Whether the cluster has a node on this machine, where pods really run (needs root). "
+    "Without either: as before, and in a new cluster if this machine can.",
+)
 @json_option
-def up(as_json: bool) -> None:
+def up(machine: bool | None, as_json: bool) -> None:
     """Build what is missing and start what isn't running.
 
     \b
@@ -34,7 +40,7 @@ def up(as_json: bool) -> None:
     from moltghost.local.cluster import EmbeddedCluster
 
     with Progress(quiet=as_json) as progress:
-        status = EmbeddedCluster(report=progress.report).up()
+        status = EmbeddedCluster(report=progress.report, machine=machine).up()
     _show(status, as_json)
 
 
@@ -90,6 +96,20 @@ def kubeconfig() -> None:
     if not paths.kubeconfig().is_file():
         raise Refused("the embedded cluster isn't running", "moltghost local up")
     click.echo(paths.kubeconfig())
+
+
+@local.command("node")
+def node() -> None:
+    """Print the address of the machine's own node, where pods really run; nothing without one.
+
+    \b
+    Example:
+      moltghost local node
+    """
+    from moltghost.local.cluster import EmbeddedCluster
+
+    if address := EmbeddedCluster().machine.address:
+        click.echo(address)
 
 
 def _show(status: ClusterStatus, as_json: bool) -> None:

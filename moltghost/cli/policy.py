@@ -78,7 +78,8 @@ def list_rules(ctx: click.Context, as_json: bool) -> None:
     columns["says"] = "what must hold"
     if is_narrow():
         del columns["area"], columns["severity"]
-    print_table(list(columns.values()), [[each[key] for key in columns] for each in rules])
+    rows = [[each[key] for key in columns] for each in rules]
+    print_table(list(columns.values()), rows, whole=("rule",))
 
 
 @policy.command()

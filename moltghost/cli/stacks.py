@@ -174,9 +174,11 @@ def _bring_up(
     results = []
     with Progress(quiet=as_json) as progress:
         if is_embedded(environment):
-            from moltghost.local.cluster import EmbeddedCluster
+            from moltghost.lifecycle.embedded import bring_up
+            from moltghost.planning.cloud import plan_cloud
 
-            EmbeddedCluster(report=progress.report).up()
+            machine = plan_cloud(environment).machine is not None
+            bring_up(progress.report, machine=machine)
         for each in names:
             result = engine.up(str(each), report=progress.report)
             results.append(result)

@@ -45,7 +45,6 @@ def print_table(
     console = _console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        # What a row is about isn't broken.
         table.add_column(
             column,
             justify="right" if column in right else "left",

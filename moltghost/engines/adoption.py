@@ -20,7 +20,7 @@ from moltghost.engines.embedded.project import read_project
 from moltghost.engines.embedded.state import StateStore
 from moltghost.engines.handover import hand_over
 from moltghost.engines.interface import Op, Preview
-from moltghost.engines.stock.checkpoint import from_checkpoint, to_checkpoint
+from moltghost.engines.stock.checkpoint import field_managers, from_checkpoint, to_checkpoint
 from moltghost.engines.stock.engine import StockEngine
 from moltghost.engines.stock.workspace import Stacks
 from moltghost.errors import Failed, MoltghostError, Refused
@@ -111,7 +111,7 @@ class Adoption:
         doubtful = [each for each in resources if each.get("delete") or each.get("initErrors")]
         _require_complete(stack, [*(deployment.get("pending_operations") or []), *doubtful])
         state = from_checkpoint(deployment, stack=stack, project=self._project.name, clusters={})
-        before = from_managers(deployment)
+        before = field_managers(deployment)
         state.clusters = hand_over(
             state, "embedded", lambda resource: (before.get(resource.urn, MANAGER), MANAGER)
         )
@@ -150,15 +150,6 @@ class Adoption:
 
     def _locked(self, stack: str) -> AbstractContextManager[None]:
         return held(self._store.folder / f"{stack}.lock", f"stack {stack}", "adopt")
-
-
-def from_managers(deployment: dict[str, Any]) -> dict[str, str]:
-    """The field manager of each object in a checkpoint, by URN."""
-    return {
-        each["urn"]: each["outputs"]["__fieldManager"]
-        for each in deployment.get("resources") or ()
-        if "__fieldManager" in (each.get("outputs") or {})
-    }
 
 
 def _require_complete(stack: str, doubtful: list[Any]) -> None:

@@ -18,6 +18,7 @@ from moltghost.kube.agents import AgentStatus, list_agents
 from moltghost.kube.client import Client
 from moltghost.lifecycle.fleet_needs import FleetNeeds, fleet_needs, require_room_for_fleet
 from moltghost.lifecycle.proposal import AUTO, AgentChange, propose, running_spec
+from moltghost.lifecycle.weights.need import Missing, missing_store
 from moltghost.planning.platform import plan_platform
 
 
@@ -31,6 +32,7 @@ class FleetPlan:
         needs: what they need of the pools.
         running: the agents of the file that the cluster has now, by name.
         others: agents of the environment that the file doesn't have.
+        stores: models whose weights store is built first, by name; none on simulated nodes.
     """
 
     environment: Environment
@@ -38,6 +40,7 @@ class FleetPlan:
     needs: FleetNeeds
     running: dict[str, AgentStatus]
     others: tuple[AgentStatus, ...]
+    stores: tuple[str, ...]
 
     @property
     def usd_per_hour_before(self) -> Decimal:
@@ -78,6 +81,8 @@ def plan_fleet(project: Path, fleet: Fleet, client: Client, *, parallel: int) ->
             )
         except Refused as refused:
             problems[name] = refused
+    missing = _missing_stores(changes)
+    problems |= {name: each.refusal() for name, each in missing.items() if not each.can_be_built}
     _refuse(fleet, problems)
     needs = fleet_needs(changes, plan_platform(environment), client, parallel)
     require_room_for_fleet(needs, client, fleet.environment)
@@ -87,7 +92,21 @@ def plan_fleet(project: Path, fleet: Fleet, client: Client, *, parallel: int) ->
         needs=needs,
         running={name: found[name] for name in fleet.agents if name in found},
         others=tuple(each for name, each in found.items() if name not in fleet.agents),
+        stores=tuple(dict.fromkeys(each.choice.name for each in missing.values())),
     )
+
+
+def _missing_stores(changes: Iterable[AgentChange]) -> dict[str, Missing]:
+    """What agents' pods would wait for in vain, by agent; each store is asked for once."""
+    asked: dict[str, Missing | None] = {}
+    found = {}
+    for change in changes:
+        url = change.plan.model_server.store_url
+        if url not in asked:
+            asked[url] = missing_store(change)
+        if missing := asked[url]:
+            found[change.stack.agent] = missing
+    return found
 
 
 def _values(spec: AgentSpec) -> dict[str, object]:

@@ -18,19 +18,8 @@ from moltghost.lifecycle.fleet_worker import Job, News, Outcome, Tools, lost, se
 DEFAULT_PARALLEL = 16
 MAX_PARALLEL = 64  # each is a process of some 100 MB
 
-# Imported once, before the workers are forked, and shared by them. What the program of an agent
-# imports takes longer than the rest of a change without a wait.
-_PRELOADED = [
-    "moltghost.lifecycle.fleet_worker",
-    "moltghost.engines.embedded.engine",
-    "moltghost.policy.gate",
-    "moltghost.lifecycle.environments",
-    "pulumi_kubernetes.apps.v1",
-    "pulumi_kubernetes.core.v1",
-    "pulumi_kubernetes.networking.v1",
-    "pulumi_kubernetes.policy.v1",
-    "pulumi_random",
-]
+# Imported once, before the workers are forked, and shared by them.
+_PRELOADED = ["moltghost.lifecycle.fleet_preload"]
 
 Watch = Callable[[str, News | Outcome], None]
 """Called with an agent's name and what became of it; from several threads."""

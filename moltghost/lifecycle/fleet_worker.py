@@ -24,10 +24,13 @@ from moltghost.errors import Interrupted, MoltghostError, Refused
 from moltghost.kube.client import Client
 from moltghost.lifecycle.agents import carry_out, destroy
 from moltghost.lifecycle.proposal import AgentChange, check
+from moltghost.lifecycle.weights.adding import add
+from moltghost.lifecycle.weights.need import missing_store
+from moltghost.lifecycle.weights.source import Request
 from moltghost.planning.platform import CONSOLIDATE_AFTER_SECONDS
 from moltghost.progress import Event, Report
 
-Phase = Literal["checking", "waiting for room", "applying", "destroying"]
+Phase = Literal["checking", "waiting for room", "weights", "applying", "destroying"]
 Ending = Literal["done", "unchanged", "failed", "refused", "interrupted"]
 
 # A node that an update left is given back after this long, and Karpenter looks every 10 s.
@@ -165,6 +168,7 @@ class _Worker:
             )
         self._tell("checking")
         self._await_room(job.change)
+        self._build_store(job.change)
         return carry_out(job.change, engine, self._reporter("applying"))
 
     def _await_room(self, change: AgentChange) -> None:
@@ -185,6 +189,21 @@ class _Worker:
                 self._tell("waiting for room", full.message)
             if self._asked.wait(_ROOM_PAUSE_SECONDS):
                 raise Interrupted("stopped on request before anything was changed")
+
+    def _build_store(self, change: AgentChange) -> None:
+        """Have the store built that the agent's pod will copy; joins a build that runs already.
+
+        Raises:
+            Refused: it isn't there and can't be built without more from a person.
+            Failed: the build failed.
+        """
+        missing = missing_store(change)
+        if missing is None:
+            return
+        if not missing.can_be_built:
+            raise missing.refusal()
+        request = Request(model=missing.choice.name)
+        add(change.project, missing.environment, request, self._reporter("weights"))
 
     def _connected(self, environment: str) -> Client:
         if self._client is None:

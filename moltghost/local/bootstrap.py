@@ -1,4 +1,4 @@
-"""The objects that every embedded cluster starts with: resource definitions and KWOK's stages."""
+"""The objects that a cluster starts with: resource definitions, KWOK's stages, roles."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _SERVED_WITHIN_SECONDS = 20.0
 _POLL_SECONDS = 0.05
 
 
-def bootstrap(client: Client, layout: Layout, stages: Sequence[str]) -> None:
+def bootstrap(client: Client, layout: Layout, manifests: Sequence[str]) -> None:
     """Apply the objects, unless these were already applied to this cluster.
 
     Args:
         client: the administrator's.
         layout: where it is remembered what was applied.
-        stages: YAML of each, as ``kwok.stages`` gives it.
+        manifests: YAML of each object beside the resource definitions.
 
     Raises:
         Failed: the API server refused an object.
     """
     definitions = _definitions()
-    done = {"cluster": client.cluster_uid(), "objects": _digest([*definitions, *stages])}
+    done = {"cluster": client.cluster_uid(), "objects": _digest([*definitions, *manifests])}
     if _was_done(layout, done):
         return
     parsed = [_parse(manifest) for manifest in definitions]
@@ -41,7 +41,7 @@ def bootstrap(client: Client, layout: Layout, stages: Sequence[str]) -> None:
         client.apply(definition, manager=_MANAGER)
     for definition in parsed:
         _wait_until_served(client, definition)
-    for manifest in stages:
+    for manifest in manifests:
         client.apply(_parse(manifest), manager=_MANAGER)
     write_private(layout.bootstrapped, json.dumps(done))
 

@@ -78,7 +78,10 @@ def _build(home: Path, missing: Sequence[Program], wanted: int, report: Report) 
             partial / program.name, f"{position} of {wanted}"
         )
         _copy_manifests(program, directories, partial)
-        partial.rename(program.built_home)
+        if program.is_built():  # brought here from elsewhere meanwhile
+            shutil.rmtree(partial)
+        else:
+            partial.rename(program.built_home)
     shutil.rmtree(build_home, ignore_errors=True)
     report(Event(task="build toolchain", state="done"))
 
@@ -139,7 +142,7 @@ def _module_directories(go: golang.Go, program: Program) -> dict[str, Path]:
     modules |= {name for each in program.added for name in (each.module, each.source_module)}
     if not modules:
         return {}
-    # One that is only copied from has not been downloaded for the sake of a package.
+    # A module of which no package is compiled has not been downloaded yet.
     go.output("mod", "download", *sorted(modules), cwd=program.home)
     template = "{{.Path}} {{.Dir}}"
     listed = go.output("list", "-m", "-f", template, *sorted(modules), cwd=program.home)

@@ -67,9 +67,13 @@ class _Leaf:
     names: tuple[str, ...] = ("localhost",)
 
 
-def _leaves(service_address: str) -> tuple[_Leaf, ...]:
+def _leaves(service_address: str, node_address: str) -> tuple[_Leaf, ...]:
     api_addresses = (_LOOPBACK, service_address)
+    kubelet = _Leaf(name="kubelet", authority="ca", server=True, addresses=(node_address,))
     return (
+        *((kubelet,) if node_address else ()),
+        # The API server's, when it talks to a kubelet; the name is a user of the kubelet.
+        _Leaf(name="kubelet-client", authority="ca", client=True),
         _Leaf(name="etcd", authority="etcd-ca", server=True, client=True),
         _Leaf(name="etcd-client", authority="etcd-ca", client=True),
         _Leaf(
@@ -84,23 +88,25 @@ def _leaves(service_address: str) -> tuple[_Leaf, ...]:
     )
 
 
-def ensure_certificates(home: Path, *, service_address: str) -> bool:
-    """Issue all certificates anew if one is missing or expires within 30 days.
+def ensure_certificates(home: Path, *, service_address: str, node_address: str = "") -> bool:
+    """Issue all certificates anew if one is missing, expires within 30 days or names others.
 
     Args:
         home: folder for the files.
         service_address: first address of the Service range, where pods find the API server.
+        node_address: where the kubelet of this machine's node listens; "" for a cluster without.
 
     Returns:
         Whether certificates were issued; whoever uses the old ones must then be restarted.
     """
     found = CertificatePaths(home)
-    leaves = _leaves(service_address)
-    names = {leaf.name for leaf in leaves} | {leaf.authority for leaf in leaves}
+    leaves = _leaves(service_address, node_address)
+    authority_names = sorted({leaf.authority for leaf in leaves})
     keys_exist = all(found.key(leaf.name).exists() for leaf in leaves)
-    if keys_exist and all(_is_valid(found.certificate(name)) for name in names):
+    issued = all(_is_valid(found.certificate(leaf.name), leaf) for leaf in leaves)
+    if keys_exist and issued and all(_is_valid(found.certificate(n)) for n in authority_names):
         return False
-    authorities = {name: _Authority(name) for name in sorted({leaf.authority for leaf in leaves})}
+    authorities = {name: _Authority(name) for name in authority_names}
     for leaf in leaves:
         authorities[leaf.authority].issue(leaf, found)
     for name, authority in authorities.items():
@@ -114,12 +120,17 @@ def ensure_service_account_key(path: Path) -> None:
         write_private(path, _private_pem(ec.generate_private_key(ec.SECP256R1())))
 
 
-def _is_valid(path: Path) -> bool:
+def _is_valid(path: Path, leaf: _Leaf | None = None) -> bool:
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
     except (FileNotFoundError, ValueError):
         return False
-    return certificate.not_valid_after_utc - _now() > RENEW_BEFORE
+    if certificate.not_valid_after_utc - _now() <= RENEW_BEFORE:
+        return False
+    if leaf is None:
+        return True
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    return names.value == _alternative_names(leaf)
 
 
 class _Authority:

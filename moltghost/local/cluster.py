@@ -22,6 +22,9 @@ from moltghost.local.convergence import Convergence
 from moltghost.local.health import health_checks
 from moltghost.local.instance_types import NodeType
 from moltghost.local.layout import Layout
+from moltghost.local.node.components import INIT
+from moltghost.local.node.machine import PROCESSES, MachineNode
+from moltghost.local.node.requirements import unavailable
 from moltghost.local.ports import PORTS, read_ports
 from moltghost.local.processes import Supervisor
 from moltghost.locks import exclusive
@@ -55,6 +58,7 @@ class ClusterStatus:
         kubeconfig: path of the administrator's kubeconfig.
         kubernetes_version: such as ``v1.36.3``.
         cluster_uid: uid of the namespace ``kube-system``, or "" while the API server is down.
+        node_address: of the machine's own node, from here and from pods; "" without one.
         processes: in the order in which they are started.
     """
 
@@ -64,17 +68,20 @@ class ClusterStatus:
     kubeconfig: Path
     kubernetes_version: str
     cluster_uid: str
+    node_address: str
     processes: tuple[ProcessStatus, ...]
 
 
 class EmbeddedCluster:
-    """A Kubernetes cluster on this machine, with simulated nodes.
+    """A Kubernetes cluster on this machine, with simulated nodes and, as root, a real one.
 
     Args:
         home: folder of the cluster, by default the user's; clusters with different homes don't
             meet.
         report: told what is built and started.
         node_types: what Karpenter can create; by default the catalogue's.
+        machine: whether the cluster is to have a node on this machine; by default what it was to
+            have before, and for a new one if this machine can have one.
     """
 
     def __init__(
@@ -83,27 +90,36 @@ class EmbeddedCluster:
         *,
         report: Report = silent,
         node_types: Sequence[NodeType] | None = None,
+        machine: bool | None = None,
     ) -> None:
         self._layout = Layout((home or paths.cluster_home()).absolute())
         self._report = report
         self._node_types = node_types
         self._supervisor = Supervisor(self._layout.home)
+        self._wanted = machine
+        self.machine = MachineNode(self._layout, self._supervisor)
 
     def up(self) -> ClusterStatus:
         """Build what isn't built, start what isn't running.
 
         Raises:
-            Refused: unsupported platform, not enough disk space, or a folder that holds
-                something else.
+            Refused: unsupported platform, not enough disk space, a folder that holds something
+                else, or a machine that can't have the node that it is to have.
             Failed: a build failed, or a process did not become healthy.
         """
         recipes.go_architecture()
         self._refuse_foreign_folder()
         self._refuse_full_disk()
-        builder.ensure_built(self._report)
+        with_machine = self._has_machine()
+        builder.ensure_built(self._report, programs.CONTROL_PLANE)
+        if with_machine:
+            builder.ensure_built(self._report, programs.NODE)
         node_types = self._node_types or _catalogue()
         with exclusive(self._layout.lock, on_wait=self._report_waiting):
-            Convergence(self._layout, self._supervisor, self._report, node_types).run()
+            if not with_machine:
+                self._leave_machine()
+            machine = self.machine if with_machine else None
+            Convergence(self._layout, self._supervisor, self._report, node_types, machine).run()
         return self.status()
 
     def down(self) -> list[str]:
@@ -121,6 +137,8 @@ class EmbeddedCluster:
         with exclusive(self._layout.lock, on_wait=self._report_waiting):
             # At once: there is no state to save that is not removed.
             stopped = self._supervisor.stop(self._supervisor.names(), patience_seconds=0)
+            if self.machine.choice:
+                self.machine.leave()
             self._remove_home()
         return [*stopped, str(self._layout.home)]
 
@@ -128,9 +146,13 @@ class EmbeddedCluster:
         """What runs now. Never raises for a cluster that is dead, broken or absent."""
         ports = read_ports(self._layout.ports)
         checks = health_checks(self._layout, ports)
-        with ThreadPoolExecutor(max_workers=len(PORTS)) as pool:
-            passing = pool.map(lambda name: name in checks and checks[name].passes(), PORTS)
-            processes = tuple(map(self._process_status, PORTS, passing))
+        names = list(PORTS)
+        if self.machine.choice:
+            checks |= self.machine.checks(ports)
+            names += PROCESSES
+        with ThreadPoolExecutor(max_workers=len(names)) as pool:
+            passing = pool.map(lambda name: name in checks and checks[name].passes(), names)
+            processes = tuple(map(self._process_status, names, passing))
         return ClusterStatus(
             home=self._layout.home,
             running=all(process.alive and process.healthy for process in processes),
@@ -138,6 +160,7 @@ class EmbeddedCluster:
             kubeconfig=self._layout.kubeconfig,
             kubernetes_version=programs.kubernetes_version(),
             cluster_uid=self._cluster_uid(),
+            node_address=self.machine.address,
             processes=processes,
         )
 
@@ -163,8 +186,29 @@ class EmbeddedCluster:
             # Another process that answers on a dead one's port is not our health.
             healthy=alive and passes,
             log=self._supervisor.log(name),
-            version=programs.program(name).version,
+            version=programs.program(name).version if name != INIT else "",
         )
+
+    def _has_machine(self) -> bool:
+        """Whether this ``up`` is to end with a node on this machine.
+
+        Raises:
+            Refused: it is to, and can't.
+        """
+        wanted = bool(self.machine.choice if self._wanted is None else self._wanted)
+        reason = unavailable() if wanted else ""
+        if reason:
+            raise Refused(
+                f"this machine can't have a node of its own: {reason}",
+                "do that, or leave the node out: moltghost local up --no-machine",
+            )
+        return wanted
+
+    def _leave_machine(self) -> None:
+        if self.machine.choice:
+            self.machine.leave()
+        if self._wanted is False:
+            self.machine.decline()
 
     def _cluster_uid(self) -> str:
         try:

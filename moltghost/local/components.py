@@ -87,6 +87,9 @@ class Components:
             "etcd-cafile": certificates.etcd_ca,
             "etcd-certfile": certificates.certificate("etcd-client"),
             "etcd-keyfile": certificates.key("etcd-client"),
+            "kubelet-certificate-authority": certificates.cluster_ca,
+            "kubelet-client-certificate": certificates.certificate("kubelet-client"),
+            "kubelet-client-key": certificates.key("kubelet-client"),
             # By its name a node would be looked up in the machine's DNS.
             "kubelet-preferred-address-types": "InternalIP",
             "profiling": "false",

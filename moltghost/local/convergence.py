@@ -17,7 +17,10 @@ from moltghost.local.files import make_private_folder, write_private
 from moltghost.local.health import health_checks
 from moltghost.local.instance_types import NodeType, karpenter_instance_types
 from moltghost.local.layout import Layout
-from moltghost.local.ports import PORTS, ensure_ports
+from moltghost.local.node import objects
+from moltghost.local.node.components import WEIGHTS_SERVICE
+from moltghost.local.node.machine import MachineNode
+from moltghost.local.ports import NODE_PORTS, PORTS, ensure_ports
 from moltghost.local.processes import Command, Supervisor, last_lines
 from moltghost.planning.cloud import embedded_bucket
 from moltghost.progress import Event, Report
@@ -38,6 +41,7 @@ class Convergence:
         supervisor: the cluster's processes.
         report: told of every process that is started, and why.
         node_types: what Karpenter can create.
+        machine: the node on this machine, if the cluster is to have one.
     """
 
     def __init__(
@@ -46,11 +50,13 @@ class Convergence:
         supervisor: Supervisor,
         report: Report,
         node_types: Sequence[NodeType],
+        machine: MachineNode | None,
     ) -> None:
         self._layout = layout
         self._supervisor = supervisor
         self._report = report
         self._node_types = node_types
+        self._machine = machine
         self._started: dict[str, float] = {}
         self._reasons: dict[str, str] = {}
 
@@ -65,30 +71,48 @@ class Convergence:
         self._bring_up(components.api_server())
         client = Client(self._layout.kubeconfig)
         try:
-            bootstrap(client, self._layout, kwok.stages(self._node_types))
+            roles = objects.roles() if self._machine else []
+            bootstrap(client, self._layout, [*kwok.stages(self._node_types), *roles])
+            self._bring_up(
+                components.controller_manager(),
+                components.scheduler(),
+                components.kwok(),
+                components.karpenter(),
+                components.weights_store(),
+            )
+            self._make_bucket()
+            if self._machine:
+                self._bring_up_machine(self._machine, client)
         finally:
             client.close()
-        self._bring_up(
-            components.controller_manager(),
-            components.scheduler(),
-            components.kwok(),
-            components.karpenter(),
-            components.weights_store(),
-        )
-        self._make_bucket()
 
     def _make_bucket(self) -> None:
         """The bucket of environment `local`; other environments on this cluster make their own."""
         place = weights_store.place(self._layout.home, embedded_bucket("local"))
         weights_store.ensure_bucket(place)
 
+    def _bring_up_machine(self, machine: MachineNode, client: Client) -> None:
+        components = machine.write_configuration(self._ports)
+        self._bring_up(machine.init(components))
+        self._bring_up(*machine.runtime(components))
+        self._bring_up(*machine.kubernetes(components))
+        name, port = WEIGHTS_SERVICE
+        objects.publish_service(client, name, machine.address, port)
+        machine.await_ready(client)
+
     def _prepare(self) -> Components:
         layout = self._layout
         make_private_folder(layout.home)
-        ensure_certificates(layout.certificates.home, service_address=FIRST_SERVICE_ADDRESS)
+        if self._machine:
+            self._machine.prepare()
+        ensure_certificates(
+            layout.certificates.home,
+            service_address=FIRST_SERVICE_ADDRESS,
+            node_address=self._machine.address if self._machine else "",
+        )
         ensure_service_account_key(layout.service_account_key)
         weights_store.ensure_key(layout.weights_key)
-        self._ports = ensure_ports(layout.ports, running=self._alive(PORTS))
+        self._ports = ensure_ports(layout.ports, running=self._alive([*PORTS, *NODE_PORTS]))
         components = Components(layout, self._ports)
         self._write_kubeconfigs(components.server)
         write_private(layout.config("scheduler.json"), _as_json(components.scheduler_config()))
@@ -96,6 +120,8 @@ class Convergence:
         instance_types = karpenter_instance_types(self._node_types)
         write_private(layout.config("instance-types.json"), instance_types)
         self._checks = health_checks(layout, self._ports)
+        if self._machine:
+            self._checks |= self._machine.checks(self._ports)
         return components
 
     def _write_kubeconfigs(self, server: str) -> None:

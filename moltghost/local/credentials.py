@@ -31,7 +31,22 @@ SCHEDULER = User("system:kube-scheduler")
 # Both simulate the cloud below the cluster: they create, change and delete nodes and pods.
 KARPENTER = User("moltghost-karpenter", ("system:masters",))
 KWOK = User("moltghost-kwok", ("system:masters",))
-USERS = (ADMIN, CONTROLLER_MANAGER, SCHEDULER, KARPENTER, KWOK)
+# The machine's own node. The first two have Kubernetes' own roles.
+KUBELET = User("system:node:machine", ("system:nodes",))
+KUBE_PROXY = User("system:kube-proxy")
+COREDNS = User("moltghost-coredns")
+VOLUMES = User("moltghost-volumes")
+USERS = (
+    ADMIN,
+    CONTROLLER_MANAGER,
+    SCHEDULER,
+    KARPENTER,
+    KWOK,
+    KUBELET,
+    KUBE_PROXY,
+    COREDNS,
+    VOLUMES,
+)
 
 
 def ensure_tokens(path: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from moltghost.local import credentials
 from moltghost.local.layout import Layout
@@ -15,16 +16,25 @@ from moltghost.local.ports import LOOPBACK
 _TIMEOUT_SECONDS = 2.0
 
 
+class Check(Protocol):
+    """Tells whether a process is healthy now."""
+
+    def passes(self) -> bool:
+        """Whether it is. Never raises."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class HealthCheck:
     """One request that a healthy process answers with 200.
 
     Args:
-        port: on loopback.
+        port: of the process.
         path: of the URL.
         authority: certificate of the server's authority; ``None`` for plain HTTP.
         client: certificate and key that the server asks for.
         headers: to send, such as a token.
+        host: its address.
     """
 
     port: int
@@ -32,6 +42,7 @@ class HealthCheck:
     authority: Path | None = None
     client: tuple[Path, Path] | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    host: str = LOOPBACK
 
     def passes(self) -> bool:
         """Whether the process is healthy now. Never raises."""
@@ -47,16 +58,16 @@ class HealthCheck:
 
     def _connect(self) -> http.client.HTTPConnection:
         if self.authority is None:
-            return http.client.HTTPConnection(LOOPBACK, self.port, timeout=_TIMEOUT_SECONDS)
+            return http.client.HTTPConnection(self.host, self.port, timeout=_TIMEOUT_SECONDS)
         context = ssl.create_default_context(cafile=self.authority)
         if self.client:
             context.load_cert_chain(*self.client)
         return http.client.HTTPSConnection(
-            LOOPBACK, self.port, timeout=_TIMEOUT_SECONDS, context=context
+            self.host, self.port, timeout=_TIMEOUT_SECONDS, context=context
         )
 
 
-def health_checks(layout: Layout, ports: Mapping[str, int]) -> dict[str, HealthCheck]:
+def health_checks(layout: Layout, ports: Mapping[str, int]) -> dict[str, Check]:
     """The check of every process whose port is known."""
     certificates = layout.certificates
     etcd_client = certificates.certificate("etcd-client"), certificates.key("etcd-client")

@@ -30,6 +30,16 @@ class Layout:
         return self.home / "ports.json"
 
     @property
+    def machine(self) -> Path:
+        """Whether the cluster has a node on this machine, and its addresses."""
+        return self.home / "machine.json"
+
+    @property
+    def node(self) -> Path:
+        """What that node keeps: images, containers, volumes, logs of pods."""
+        return self.home / "node"
+
+    @property
     def bootstrapped(self) -> Path:
         """Which objects were applied to which cluster."""
         return self.home / "bootstrapped.json"

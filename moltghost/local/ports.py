@@ -28,6 +28,12 @@ PORTS: Mapping[str, tuple[str, ...]] = {
     "weights-store": ("weights-store",),
 }
 
+# Those of the machine's own node that are not in its namespace.
+NODE_PORTS: Mapping[str, tuple[str, ...]] = {
+    "machine-forward": ("machine-forward",),
+    "machine-volumes": ("machine-volumes",),
+}
+
 
 def read_ports(path: Path) -> dict[str, int]:
     """The remembered ports by name; empty if there are none."""
@@ -46,7 +52,7 @@ def ensure_ports(path: Path, *, running: Collection[str]) -> dict[str, int]:
         running: processes that hold their ports; those of the others are chosen again if taken.
     """
     ports = read_ports(path)
-    for process, names in PORTS.items():
+    for process, names in {**PORTS, **NODE_PORTS}.items():
         for name in names:
             keep = name in ports and (process in running or _is_free(ports[name]))
             if not keep:

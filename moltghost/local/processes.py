@@ -38,16 +38,23 @@ class Command:
         environment: the whole environment, nothing is inherited; it holds no secret.
         files: configuration that is read only at the start; when their content changes, the
             process must be restarted.
+        namespaces: of mounts, network and pids: "" for this machine's, ``new`` for its own (it is
+            pid 1 there, and when it ends so does everything in them), or the pid of a process
+            whose namespaces it joins.
+        umask: what other users may not do with what it writes.
     """
 
     name: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     files: tuple[Path, ...] = ()
+    namespaces: str = ""
+    umask: int = 0o077
 
     def fingerprint(self) -> str:
         """Equal for commands that need no restart of a process started by the other."""
         parts = [*self.arguments, *map("=".join, sorted(self.environment.items()))]
+        parts += [self.namespaces, oct(self.umask)]
         digest = hashlib.sha256("\0".join(parts).encode())
         for file in self.files:
             digest.update(hashlib.sha256(file.read_bytes()).digest())
@@ -117,7 +124,14 @@ class Supervisor:
             log.replace(log.with_suffix(".log.old"))
         record = self._records / f"{command.name}.json"
         record.unlink(missing_ok=True)
-        launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(record), command.fingerprint()]
+        settings = {
+            "record": str(record),
+            "fingerprint": command.fingerprint(),
+            "namespaces": command.namespaces,
+            "umask": command.umask,
+            "folder": str(self._home),
+        }
+        launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), json.dumps(settings)]
         with log.open("ab") as output:
             log.chmod(0o600)
             result = subprocess.run(

@@ -159,11 +159,12 @@ PROGRAMS = (
     _containerd("containerd"),
     _containerd("containerd-shim-runc-v2"),
     _containerd("ctr"),
-    _cni("bridge", "main"),
+    _cni("ptp", "main"),
     _cni("loopback", "main"),
     _cni("host-local", "ipam"),
     Program(name="coredns", home=TOOLCHAIN / "dns", package=".", module=_COREDNS),
     Program(name="machine-forward", home=TOOLCHAIN / "machine", package="./forward"),
+    Program(name="machine-pause", home=TOOLCHAIN / "machine", package="./pause"),
     Program(name="machine-volumes", home=TOOLCHAIN / "machine", package="./volumes"),
     _ollama(),
     Program(
@@ -195,11 +196,12 @@ NODE = (
     "containerd",
     "containerd-shim-runc-v2",
     "ctr",
-    "bridge",
+    "ptp",
     "loopback",
     "host-local",
     "coredns",
     "machine-forward",
+    "machine-pause",
     "machine-volumes",
 )
 

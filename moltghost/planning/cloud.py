@@ -11,8 +11,8 @@ from moltghost.planning.images import local_images, pinned_images
 EMBEDDED_ZONES = ("local-a", "local-b")
 EMBEDDED_STORE_ENDPOINT = "http://weights.moltghost-system.svc.cluster.local:7070"
 """The embedded cluster's own weights store, as its pods reach it."""
-PRIVATE_CIDRS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
-"""Where that store is: which private network is free is seen when the cluster starts (RFC 1918)."""
+MACHINE_NETWORK = "198.18.0.0/15"
+"""Where that store is: this machine and its node talk over a part of it that is free (RFC 2544)."""
 
 
 def plan_cloud(environment: Environment) -> CloudPlan:
@@ -42,7 +42,7 @@ def _plan_embedded(environment: str, spec: EmbeddedCloudSpec) -> CloudPlan:
         weights_store=WeightsStore(
             url=f"s3://{embedded_bucket(environment)}",
             endpoint="" if spec.kubeconfig else EMBEDDED_STORE_ENDPOINT,
-            egress_cidrs=() if spec.kubeconfig else PRIVATE_CIDRS,
+            egress_cidrs=() if spec.kubeconfig else (MACHINE_NETWORK,),
         ),
         # A cluster that isn't ours can't be given archives: it pulls what upstream publishes.
         images=pinned_images() if spec.kubeconfig else local_images(),

@@ -30,8 +30,9 @@ _BUILDER_CPU_MILLIS, _BUILDER_MEMORY_BYTES = 500, 512 * MIB
 _SCRATCH_BYTES = 256 * MIB
 # A day for the largest model on the slowest link; what hangs longer is not coming.
 _DEADLINE_SECONDS = 24 * 3600
-# A build that fails for a reason of its own fails again; one whose node went is taken up.
-_RETRIES = 2
+# A build waits out what passes (a store that is away) by itself; what fails it fails it again, and
+# whoever waits should hear of it at once. A pod that went with its node doesn't count.
+_RETRIES = 0
 _KEEP_SECONDS = 3600
 """For how long a job that ended can be looked at."""
 

@@ -19,7 +19,9 @@ _F32, _F16, _I32, _I64 = 4, 2, 4, 8
 # GPU, so that batches can follow one another (ggml/src/ggml-backend.cpp).
 PIPELINE_COPIES = 4
 _CUDA_ALIGNMENT, _HOST_ALIGNMENT = 128, 32
-_LAYERS = 4  # enough: the peak repeats from layer to layer, or is in the last
+# Enough: the peak repeats from layer to layer, or is in the last. With a sliding window there is
+# one more than its pattern has: a layer which sees everything is then among those before the last.
+_LAYERS = 4
 _ROTATION = 64  # a quantized cache is rotated by Hadamard matrices of this size and multiples
 
 
@@ -116,7 +118,9 @@ class _Graph:
         self.output_rows = self._input(self.batch.outputs * _I32)
         if self.gemma:
             state = self._in_place(state)
-        layers = min(self.shape.layers, _LAYERS)
+        window = self.shape.sliding_window
+        period = window.pattern if window else 1  # after so many, layers come round again
+        layers = min(self.shape.layers, max(_LAYERS, period + 1))
         for layer in range(layers):
             state = self._layer(state, layer, last=layer == layers - 1)
         normed = self._norm(state)

@@ -17,6 +17,10 @@ from tests.lifecycle.projects import FakeEngine
 
 COMMANDS = {
     "deploy",
+    "environment",
+    "fleet",
+    "drift",
+    "images",
     "agent",
     "models",
     "policy",
@@ -81,6 +85,14 @@ def test_the_list_of_commands_is_the_commands_that_there_are() -> None:
         "agent update",
         "agent scale",
         "agent destroy",
+        "agent chat",
+        "agent connect",
+        "agent history",
+        "agent rollback",
+        "agent move",
+        "agent pause",
+        "agent resume",
+        "environment roll",
         "local up",
         "local down",
         "local status",
@@ -114,7 +126,13 @@ def test_every_command_that_prints_facts_can_print_json() -> None:
         for path, command in all_leaves()
         if not any("--json" in parameter.opts for parameter in command.params)
     }
-    assert without == {"completion", "kubeconfig", "local kubeconfig"}
+    assert without == {
+        "agent connect",
+        "completion",
+        "kubeconfig",
+        "local kubeconfig",
+        "local node",
+    }
 
 
 def test_every_command_that_changes_something_can_be_told_not_to_ask() -> None:
@@ -128,6 +146,11 @@ def test_every_command_that_changes_something_can_be_told_not_to_ask() -> None:
         "agent update",
         "agent scale",
         "agent destroy",
+        "agent rollback",
+        "agent move",
+        "agent pause",
+        "agent resume",
+        "environment roll",
         "up",
         "down",
         "local down",

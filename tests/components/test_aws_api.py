@@ -100,6 +100,74 @@ CALLS: dict[str, Call] = {
         "route53resolver", "CreateFirewallRule", also={"CreatorRequestId": "x"}
     ),
     "aws:scheduler/schedule:Schedule": Call("scheduler", "CreateSchedule"),
+    "aws:cloudwatch/eventRule:EventRule": Call("events", "PutRule"),
+    "aws:ec2/natGateway:NatGateway": Call("ec2", "CreateNatGateway"),
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": Call(
+        "ecr",
+        "PutLifecyclePolicy",
+        {"repository": "repositoryName", "policy": "lifecyclePolicyText"},
+    ),
+    "aws:iam/role:Role": Call(
+        "iam",
+        "CreateRole",
+        {"name": "RoleName", "assumeRolePolicy": "AssumeRolePolicyDocument"},
+    ),
+    "aws:iam/rolePolicy:RolePolicy": Call(
+        "iam",
+        "PutRolePolicy",
+        {"name": "PolicyName", "role": "RoleName", "policy": "PolicyDocument"},
+    ),
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Call(
+        "iam", "AttachRolePolicy", {"role": "RoleName"}
+    ),
+    "aws:iam/policy:Policy": Call(
+        "iam", "CreatePolicy", {"name": "PolicyName", "policy": "PolicyDocument"}
+    ),
+    "aws:iam/instanceProfile:InstanceProfile": Call(
+        "iam",
+        "CreateInstanceProfile",
+        {"name": "InstanceProfileName"},
+        frozenset({"tags", "role"}),
+    ),
+    "aws:kms/alias:Alias": Call("kms", "CreateAlias", {"name": "AliasName"}),
+    "aws:route53/resolverFirewallRuleGroup:ResolverFirewallRuleGroup": Call(
+        "route53resolver", "CreateFirewallRuleGroup", also={"CreatorRequestId": "x"}
+    ),
+    "aws:route53/resolverFirewallRuleGroupAssociation:ResolverFirewallRuleGroupAssociation": Call(
+        "route53resolver", "AssociateFirewallRuleGroup", also={"CreatorRequestId": "x"}
+    ),
+    "aws:route53/resolverFirewallConfig:ResolverFirewallConfig": Call(
+        "route53resolver", "UpdateFirewallConfig"
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": Call("s3", "PutBucketVersioning"),
+    "aws:sns/topicSubscription:TopicSubscription": Call(
+        "sns", "Subscribe", {"topic": "TopicArn", "endpoint": "Endpoint"}
+    ),
+}
+# Types whose provider makes several calls, or wraps its inputs in maps and XML of its own; their
+# inputs are ids, flags and documents, which the SDK's types and tests/planning hold.
+NOT_ONE_CALL = {
+    "budgets/budget",
+    "cloudwatch/eventTarget",
+    "ec2/defaultSecurityGroup",
+    "ec2/flowLog",
+    "ec2/internetGateway",
+    "ec2/route",
+    "ec2/routeTable",
+    "ec2/routeTableAssociation",
+    "ec2/securityGroup",
+    "route53/resolverFirewallDomainList",
+    "s3/bucket",
+    "s3/bucketLifecycleConfiguration",
+    "s3/bucketOwnershipControls",
+    "s3/bucketPolicy",
+    "s3/bucketPublicAccessBlock",
+    "s3/bucketServerSideEncryptionConfiguration",
+    "sns/topic",
+    "sns/topicPolicy",
+    "sqs/queue",
+    "sqs/queuePolicy",
+    "vpc/securityGroupIngressRule",
 }
 CASES = [
     pytest.param(each, id=f"{case}/{each.token.rpartition(':')[2]}/{each.name}")
@@ -125,6 +193,8 @@ def test_aws_would_understand_what_is_declared(each: Declared) -> None:
 def test_every_kind_of_call_is_tried() -> None:
     tried = {each.token for case in STACKS for each in declared(case)}
     assert set(CALLS) <= tried
+    rest = {each.split(":")[1] for each in tried - set(CALLS) if each.startswith("aws:")}
+    assert rest == NOT_ONE_CALL
 
 
 def test_a_wrong_value_is_found() -> None:

@@ -99,6 +99,18 @@ def test_weights_keys_and_cluster_are_protected(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CLOUDS)
+def test_what_a_destroy_would_fail_on_or_leave_open_is_protected_as_well(case: str) -> None:
+    # A repository with images and a policy that somebody has can't be deleted, and a bucket that
+    # stays must not lose its encryption, its policy or its versions.
+    kept = ("ecr/repository:Repository", "ecr/lifecyclePolicy:LifecyclePolicy", "iam/policy:Policy")
+    for token in kept:
+        assert all(each.protect for each in by_type(case, f"aws:{token}")), token
+    around = [e for e in declared(case) if e.token.startswith("aws:s3/")]
+    assert len(around) == 7
+    assert all(each.protect for each in around)
+
+
+@pytest.mark.parametrize("case", CLOUDS)
 def test_the_cluster_is_private_encrypted_and_reached_by_access_entries_only(case: str) -> None:
     (cluster,) = by_type(case, "aws:eks/cluster:Cluster")
     inputs = cluster.inputs

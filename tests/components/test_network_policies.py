@@ -13,8 +13,8 @@ from tests.examples import LOCAL, STACK, agent_spec, agent_values
 from tests.network import Endpoint, allowed
 from tests.rendering import objects, render
 
-GATE, METRICS, OLLAMA, GATEWAY, DNS = 11434, 9180, 11435, 18789, 53
-PORTS = [(port, "TCP") for port in (GATE, METRICS, OLLAMA, GATEWAY, DNS, 22, 80, 443, 10250)]
+GATE, METRICS, OLLAMA, GATEWAY, DNS, STORE = 11434, 9180, 11435, 18789, 53, 7070
+PORTS = [(port, "TCP") for port in (GATE, METRICS, OLLAMA, GATEWAY, DNS, STORE, 22, 80, 443, 10250)]
 PORTS += [(DNS, "UDP"), (GATE, "UDP")]
 
 AGENTS = ("my-agent", "other")
@@ -125,10 +125,19 @@ def with_a_weights_store(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]
     return list(objects(render("my-agent.local", agent_values()), "NetworkPolicy").values())
 
 
-def test_a_weights_store_is_reached_by_the_model_server_over_https_only(
+def test_a_weights_store_is_reached_by_the_model_server_on_its_port_only(
     with_a_weights_store: list[dict[str, Any]],
 ) -> None:
     policies = [*with_a_weights_store, *policies_of("other")]
     assert set(flows(policies)) - DOCUMENTED == {
-        ("my-agent/model-server", "weights", 443, "TCP"),
+        ("my-agent/model-server", "weights", STORE, "TCP"),
     }
+
+
+def test_the_store_of_this_machine_is_reached_and_no_pod_on_its_port() -> None:
+    store = Endpoint("store", address="198.18.7.2")
+    [server, *others] = pods_of("my-agent")
+    policies = policies_of("my-agent")
+    assert allowed(policies, server, store, STORE)
+    assert not allowed(policies, server, store, 443)
+    assert not any(allowed(policies, other, store, STORE) for other in others)

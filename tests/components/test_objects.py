@@ -80,7 +80,9 @@ def test_every_object_is_where_it_belongs() -> None:
         if resource.kind in CLUSTER_WIDE:
             assert "namespace" not in metadata, where
         else:
-            assert metadata["namespace"] == f"agent-{metadata['labels']['moltghost.dev/agent']}"
+            agent = metadata["labels"].get("moltghost.dev/agent")
+            space = f"agent-{agent}" if agent else "moltghost-weights"
+            assert metadata["namespace"] == space, where
 
 
 def test_no_two_objects_of_an_agent_have_the_same_kind_and_name() -> None:

@@ -26,7 +26,7 @@ class RunningCluster:
 def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
     """A cluster of the module's own: what one module leaves behind can't disturb another."""
     state = tmp_path_factory.mktemp("state")
-    embedded = EmbeddedCluster(state / "cluster")
+    embedded = EmbeddedCluster(state / "cluster", machine=False)
     try:
         status = embedded.up()
         client = Client(status.kubeconfig)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,17 +89,18 @@ class Moltghost:
         return status
 
 
-@pytest.fixture(scope="module")
-def moltghost(
-    running_cluster: RunningCluster, tmp_path_factory: pytest.TempPathFactory
+@contextmanager
+def _command(
+    cluster: RunningCluster, project: Path, environment: dict[str, Any]
 ) -> Iterator[Moltghost]:
     """The command in a copy of the project, with environment `local` up."""
-    project = tmp_path_factory.mktemp("project")
     for name in _FILES:
         shutil.copy(REPOSITORY / name, project)
     (project / "infra").symlink_to(REPOSITORY / "infra")
-    command = Moltghost(project, running_cluster)
-    command("up", "local", "--yes")
+    spec = {"kind": "cloud", "provider": "embedded", **environment}
+    (project / "Pulumi.local.yaml").write_text(json.dumps({"config": {"moltghost:spec": spec}}))
+    command = Moltghost(project, cluster)
+    command("up", "local", "--yes", timeout=2400)  # it builds what isn't built
     yield command
     for name in command.deployed:
         subprocess.run(
@@ -109,3 +111,22 @@ def moltghost(
             timeout=120,
             check=False,
         )
+
+
+@pytest.fixture(scope="module")
+def moltghost(
+    running_cluster: RunningCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Moltghost]:
+    """The command, with an environment whose nodes are all simulated."""
+    with _command(running_cluster, tmp_path_factory.mktemp("project"), {}) as command:
+        yield command
+
+
+@pytest.fixture(scope="module")
+def machine(
+    running_cluster: RunningCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Moltghost]:
+    """The command, with an environment that has this machine as a node."""
+    project = tmp_path_factory.mktemp("project")
+    with _command(running_cluster, project, {"machine": True}) as command:
+        yield command

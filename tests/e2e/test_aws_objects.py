@@ -20,6 +20,7 @@ from moltghost.progress import Event
 from tests.components.aws_stacks import declared
 from tests.e2e.aws_definitions import definitions
 from tests.e2e.cluster_fixture import RunningCluster
+from tests.wire import whole
 
 pytestmark = pytest.mark.e2e
 
@@ -27,7 +28,6 @@ MANAGER = "test"
 CASES = ["platform.dev", "platform.prod", "agent"]
 NAMESPACES = {"moltghost-system", "moltghost-weights", "agent-my-agent"}
 _PATIENCE_SECONDS = 60
-_SECRET = "4dabf18193072939515e22adb298388d"  # Pulumi's key of a wrapped secret
 
 
 def objects(case: str) -> list[dict[str, Any]]:
@@ -36,17 +36,6 @@ def objects(case: str) -> list[dict[str, Any]]:
     plain = [each for each in found if "apiVersion" in each and "chart" not in each]
     assert len(plain) > 10
     return plain
-
-
-def whole(value: Any) -> Any:
-    """The value as a provider sends it: on Pulumi's wire numbers are floats and secrets wrapped."""
-    if isinstance(value, dict) and _SECRET in value:
-        return value["value"]
-    if isinstance(value, dict):
-        return {key: whole(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [whole(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def until(look: Callable[[], Any]) -> Any:

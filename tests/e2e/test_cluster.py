@@ -72,7 +72,7 @@ def kill(cluster: EmbeddedCluster, *names: str) -> None:
 @pytest.fixture(scope="module")
 def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCluster]:
     """A second cluster beside the session's, which tests may break; they call ``up`` first."""
-    cluster = EmbeddedCluster(tmp_path_factory.mktemp("breakable") / "cluster")
+    cluster = EmbeddedCluster(tmp_path_factory.mktemp("breakable") / "cluster", machine=False)
     try:
         yield cluster
     finally:
@@ -82,7 +82,7 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClus
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[EmbeddedCluster]:
     """A cluster that does not exist yet, in a folder of its own."""
-    cluster = EmbeddedCluster(tmp_path / "state" / "cluster")
+    cluster = EmbeddedCluster(tmp_path / "state" / "cluster", machine=False)
     try:
         yield cluster
     finally:
@@ -339,7 +339,7 @@ def test_an_up_that_was_killed_is_completed_by_the_next(fresh: EmbeddedCluster) 
         "from moltghost.local.cluster import EmbeddedCluster\n"
         "def report(event):\n"
         "    if event.task == 'start kube-apiserver': os.kill(os.getpid(), signal.SIGKILL)\n"
-        "EmbeddedCluster(Path(sys.argv[1]), report=report).up()\n"
+        "EmbeddedCluster(Path(sys.argv[1]), report=report, machine=False).up()\n"
     )
     killed = subprocess.run([sys.executable, "-c", script, str(home)])
     assert killed.returncode == -signal.SIGKILL

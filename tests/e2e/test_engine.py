@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import re
 import signal
+import subprocess
 import threading
 import time
 import uuid
@@ -16,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from moltghost.engines.embedded import state
 from moltghost.engines.interface import Op
 from moltghost.errors import ExitCode, Failed, Interrupted, Refused
 from moltghost.kube.client import Client
+from tests.engines.full_disk import FullDisk
 from tests.engines.harness import (
     Harness,
     Object,
@@ -860,30 +862,75 @@ def test_an_up_and_a_destroy_killed_at_any_step_converge_when_repeated(
     assert min(points.values()) > 5, points
 
 
-def test_a_full_disk_stops_the_run_and_leaves_the_state_whole(
-    harness: Harness, client: Client, home: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("operation", ["up", "destroy"])
+def test_a_full_disk_at_any_write_stops_the_run_and_leaves_the_state_whole(
+    harness: Harness,
+    client: Client,
+    home: str,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
 ) -> None:
     client.create(namespace(home), manager="test")
-    writes = 0
-    write = state.write_private
-
-    def full_after_some(path: Path, text: str) -> None:
-        nonlocal writes
+    spec = small_stack(home, 1)
+    harness.up("a.local", **spec)  # makes the key
+    if operation == "up":
+        harness.destroy("a.local")
+    writes, refused = 0, 1
+    while refused:
+        with monkeypatch.context() as patch:
+            disk = FullDisk(patch, writes)
+            try:
+                if operation == "up":
+                    harness.up("a.local", **spec)
+                else:
+                    harness.destroy("a.local")
+            except Failed as failure:
+                assert "No space left" in failure.message
+                assert "is intact" in failure.hint
+            except OSError as error:  # the very last write, which forgets the stack
+                assert (operation, error.errno) == ("destroy", errno.ENOSPC)
+        refused = disk.refused
+        harness.engine.stacks()  # it can be read
+        converged(harness, client, home, 1)
+        if operation == "up":
+            harness.destroy("a.local")
+            assert ours(client, home) == set()
         writes += 1
-        if writes > 3:
-            raise OSError(28, "No space left on device")
-        write(path, text)
-
-    monkeypatch.setattr(state, "write_private", full_after_some)
-    with pytest.raises(Failed, match=r"(?s)can't be written: .*No space left.*is intact"):
-        harness.up("a.local", **small_stack(home, 1))
-    monkeypatch.undo()
-
-    converged(harness, client, home, 1)
+    assert writes > 5
 
 
-def test_an_api_server_that_goes_away_for_a_while_is_waited_for(
-    harness: Harness, running_cluster: RunningCluster, home: str
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+def test_a_disk_that_is_really_full_is_told_and_the_next_run_goes_on(
+    running_cluster: RunningCluster, client: Client, home: str, tmp_path: Path
+) -> None:
+    client.create(namespace(home), manager="test")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = subprocess.run(
+        ["/bin/mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)], check=False
+    )
+    if mount.returncode:
+        pytest.skip("this root may not mount")
+    try:
+        harness = Harness(disk / "work", kubeconfig=str(running_cluster.status.kubeconfig))
+        spec = small_stack(home, 1)
+        harness.write("a.local", **spec)
+        filler = os.open(disk / "filler", os.O_WRONLY | os.O_CREAT)
+        with pytest.raises(OSError, match="No space left"):
+            while True:
+                os.write(filler, bytes(512))
+        os.close(filler)
+        with pytest.raises(Failed, match=r"(?s)can't be written: .*No space left.*is intact"):
+            harness.engine.up("a.local", report=harness.events.append)
+        (disk / "filler").unlink()
+        converged(harness, client, home, 1)
+        harness.destroy("a.local")
+    finally:
+        subprocess.run(["/bin/umount", str(disk)], check=True)
+
+
+def test_an_api_server_that_goes_away_for_20_seconds_is_waited_for(
+    harness: Harness, running_cluster: RunningCluster, client: Client, home: str
 ) -> None:
     server = next(
         each for each in running_cluster.status.processes if each.name == "kube-apiserver"
@@ -894,21 +941,32 @@ def test_an_api_server_that_goes_away_for_a_while_is_waited_for(
         item(f"s{index}", config_map(f"s{index}", home, {"a": "1"}), needs=["home"])
         for index in range(8)
     ]
+    client.create(namespace(f"{home}-b"), manager="test")
+    harness.up("b.local", **small_stack(f"{home}-b", 1))
     harness.write("a.local", objects=objects)
     failed: list[BaseException] = []
 
-    def up() -> None:
-        try:
-            harness.engine.up("a.local", report=harness.events.append)
-        except BaseException as error:
-            failed.append(error)
+    def run(work: Callable[..., Any], *arguments: Any, **options: Any) -> threading.Thread:
+        def whole() -> None:
+            try:
+                work(*arguments, **options, report=harness.events.append)
+            except BaseException as error:
+                failed.append(error)
 
-    thread = in_thread(up)
+        return in_thread(whole)
+
+    up = run(harness.engine.up, "a.local")
     until(lambda: harness.details(f"Namespace {home}"))
     os.kill(server.pid, signal.SIGSTOP)
-    time.sleep(3)
-    os.kill(server.pid, signal.SIGCONT)
-    thread.join(60)
+    try:
+        destroy = run(harness.engine.destroy, "b.local", keep_protected=False)
+        time.sleep(20)
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    up.join(90)
+    destroy.join(90)
 
     assert failed == []
-    assert len(harness.events) > 9
+    assert set(ops(harness.preview("a.local", objects=objects)).values()) == {Op.SAME}
+    assert ours(client, f"{home}-b") == set()
+    assert [each.name for each in harness.engine.stacks()] == ["a.local"]

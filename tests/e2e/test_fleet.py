@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from moltghost.config import StackName
+from moltghost.lifecycle.stack_files import lock_file
+from moltghost.locks import held
 from tests.e2e.conftest import Moltghost
 from tests.e2e.test_main_job import node_of
 
@@ -93,28 +96,23 @@ def test_a_fleet_is_deployed_updated_pruned_and_destroyed_and_nothing_is_left(
     assert not list((moltghost.cluster.state / "stacks").glob("crew-*.json"))
 
 
-def test_one_agent_that_is_in_the_way_of_another_stops_no_other_and_the_next_run_goes_on(
+def test_one_agent_that_somebody_else_is_changing_stops_no_other_and_the_next_run_goes_on(
     moltghost: Moltghost,
 ) -> None:
     names = ("team-a", "team-b", "team-c")
-    agents = dict.fromkeys(names, ("llama3.1-8b-q4", "g6e.xlarge"))
     moltghost.deployed += names
-    client = moltghost.cluster.client
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "agent-team-b"}}
-    client.create(body, manager="kubectl-create")
-    file = write(moltghost, agents)
+    file = write(moltghost, dict.fromkeys(names, ("llama3.1-8b-q4", "g6e.xlarge")))
+    stack = StackName.of_agent("team-b", "local")
 
-    ran = moltghost("fleet", "apply", file, "--yes", code=1)
+    with held(lock_file(moltghost.project, stack), "agent team-b", "update"):
+        process = moltghost.start("fleet", "apply", file, "--yes")
+        out, _ = process.communicate(timeout=400)
 
-    assert "3 of 3" not in ran
-    found = listed(moltghost)
-    assert set(found) == {"team-a", "team-c"}
+    assert process.returncode == 1
+    assert "team-b: refused: agent team-b is being changed by another process: update" in out
+    assert "2 done, 1 refused" in out
+    assert set(listed(moltghost)) == {"team-a", "team-c"}
     assert not list(moltghost.project.glob("Pulumi.team-b.*"))
-    client.delete("v1", "Namespace", "agent-team-b")
-    deadline = time.monotonic() + 60
-    while client.get("v1", "Namespace", "agent-team-b"):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
     assert apply(moltghost, file) == {
         "team-a": "unchanged",
         "team-b": "done",

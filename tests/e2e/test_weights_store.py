@@ -5,10 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
-import os
-import signal
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,56 +21,13 @@ from moltghost.aws.weights.store import StoreState, list_stores, read_store, rem
 from moltghost.aws.weights.verify import verify_store
 from moltghost.errors import Failed
 from moltghost.local import builder, weights_store
-from moltghost.local.components import Components
-from moltghost.local.health import health_checks
-from moltghost.local.layout import Layout
-from moltghost.local.ports import ensure_ports
-from moltghost.local.processes import Supervisor
 from moltghost.progress import Event, silent
 from tests.aws.weights.stores import MANIFEST, PREFIX, WEIGHTS, blob, publish, put, record
+from tests.e2e.store_process import NAME, Store
 
 pytestmark = pytest.mark.e2e
 
 MIB = 1024**2
-NAME = "moltghost-weights-test"
-
-
-class Store:
-    """The process, in a folder of its own."""
-
-    def __init__(self, home: Path) -> None:
-        self.layout = Layout(home)
-        self._supervisor = Supervisor(home)
-        weights_store.ensure_key(self.layout.weights_key)
-        self._ports = ensure_ports(self.layout.ports, running=())
-
-    @property
-    def bucket(self) -> Bucket:
-        return Bucket(weights_store.place(self.layout.home, NAME))
-
-    @property
-    def port(self) -> int:
-        return self._ports["weights-store"]
-
-    @property
-    def objects(self) -> Path:
-        return self.layout.weights / "objects" / NAME
-
-    def start(self) -> None:
-        self._supervisor.start(Components(self.layout, self._ports).weights_store())
-        check = health_checks(self.layout, self._ports)["weights-store"]
-        deadline = time.monotonic() + 20
-        while not check.passes():
-            assert time.monotonic() < deadline, self._supervisor.log("weights-store").read_text()
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        record = self._supervisor.record("weights-store")
-        assert record is not None
-        os.kill(record.pid, signal.SIGKILL)
-
-    def stop(self) -> None:
-        self._supervisor.stop(["weights-store"], patience_seconds=3)
 
 
 @pytest.fixture(scope="module")

@@ -76,6 +76,22 @@ def test_pods_reach_the_api_server_by_its_service(issued: CertificatePaths) -> N
     assert {SERVICE_ADDRESS, "kubernetes.default.svc"} <= names(certificate)
 
 
+def test_the_kubelets_certificate_is_for_the_nodes_address_and_follows_it(tmp_path: Path) -> None:
+    for address in ("198.18.7.2", "198.18.8.2"):
+        issue = {"service_address": SERVICE_ADDRESS, "node_address": address}
+        assert ensure_certificates(tmp_path, **issue)
+        assert not ensure_certificates(tmp_path, **issue)
+        assert names(load(tmp_path / "kubelet.crt")) == {address, "localhost"}
+    assert usages(load(tmp_path / "kubelet.crt")) == {ExtendedKeyUsageOID.SERVER_AUTH}
+
+
+def test_the_api_server_shows_the_kubelet_who_it_is(issued: CertificatePaths) -> None:
+    certificate = load(issued.certificate("kubelet-client"))
+    certificate.verify_directly_issued_by(load(issued.cluster_ca))
+    assert certificate.subject.rfc4514_string() == "CN=kubelet-client"
+    assert usages(certificate) == {ExtendedKeyUsageOID.CLIENT_AUTH}
+
+
 def test_valid_certificates_are_kept(issued: CertificatePaths) -> None:
     before = {file: file.read_bytes() for file in issued.home.iterdir()}
     assert not ensure_certificates(issued.home, service_address=SERVICE_ADDRESS)

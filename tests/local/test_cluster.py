@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import namedtuple
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from moltghost.progress import Report
 def no_build(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails the test if it comes as far as building the toolchain."""
 
-    def build(_report: Report) -> None:
+    def build(_report: Report, _names: Sequence[str]) -> None:
         raise AssertionError("the toolchain is built")
 
     monkeypatch.setattr(builder, "ensure_built", build)

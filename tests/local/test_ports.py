@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from moltghost.local.ports import LOOPBACK, PORTS, ensure_ports, read_ports
+from moltghost.local.ports import LOOPBACK, NODE_PORTS, PORTS, ensure_ports, read_ports
 
 
 @pytest.fixture
@@ -24,7 +24,8 @@ def taken(path: Path) -> Iterator[int]:
 
 def test_every_process_gets_distinct_ports_that_are_remembered(path: Path) -> None:
     ports = ensure_ports(path, running=())
-    assert set(ports) == {name for names in PORTS.values() for name in names}
+    processes = {**PORTS, **NODE_PORTS}
+    assert set(ports) == {name for names in processes.values() for name in names}
     assert len(set(ports.values())) == len(ports)
     assert ensure_ports(path, running=()) == ports == read_ports(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

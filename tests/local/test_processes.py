@@ -167,3 +167,27 @@ def test_the_end_of_a_log_is_shown(tmp_path: Path) -> None:
     assert last_lines(log) == ""
     log.write_text("".join(f"line {n}\n" for n in range(10_000)))
     assert last_lines(log, 2) == "line 9998\nline 9999"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")
+def test_what_joins_a_process_with_namespaces_of_its_own_ends_with_it(
+    supervisor: Supervisor,
+) -> None:
+    supervisor.start(replace(sleeping("holder"), namespaces="new"))
+    holder = supervisor.record("holder")
+    assert holder
+    supervisor.start(replace(sleeping("guest"), namespaces=str(holder.pid)))
+    guest = supervisor.record("guest")
+    assert guest
+    for kind in ("pid", "net", "mnt"):
+        ours = Path(f"/proc/self/ns/{kind}").stat().st_ino
+        theirs = Path(f"/proc/{holder.pid}/ns/{kind}").stat().st_ino
+        assert Path(f"/proc/{guest.pid}/ns/{kind}").stat().st_ino == theirs != ours
+    supervisor.stop(["holder"], patience_seconds=0)
+    wait_for(lambda: not guest.is_alive())
+
+
+def test_a_namespace_that_is_gone_is_an_error_that_says_so(supervisor: Supervisor) -> None:
+    with pytest.raises(Failed, match=r"joiner could not be started: .*No such file"):
+        supervisor.start(replace(sleeping("joiner"), namespaces="999999999"))
+    assert supervisor.record("joiner") is None

@@ -86,7 +86,8 @@ def test_c_code_is_linked_statically(tmp_path: Path) -> None:
     plain = program(tmp_path / "a")
     assert "-extldflags" not in " ".join(recipes.build_flags(plain))
     flags = recipes.build_flags(replace(plain, cgo=True, tags=("netgo", "osusergo")))
-    assert flags == ["-tags", "netgo,osusergo", "-ldflags", "-s -w -extldflags=-static"]
+    assert flags[:2] == ["-tags", "netgo,osusergo"]
+    assert "-extldflags=-static" in flags[3].split()
 
 
 @pytest.mark.parametrize(

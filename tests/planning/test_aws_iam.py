@@ -236,3 +236,23 @@ def test_documents_are_no_longer_than_aws_takes() -> None:
         assert length(document(role.trust)) <= 2_048, role.name
     for endpoint in cloud_plan().network.endpoints:
         assert len(endpoint.policy) <= 20_480, endpoint.service
+
+
+def test_the_weights_job_reads_sources_adds_to_stores_and_deletes_nothing() -> None:
+    bucket = "arn:aws:s3:::moltghost-weights-prod-111122223333"
+    allowed = {
+        (action, resource, bool(statement.conditions))
+        for statement in cloud_plan().weights_builder.statements
+        for action in statement.actions
+        for resource in statement.resources
+        if action.startswith("s3:")
+    }
+    assert allowed == {
+        ("s3:GetObject", f"{bucket}/sources/*", False),
+        ("s3:GetObject", f"{bucket}/stores/*", False),
+        ("s3:PutObject", f"{bucket}/stores/*", False),
+        ("s3:AbortMultipartUpload", f"{bucket}/stores/*", False),
+        ("s3:ListMultipartUploadParts", f"{bucket}/stores/*", False),
+        # Unconditional, or a missing object would be answered 403 instead of 404.
+        ("s3:ListBucket", bucket, False),
+    }

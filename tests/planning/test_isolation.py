@@ -129,5 +129,5 @@ def test_the_namespace_is_pinned_to_the_nodes_of_its_old_and_new_plan(
 
 def test_only_the_addresses_and_the_port_of_the_weights_store_are_named() -> None:
     isolation = agent_plan().isolation
-    assert isolation.weights_egress_cidrs == ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+    assert isolation.weights_egress_cidrs == ("198.18.0.0/15",)
     assert isolation.weights_port == 7070

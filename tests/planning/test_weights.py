@@ -6,8 +6,10 @@ import pytest
 
 from moltghost.config import Environment, read_environment
 from moltghost.errors import Refused
+from moltghost.local.node import network
+from moltghost.local.node.components import WEIGHTS_SERVICE
 from moltghost.models import find_model
-from moltghost.planning.cloud import plan_cloud
+from moltghost.planning.cloud import EMBEDDED_STORE_ENDPOINT, plan_cloud
 from moltghost.planning.weights import (
     Source,
     WeightsJobPlan,
@@ -90,3 +92,9 @@ def test_what_ollama_can_not_quantize_to_is_refused_with_what_it_can() -> None:
     with pytest.raises(Refused, match="can't quantize to Q6_K") as refused:
         require_quantizable(find_model("llama3.1-8b-q6"))
     assert "Q4_K_S, Q4_K_M, Q8_0" in refused.value.hint
+
+
+def test_the_store_of_this_machine_is_where_its_cable_is() -> None:
+    assert plan_cloud(LOCAL).weights_store.egress_cidrs == (str(network._CABLES),)
+    name, port = WEIGHTS_SERVICE
+    assert f"http://{name}.moltghost-system.svc.cluster.local:{port}" == EMBEDDED_STORE_ENDPOINT

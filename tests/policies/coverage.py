@@ -51,8 +51,9 @@ def _scored(program: str, file: Path) -> Iterator[Finding]:
     for each in json.loads(run.stdout):
         for check in each["checks"]:
             if not check["skipped"] and check["grade"] < _GOOD_GRADE:
-                for comment in check["comments"] or [{"path": ""}]:
-                    yield check["check"]["id"], f"{each['object_name']} {comment['path']}"
+                for comment in check["comments"] or [{"path": "", "summary": ""}]:
+                    about = (each["object_name"], comment["path"], comment["summary"])
+                    yield check["check"]["id"], " ".join(about)
 
 
 def counted() -> dict[str, list[Mutant]]:

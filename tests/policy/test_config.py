@@ -80,6 +80,20 @@ def test_a_stack_rule_takes_exemptions_too(pack: Pack) -> None:
     assert "ns-default-deny" in {each.policy for each in findings.exempted}
 
 
+def test_a_machine_of_ones_own_costs_nothing_where_the_config_says_so(pack: Pack) -> None:
+    node = {"nodeSelector": {"node.kubernetes.io/instance-type": "machine"}, "containers": []}
+    pod = resource(
+        "kubernetes:core/v1:Pod", {"metadata": {"name": "p", "namespace": "x"}, "spec": node}
+    )
+
+    def found(rules: dict[str, Any]) -> list[str]:
+        violations = pack.check("test", [pod], PackConfig(rules)).violations
+        return [each.message for each in violations if each.policy == "node-price-ceiling"]
+
+    assert found({}) == ["the price of machine is not known, so it may be above the ceiling"]
+    assert found({"node-price-ceiling": {"free": ["machine"]}}) == []
+
+
 def test_levels_come_from_the_config_and_settings_alone_leave_them(pack: Pack) -> None:
     service = resource(
         "kubernetes:core/v1:Service",

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import re
 import signal
 import subprocess
@@ -133,7 +134,8 @@ class Answer:
 
 def weights_mib(programs: Path, file: Path) -> int:
     """Whole MiB of weights, with the token embedding."""
-    command = [programs / "llama-fit-params", "-m", file, "-fitp", "on"]
+    command = [programs / "llama-fit-params", "-m", file, *Point(4096, "f16", 512, 1).options]
+    command += ["--no-repack", "-fitp", "on"]  # repacked, it has many tensors twice
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     found = _WEIGHTS.search(result.stdout)
     assert found, result.stderr
@@ -148,8 +150,9 @@ def ask(programs: Path, file: Path, point: Point) -> Answer:
     command = [programs / "llama-server", "-m", file, *point.options]
     command += ["--no-repack", "--no-warmup", "-v", "--port", _ANY_PORT]
     caches = []
+    quietly = {**os.environ, "GGML_NO_BACKTRACE": "1"}  # a trace takes seconds
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=quietly
     ) as server:
         assert server.stdout
         for line in server.stdout:

@@ -88,9 +88,12 @@ def test_the_plan_reserves_no_less_than_the_engine_did(model: Model) -> None:
 def test_a_few_layers_show_the_peak_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     for model in models():
         shape = replace(model.shape, layers=min(model.shape.layers, 12))
-        batch = worst_batch(shape, context=8192, parallel=2, kv_cache="q8_0", ubatch=1024)
-        for device in Device:
-            few = compute_bytes(shape, batch, device, f16_copies=True)
-            monkeypatch.setattr("moltghost.sizing.graph._LAYERS", 12)
-            assert compute_bytes(shape, batch, device, f16_copies=True) == few
-            monkeypatch.undo()
+        for context, slots, ubatch in ((8192, 2, 1024), (131072, 8, 2048)):
+            batch = worst_batch(
+                shape, context=context, parallel=slots, kv_cache="q8_0", ubatch=ubatch
+            )
+            for device in Device:
+                few = compute_bytes(shape, batch, device, f16_copies=True)
+                monkeypatch.setattr("moltghost.sizing.graph._LAYERS", 12)
+                assert compute_bytes(shape, batch, device, f16_copies=True) == few
+                monkeypatch.undo()

@@ -196,6 +196,9 @@ def _connect(place: Place) -> S3Client:
         "retries": {"mode": "standard", "total_max_attempts": 5},
         "max_pool_connections": place.connections,
         "user_agent_extra": "moltghost",
+        # What is read is held against a sha256 of ours, which also names what is corrupt; the
+        # SDK's own check would only end the reading.
+        "response_checksum_validation": "when_required",
     }
     if place.endpoint:
         # The store on this machine is behind no proxy and has no names for buckets.

@@ -21,8 +21,8 @@ from moltghost.engines.embedded.urn import is_provider
 from moltghost.engines.embedded.values import SECRET_SIGNATURE, SIGNATURE_KEY, plain
 from moltghost.ownership import ENGINE_ANNOTATION, EngineName
 
-FIELD_MANAGER = "__fieldManager"
-_OWN_KEYS = ("__inputs", "__initialApiVersion", FIELD_MANAGER)
+_FIELD_MANAGER = "__fieldManager"
+_OWN_KEYS = ("__inputs", "__initialApiVersion", _FIELD_MANAGER)
 _PROVIDER_OPTIONS = "__internal"  # what the CLI notes down beside a provider's inputs
 
 
@@ -60,9 +60,13 @@ def from_checkpoint(
     )
 
 
-def field_manager(resource: ResourceState) -> str:
-    """Under which name the engine that made an object writes to it."""
-    return str(plain(resource.outputs).get(FIELD_MANAGER, MANAGER))
+def field_managers(deployment: Mapping[str, Any]) -> dict[str, str]:
+    """Under which name the CLI's provider writes to each object of a checkpoint, by URN."""
+    return {
+        each["urn"]: each["outputs"][_FIELD_MANAGER]
+        for each in deployment.get("resources") or ()
+        if _FIELD_MANAGER in (each.get("outputs") or {})
+    }
 
 
 def _for_stock(resource: ResourceState) -> ResourceState:
@@ -76,7 +80,7 @@ def _for_stock(resource: ResourceState) -> ResourceState:
             **_owned(resource.outputs, "stock"),
             "__inputs": changed.inputs,
             "__initialApiVersion": plain(resource.inputs)["apiVersion"],
-            FIELD_MANAGER: MANAGER,
+            _FIELD_MANAGER: MANAGER,
         }
     return changed
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pulumi.automation import CommandError, Stack
 
-from moltghost.engines.embedded.interrupt import interruptible
 from moltghost.engines.embedded.project import read_project
-from moltghost.engines.interface import SECRET_TEXT, Drift, Op, Preview, Result, StackSummary
+from moltghost.engines.interface import SECRET_TEXT, Drift, Preview, Result, StackSummary
+from moltghost.engines.stock.checks import managed, refuse_protected, refuse_replacements
 from moltghost.engines.stock.events import EventLog
+from moltghost.engines.stock.stopping import stoppable
 from moltghost.engines.stock.troubles import explained
 from moltghost.engines.stock.workspace import Stacks
-from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
+from moltghost.errors import Failed, MoltghostError, Refused
 from moltghost.ownership import belongs_to, embedded_stacks
 from moltghost.policy.config import config_file
 from moltghost.policy.gate import judged
@@ -57,12 +57,13 @@ class StockEngine:
 
         def work() -> Preview:
             found = self._stacks.select(stack)
+            basis = self._basis(stack, found, config)
             if found:
-                return self._preview(found, config, report)
+                return replace(self._preview(found, config, report), basis=basis)
             with self._stacks.created(stack, config, temporary=True) as made:
-                return self._preview(made, config, report)
+                return replace(self._preview(made, config, report), basis=basis)
 
-        return self._stoppable(work)
+        return stoppable(self._stacks.command, work)
 
     def up(
         self,
@@ -83,12 +84,17 @@ class StockEngine:
 
         def work() -> Result:
             found = self._stacks.select(stack)
+            if expect and expect.basis != self._basis(stack, found, config):
+                raise Refused(
+                    f"stack {stack} or its configuration has changed since the preview",
+                    "look at the new preview first",
+                )
             if found:
                 return self._up(found, config, report, expect, began)
             with self._stacks.created(stack, config) as made:
                 return self._up(made, config, report, expect, began)
 
-        return self._stoppable(work)
+        return stoppable(self._stacks.command, work)
 
     def destroy(self, stack: str, *, keep_protected: bool, report: Report) -> Result:
         """Delete what the state records, as ``pulumi destroy`` does.
@@ -102,7 +108,7 @@ class StockEngine:
         began = time.monotonic()
         found = self._stacks.require(stack)
         if not keep_protected:
-            self._refuse_protected(found)
+            refuse_protected(stack, self._stacks.deployment(found))
         log = EventLog(stack, report, dry_run=False)
 
         def work() -> None:
@@ -114,8 +120,8 @@ class StockEngine:
             )
 
         with self._failures(stack, log, Failed):
-            self._stoppable(work)
-        if not _managed(self._stacks.deployment(found)):
+            stoppable(self._stacks.command, work)
+        if not managed(self._stacks.deployment(found)):
             self._stacks.remove(stack)
         return Result(
             stack=stack,
@@ -182,7 +188,7 @@ class StockEngine:
             with self._failures(stack.name, log, Refused):
                 stack.preview(on_event=log.take, **self._options(stack.name, config))
             found = judged(stack.name, log.findings)
-            _refuse_replacements(log)
+            refuse_replacements(log.steps)
         except MoltghostError as error:
             report(Event(task=task, state="failed", detail=error.message))
             raise
@@ -192,7 +198,7 @@ class StockEngine:
             steps=tuple(log.steps),
             outputs=log.outputs,
             warnings=(*log.warnings, *found),
-            basis=self._basis(stack, config),
+            findings=tuple(found),
         )
 
     def _up(
@@ -203,11 +209,6 @@ class StockEngine:
         expect: Preview | None,
         began: float,
     ) -> Result:
-        if expect and expect.basis != self._basis(stack, config):
-            raise Refused(
-                f"stack {stack.name} or its configuration has changed since the preview",
-                "look at the new preview first",
-            )
         preview = expect or self._preview(stack, config, report)
         log = EventLog(stack.name, report, dry_run=False)
         with self._failures(stack.name, log, Failed):
@@ -242,23 +243,11 @@ class StockEngine:
         if stack in embedded_stacks():
             raise belongs_to("embedded", stack, "stock")
 
-    def _refuse_protected(self, stack: Stack) -> None:
-        protected = [
-            each["id"]
-            for each in self._stacks.deployment(stack).get("resources") or ()
-            if each.get("protect") and not each.get("delete")
-        ]
-        if protected:
-            raise Refused(
-                f"stack {stack.name} has protected resources: {', '.join(protected)}",
-                "keep them (agent destroy does), or unprotect them first "
-                "(agent destroy --delete-data)",
-            )
-
-    def _basis(self, stack: Stack, config: Path | None) -> str:
-        path = config or self._project.config_file(stack.name)
+    def _basis(self, stack: str, found: Stack | None, config: Path | None) -> str:
+        path = config or self._project.config_file(stack)
         text = path.read_bytes() if path.exists() else b""
-        return f"{self._stacks.version(stack)}-{hashlib.sha256(text).hexdigest()}"
+        version = self._stacks.version(found) if found else "never"
+        return f"{version}-{hashlib.sha256(text).hexdigest()}"
 
     @contextmanager
     def _failures(self, stack: str, log: EventLog, raised: type[MoltghostError]) -> Iterator[None]:
@@ -269,66 +258,5 @@ class StockEngine:
                 judged(stack, log.findings)
             raise explained(raised, stack, error, log.errors) from error
 
-    def _stoppable(self, work: Callable[[], T]) -> T:
-        """Run so that Ctrl-C ends the CLI in order: its lock is gone, its state saved.
-
-        Raises:
-            Interrupted: it was stopped.
-        """
-
-        def run(cancelled: threading.Event) -> T:
-            ended = threading.Event()
-
-            def watch() -> None:
-                while not ended.wait(_WATCH_SECONDS):
-                    if cancelled.is_set():
-                        self._stacks.command.stop()
-                        return
-
-            threading.Thread(target=watch, name="stop", daemon=True).start()
-            try:
-                return work()
-            except MoltghostError as error:
-                if cancelled.is_set():
-                    raise Interrupted("stopped on request") from error
-                raise
-            finally:
-                ended.set()
-
-        try:
-            return interruptible(run)
-        except KeyboardInterrupt:
-            self._stacks.command.stop(signal.SIGTERM)
-            raise
-
 
 _NEVER = datetime.fromtimestamp(0, UTC)
-
-
-def _managed(deployment: dict[str, Any]) -> list[str]:
-    """The resources that a stack still has in some cluster or cloud."""
-    return [
-        each["urn"]
-        for each in deployment.get("resources") or ()
-        if each.get("custom") and not each["type"].startswith("pulumi:")
-    ]
-
-
-def _refuse_replacements(log: EventLog) -> None:
-    """A change that would delete an object to make it anew under the same name is refused.
-
-    The provider deletes it first then; an agent's model server would be gone meanwhile. Both
-    engines ask for another name instead, so that the new one comes first.
-
-    Raises:
-        Refused: there is such a change.
-    """
-    deleted = {step.title for step in log.steps if step.op is Op.DELETE and step.custom}
-    for step in log.steps:
-        in_place = step.op is Op.REPLACE and step.object_name and step.title in deleted
-        if in_place:
-            fields = ", ".join(change.path for change in step.diff) or "a field"
-            raise Refused(
-                f"{step.title} would have to be replaced: {fields} can't change while it exists",
-                "give it another name, so that the new one is made before the old one is deleted",
-            )

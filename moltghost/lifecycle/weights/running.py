@@ -64,7 +64,7 @@ def follow(client: Client, plan: WeightsJobPlan, report: Report) -> None:
     Raises:
         Failed: it failed, it can't start, or somebody removed it.
     """
-    stages, stuck_since = Stages(report), 0.0
+    stages, stuck_since, uid = Stages(report), 0.0, ""
     while True:
         job = client.get(*_JOB, plan.name, plan.namespace)
         if job is None:
@@ -83,6 +83,10 @@ def follow(client: Client, plan: WeightsJobPlan, report: Report) -> None:
         if pod is None:
             time.sleep(_POLL_SECONDS)
             continue
+        if uid not in ("", pod["metadata"]["uid"]):
+            stages.end("failed")
+            stages = Stages(report)
+        uid = pod["metadata"]["uid"]
         if _has_begun(pod):
             _follow_log(client, plan, pod, stages)
             time.sleep(_POLL_SECONDS)

@@ -7,7 +7,7 @@ from typing import Any
 
 from moltghost.engines.embedded.state import ResourceState, StackState
 from moltghost.engines.embedded.values import Secret
-from moltghost.engines.stock.checkpoint import field_manager, from_checkpoint, to_checkpoint
+from moltghost.engines.stock.checkpoint import field_managers, from_checkpoint, to_checkpoint
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
@@ -93,10 +93,10 @@ def test_the_way_back_is_the_inverse() -> None:
     assert after.resources[0].inputs["kubeconfig"] == "/k"
 
 
-def test_the_field_manager_is_the_one_that_the_provider_noted_down() -> None:
-    made_by_cli = ResourceState(
-        urn="u", type="kubernetes:core/v1:Namespace", custom=True, outputs={"__fieldManager": "m-1"}
-    )
+def test_the_field_managers_are_those_that_the_provider_noted_down() -> None:
+    made_by_cli = {"urn": "u", "outputs": {"__fieldManager": "pulumi-kubernetes-1a2b"}}
+    component = {"urn": "c"}
 
-    assert field_manager(made_by_cli) == "m-1"
-    assert field_manager(embedded_state().resources[1]) == "moltghost"
+    found = field_managers({"resources": [made_by_cli, component]})
+
+    assert found == {"u": "pulumi-kubernetes-1a2b"}

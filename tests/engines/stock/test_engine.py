@@ -341,6 +341,15 @@ def test_ctrl_c_lets_the_cli_end_in_order(engine: StockEngine, cli: Cli) -> None
     assert list(cli.stacks()) == ["a.local"]
 
 
+def test_the_preview_of_a_new_stack_holds_for_its_first_up(engine: StockEngine, cli: Cli) -> None:
+    preview = engine.preview("a.local", report=lambda _event: None)
+
+    engine.up("a.local", report=lambda _event: None, expect=preview)
+
+    assert len(cli.calls("preview")) == 1
+    assert len(cli.calls("up")) == 1
+
+
 def test_a_preview_that_no_longer_holds_is_refused(
     engine: StockEngine, cli: Cli, project: Path
 ) -> None:

@@ -59,6 +59,7 @@ class JobCluster:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.secrets: dict[str, dict[str, Any]] = {}
         self.log_reads = 0
+        self.pod_uid = "first"
         self.created = 0
         self._ending, self._message = ending, message
         self._waiting = list(waiting or [])
@@ -131,7 +132,7 @@ class JobCluster:
             "metadata": {
                 "name": "build-x",
                 "namespace": "moltghost-weights",
-                "uid": "p",
+                "uid": self.pod_uid,
                 "creationTimestamp": "2026-11-25T13:00:00Z",
             },
             "spec": {"initContainers": [{"name": "ollama"}], "containers": [{"name": "build"}]},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from moltghost.aws.weights.bucket import Key
@@ -108,6 +110,26 @@ def test_the_stages_of_the_log_are_told_until_the_job_completes() -> None:
         "quantize",
         "publish",
     ]
+
+
+def test_a_pod_that_went_with_its_node_is_followed_by_the_next_from_its_first_stage() -> None:
+    cluster, events = JobCluster(ending=""), list[Event]()
+    log = cluster.follow_log
+
+    def interrupted(*arguments: str) -> Iterator[str]:
+        yield from log(*arguments)
+        if cluster.pod_uid == "second":
+            cluster._ending = "Complete"
+            list(log(*arguments))
+        cluster.pod_uid = "second"
+
+    cluster.follow_log = interrupted  # type: ignore[method-assign]
+    begin(client(cluster), plan(), KEY)
+    follow(client(cluster), plan(), events.append)
+    told = [(event.task, event.state) for event in events if event.state in ("done", "failed")]
+    stages = ["select", "download", "quantize"]
+    once = [(stage, "done") for stage in stages]
+    assert told == [*once, ("publish", "failed"), *once, ("publish", "done")]
 
 
 def test_a_failed_build_says_its_reason_and_its_next_step() -> None:

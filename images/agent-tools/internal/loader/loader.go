@@ -206,14 +206,19 @@ func (l *Loader) look(ctx context.Context) (ollama.Running, error) {
 
 // watch looks until ctx ends, and makes good what it can.
 func (l *Loader) watch(ctx context.Context) {
+	pause := l.period
 	for failures := 0; ctx.Err() == nil; {
-		// What keeps failing is tried less and less often.
-		sleep(ctx, l.period*time.Duration(min(failures+1, longestPause)))
+		sleep(ctx, pause)
+		pause = l.period
 		err := l.lookOrReload(ctx)
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
 			failures++
+			if !ollama.Unreachable(err) {
+				// A load that keeps failing is tried less and less often.
+				pause *= time.Duration(min(failures, longestPause))
+			}
 			out := failures >= failuresInARow || errors.Is(err, errDigest) || errors.Is(err, errResidence)
 			l.state.foundFailing(err.Error(), out)
 			l.report.Message(stageLoad, fmt.Sprintf("failure %d in a row: %v", failures, err))

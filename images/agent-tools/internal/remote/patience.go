@@ -29,6 +29,7 @@ type Patience struct {
 // Do calls try until it succeeds, fails for good, or nothing has succeeded for the budget.
 func (p *Patience) Do(ctx context.Context, name string, try func(context.Context) error) error {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		began := time.Now()
 		err := try(ctx)
 		if err == nil {
 			p.succeeded(name)
@@ -40,7 +41,7 @@ func (p *Patience) Do(ctx context.Context, name string, try func(context.Context
 		if Lasting(err) {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if away := p.failed(name, err); away > p.Budget {
+		if away := p.failed(name, err, began); away > p.Budget {
 			return fmt.Errorf("%s: %w for %s: %w", name, ErrAway, away.Round(time.Second), err)
 		}
 		select {
@@ -60,13 +61,13 @@ func (p *Patience) succeeded(name string) {
 	p.failedSince, p.said = time.Time{}, time.Time{}
 }
 
-// failed notes a failure and returns for how long nothing has succeeded.
-func (p *Patience) failed(name string, err error) time.Duration {
+// failed notes the failure of a try and returns for how long nothing has succeeded.
+func (p *Patience) failed(name string, err error, began time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
 	if p.failedSince.IsZero() {
-		p.failedSince = now
+		p.failedSince = began
 	}
 	away := now.Sub(p.failedSince)
 	// A single hiccup is not worth a line.

@@ -20,8 +20,8 @@ import (
 
 const (
 	dialTimeout = 5 * time.Second
-	// S3 answers within a second; a throttled one within ten.
-	headerTimeout = 20 * time.Second
+	// S3 answers within a second, a busy server within a few.
+	headerTimeout = 10 * time.Second
 )
 
 // credentialVariables are set where there are credentials: by EKS Pod Identity, by a key in a

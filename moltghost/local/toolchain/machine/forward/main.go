@@ -1,9 +1,8 @@
-// Forward passes TCP connections from a network namespace on to an address of its own.
+// Forward passes TCP connections from a network namespace on to where the program runs.
 //
-//	machine-forward -namespace /proc/1234/ns/net -listen 127.0.0.1:6443 -to 127.0.0.1:20123
+//	machine-forward -namespace /proc/1234/ns/net -forward 127.0.0.1:1=127.0.0.1:2 -health 127.0.0.1:3
 //
-// The socket is made inside the namespace; the connections to the other end are made where the
-// program runs. It ends when the namespace's socket can't be used any more.
+// The sockets that listen are made inside the namespace; the connections to the other end are not.
 package main
 
 import (
@@ -11,32 +10,45 @@ import (
 	"io"
 	"log"
 	"net"
+	"net/http"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-const dialTimeout = 5 * time.Second
+const (
+	dialTimeout    = 5 * time.Second
+	headersTimeout = 5 * time.Second
+)
 
 func main() {
 	namespace := flag.String("namespace", "", "file of the network namespace to listen in")
-	listen := flag.String("listen", "", "address and port there")
-	to := flag.String("to", "", "address and port here")
+	forwards := flag.String("forward", "", "addresses there and here: there=here, with commas between")
+	health := flag.String("health", "", "address and port here that answer 200 to every request")
 	flag.Parse()
-	listener, err := listenIn(*namespace, *listen)
-	if err != nil {
-		log.Fatalf("listening on %s in %s: %v", *listen, *namespace, err)
+	for _, pair := range strings.Split(*forwards, ",") {
+		there, here, _ := strings.Cut(pair, "=")
+		listener, err := listenIn(*namespace, there)
+		if err != nil {
+			log.Fatalf("listening on %s in %s: %v", there, *namespace, err)
+		}
+		log.Printf("forwarding %s in %s to %s", there, *namespace, here)
+		go accept(listener, here)
 	}
-	log.Printf("forwarding %s in %s to %s", *listen, *namespace, *to)
+	answer(*health)
+}
+
+func accept(listener net.Listener, to string) {
 	for {
 		connection, err := listener.Accept()
 		if err != nil {
 			log.Fatalf("accepting a connection: %v", err)
 		}
-		go forward(connection.(*net.TCPConn), *to)
+		go forward(connection.(*net.TCPConn), to)
 	}
 }
 
@@ -89,4 +101,13 @@ func pass(to, from *net.TCPConn) {
 		return
 	}
 	to.CloseWrite()
+}
+
+func answer(address string) {
+	server := http.Server{
+		Addr:              address,
+		Handler:           http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
+		ReadHeaderTimeout: headersTimeout,
+	}
+	log.Fatal(server.ListenAndServe())
 }

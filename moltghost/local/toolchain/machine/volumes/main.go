@@ -115,7 +115,7 @@ func main() {
 	ctx := context.Background()
 	provisioner := &provisioner{node: *node, folder: *folder}
 	controller.NewProvisionController(
-		klog.FromContext(ctx),
+		ctx,
 		kubernetes.NewForConfigOrDie(config),
 		*name,
 		provisioner,

@@ -1,0 +1,3 @@
+module moltghost.dev/probe
+
+go 1.27.0
