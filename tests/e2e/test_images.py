@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -69,27 +70,26 @@ class Image:
         )
 
 
+Unpack = Callable[[str], Image]
+
+
+@pytest.fixture(scope="module")
+def unpack(tmp_path_factory: pytest.TempPathFactory) -> Unpack:
+    """Builds an image, or takes it from the cache, and unpacks it; each once."""
+
+    @cache
+    def unpacked(name: str) -> Image:
+        [archive] = store.ensure_built(names=[name])
+        root = tmp_path_factory.mktemp(name) / "root"
+        archive.extract(root)
+        return Image(store.recipe(name), archive, root)
+
+    return unpacked
+
+
 @pytest.fixture(scope="module", params=store.NAMES)
-def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Image:
-    return unpacked(request.param, tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def openclaw(tmp_path_factory: pytest.TempPathFactory) -> Image:
-    return unpacked("openclaw", tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def gate(tmp_path_factory: pytest.TempPathFactory) -> Image:
-    return unpacked("gate", tmp_path_factory)
-
-
-@cache
-def unpacked(name: str, folders: pytest.TempPathFactory) -> Image:
-    [archive] = store.ensure_built(names=[name])
-    root = folders.mktemp(name) / "root"
-    archive.extract(root)
-    return Image(store.recipe(name), archive, root)
+def image(request: pytest.FixtureRequest, unpack: Unpack) -> Image:
+    return unpack(request.param)
 
 
 def test_an_archive_is_under_its_reference_and_runs_as_nobody_special(image: Image) -> None:
@@ -125,7 +125,8 @@ def test_the_program_runs_and_says_which_it_is(image: Image) -> None:
 
 
 @needs_root
-def test_openclaw_accepts_the_config_that_agents_get(openclaw: Image) -> None:
+def test_openclaw_accepts_the_config_that_agents_get(unpack: Unpack) -> None:
+    openclaw = unpack("openclaw")
     config = openclaw.root / "home" / "node" / "openclaw.json"
     rendered = agent_plan().runtime.config
     for content, code in ((rendered, 0), ({**rendered, "moltghost": 1}, 1)):
@@ -143,7 +144,8 @@ def test_openclaw_accepts_the_config_that_agents_get(openclaw: Image) -> None:
 
 
 @needs_root
-def test_caddy_accepts_the_gates_config(gate: Image) -> None:
+def test_caddy_accepts_the_gates_config(unpack: Unpack) -> None:
+    gate = unpack("gate")
     (gate.root / "Caddyfile").write_text(caddyfile(agent_plan().model_server))
     check = ("caddy", "validate", "--config", "/Caddyfile", "--adapter", "caddyfile")
     ran = gate.run(*check)
