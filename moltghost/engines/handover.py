@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from moltghost.engines.embedded.kubernetes.goals import recorded
-from moltghost.engines.embedded.kubernetes.objects import Identity, Object
+from moltghost.engines.embedded.kubernetes.objects import MANAGER, Identity, Object
 from moltghost.engines.embedded.state import ResourceState, StackState
 from moltghost.engines.embedded.urn import provider_urn
 from moltghost.engines.embedded.values import plain
@@ -17,6 +17,7 @@ from moltghost.ownership import ENGINE_ANNOTATION, STACK_ANNOTATION, EngineName
 
 Managers = Callable[[ResourceState], tuple[str, str]]
 _JSON_PATCH = "application/json-patch+json"
+_CLI_CREATOR = "pulumi-kubernetes"
 _TRIES = 5  # a controller may write the object's status in between
 
 
@@ -88,7 +89,7 @@ def patch_of(
     before, after = managers
     entries = [
         {**entry, "manager": after, "operation": "Apply"}
-        if entry["manager"] == before and "subresource" not in entry
+        if _is_of(before, entry["manager"]) and "subresource" not in entry
         else entry
         for entry in metadata.get("managedFields", [])
     ]
@@ -102,6 +103,12 @@ def patch_of(
         {"op": "replace", "path": "/metadata/managedFields", "value": _merged(entries)},
         {"op": "add", "path": "/metadata/annotations", "value": notes},
     ]
+
+
+def _is_of(engine_manager: str, manager: str) -> bool:
+    """Whether the old engine wrote under this name; the CLI creates under a short one."""
+    created_by_cli = engine_manager != MANAGER and manager == _CLI_CREATOR
+    return manager == engine_manager or created_by_cli
 
 
 def _merged(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -71,7 +71,7 @@ def edits(home: str) -> list[Edit]:
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": "keys", "namespace": home},
-        "stringData": {"plain": "a text"},
+        "data": {"plain": "YSB0ZXh0"},
     }
     first = [
         space,
@@ -260,7 +260,7 @@ def test_a_stack_moves_with_its_secrets_and_nothing_changes(
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": "keys", "namespace": home},
-        "stringData": {"password": "{{password}}"},
+        "data": {"plain": "YSB0ZXh0"},
     }
     objects = [*edits(home)[0].objects[:3], item("keys", secret, needs=["home"])]
     harness.write(STACK, objects=objects, password="pw")

@@ -47,6 +47,18 @@ def test_the_fields_of_the_old_manager_become_applied_ones_of_the_new() -> None:
     assert value(patch, "managedFields") == [entry("moltghost", "Apply", "a"), others, status]
 
 
+def test_what_the_clis_provider_created_is_its_as_well() -> None:
+    created = entry("pulumi-kubernetes", "Update", "a")
+
+    to_embedded = patch_of(
+        live("ConfigMap", created), "a.local", "embedded", ("pulumi-kubernetes-1a2b", "moltghost")
+    )
+    to_stock = patch_of(live("ConfigMap", created), "a.local", "stock", ("moltghost", "moltghost"))
+
+    assert value(to_embedded, "managedFields") == [entry("moltghost", "Apply", "a")]
+    assert value(to_stock, "managedFields") == [created]
+
+
 def test_two_entries_that_become_one_keep_all_fields() -> None:
     patch = patch_of(
         live("ConfigMap", entry("moltghost", "Update", "a"), entry("moltghost", "Apply", "a", "b")),

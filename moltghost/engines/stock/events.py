@@ -16,7 +16,7 @@ from pulumi.automation.events import (
     StepEventStateMetadata,
 )
 
-from moltghost.engines.embedded.urn import ROOT_TYPE, is_provider, name_of
+from moltghost.engines.embedded.urn import ROOT_TYPE, is_provider, name_of, qualified_type
 from moltghost.engines.embedded.values import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN_WIRE
 from moltghost.engines.interface import SECRET_TEXT, UNKNOWN_TEXT, Change, Op, Step
 from moltghost.policy.findings import Findings, Undecided, Violation
@@ -128,14 +128,15 @@ class EventLog:
             self._report(Event(task=task, state="running", detail=text))
 
     def _found(self, event: PolicyEvent) -> None:
+        text = _COLOR.sub("", event.message).strip()
         found = finding(
-            _COLOR.sub("", event.message).strip(),
+            text,
             policy=event.policy_name,
             level=event.enforcement_level,
             severity="",
             stack=self.stack,
             urn=event.resource_urn or "",
-            title=self._titles.get(event.resource_urn or "", ""),
+            title=_analyzed(event.resource_urn or "", text),
         )
         self._findings[found] = None
 
@@ -160,6 +161,17 @@ class EventLog:
                 protect=bool(state and state.protect),
             )
         )
+
+
+def _analyzed(urn: str, text: str) -> str:
+    """How the policy pack calls the resource that it looked at.
+
+    The CLI asks the pack before it tells of the resource; every rule's finding begins with it.
+    """
+    if not urn:
+        return ""
+    title, found, _ = text.partition("\n")[2].partition(": ")
+    return title if found else f"{qualified_type(urn).rpartition(':')[2]} {name_of(urn)}"
 
 
 def title_of(step: StepEventMetadata) -> str:

@@ -181,7 +181,7 @@ def test_warnings_are_kept_once(log: EventLog) -> None:
 
 @pytest.mark.parametrize("level", ["mandatory", "advisory"])
 def test_a_violation_reads_as_the_embedded_gate_words_it(log: EventLog, level: str) -> None:
-    log.take(step("resourcePreEvent", "create", new=state(inputs=settings())))
+    # The CLI tells of it before it tells of the resource.
     log.take(
         EngineEvent.from_json(
             {

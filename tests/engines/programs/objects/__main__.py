@@ -13,7 +13,14 @@ import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 spec = pulumi.Config().require_object("spec")
-provider = k8s.Provider("cluster", kubeconfig=spec["kubeconfig"])
+# What the embedded engine does anyway: a ConfigMap's data is changed in place, and what somebody
+# changed by hand is set right.
+provider = k8s.Provider(
+    "cluster",
+    kubeconfig=spec["kubeconfig"],
+    enable_config_map_mutable=True,
+    enable_patch_force=True,
+)
 made: dict[str, pulumi.CustomResource] = {}
 password = None
 if spec.get("password"):
