@@ -26,7 +26,7 @@ def local() -> None:
     "--machine/--no-machine",
     default=None,
     help="Whether the cluster has a node on this machine, where pods really run (needs root). "
-    "Without either: as before, and in a new cluster if this machine can.",
+    "Without either: as before; a new cluster has none.",
 )
 @json_option
 def up(machine: bool | None, as_json: bool) -> None:

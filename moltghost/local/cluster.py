@@ -81,7 +81,7 @@ class EmbeddedCluster:
         report: told what is built and started.
         node_types: what Karpenter can create; by default the catalogue's.
         machine: whether the cluster is to have a node on this machine; by default what it was to
-            have before, and for a new one if this machine can have one.
+            have before, and for a new one not.
     """
 
     def __init__(

@@ -37,7 +37,8 @@ def remove(name: str) -> None:
         Failed: one can't be removed.
     """
     deadline = time.monotonic() + _EMPTY_SECONDS
-    for hierarchy in _hierarchies():
+    # With v1, runc makes them in the v2 hierarchy beside it as well.
+    for hierarchy in [*_hierarchies(), _ROOT / "unified"]:
         while (folder := hierarchy / name).exists():
             try:
                 _remove(folder)
@@ -61,6 +62,6 @@ def _remove(folder: Path) -> None:
 def _hierarchies() -> list[Path]:
     if is_unified():
         return [_ROOT]
-    # Links such as `cpu,cpuacct` lead to the same; `unified` is cgroup v2, which v1 leaves alone.
+    # Links such as `cpu,cpuacct` lead to the same; the kubelet leaves `unified`, v2, alone.
     folders = (path for path in _ROOT.iterdir() if path.is_dir() and not path.is_symlink())
     return sorted(folder for folder in folders if (folder / "tasks").exists())

@@ -62,7 +62,7 @@ def reserved() -> dict[str, str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     reserved_bytes = max(int(memory * _RESERVED_SHARE), _RESERVED_AT_LEAST_BYTES)
     milli_cpus = int((os.cpu_count() or 1) * 1000 * _RESERVED_SHARE)
-    return {"cpu": f"{milli_cpus}m", "memory": str(reserved_bytes)}
+    return {"cpu": f"{milli_cpus}m", "memory": f"{reserved_bytes // MIB}Mi"}
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ def test_it_is_made_once_in_version_2(root: Path) -> None:
 
 def test_it_is_removed_with_those_below_it_and_nothing_else(root: Path) -> None:
     (root / "memory" / "moltghost-1" / "kubepods" / "pod1").mkdir(parents=True)
+    (root / "unified" / "moltghost-1" / "kubepods").mkdir(parents=True)
     (root / "memory" / "moltghost-2").mkdir()
     cgroups.remove("moltghost-1")
     cgroups.remove("moltghost-1")

@@ -108,7 +108,7 @@ def test_something_is_kept_back_on_a_small_machine(monkeypatch: pytest.MonkeyPat
     sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 4 * 1024**3 // 4096}
     monkeypatch.setattr("os.sysconf", sizes.__getitem__)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    assert configuration.reserved() == {"cpu": "400m", "memory": str(2 * 1024**3)}
+    assert configuration.reserved() == {"cpu": "400m", "memory": "2048Mi"}
 
 
 def test_only_one_process_has_namespaces_of_its_own_and_others_join_it(
