@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 _PREDICT = 24
 _TIMEOUT_SECONDS = 120
+_BROKEN = (OSError, http.client.HTTPException)
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Stream:
 
 
 def ask(connection: http.client.HTTPConnection, token: str, context: int) -> Stream:
-    """One streamed answer."""
+    """One streamed answer; raises only as long as nothing of the answer has come."""
     stream = Stream(began=time.time())
     body = {
         "model": "moltghost/agent:current",
@@ -56,38 +57,39 @@ def ask(connection: http.client.HTTPConnection, token: str, context: int) -> Str
     if answer.status != http.client.OK:
         stream.ended = f"{answer.status}: {answer.read()[:200].decode(errors='replace')}"
         return stream
-    for line in answer:
-        piece = json.loads(line)
-        stream.first_seconds = stream.first_seconds or time.time() - stream.began
-        stream.pieces += 1
-        if "error" in piece:
-            stream.ended = f"error in the stream: {piece['error']}"
-        elif piece.get("done"):
-            stream.ended = "whole"
+    try:
+        for line in answer:
+            _take(stream, json.loads(line))
+    except (*_BROKEN, ValueError) as error:
+        connection.close()
+        stream.ended = f"cut: {type(error).__name__}: {error}"
     stream.ended = stream.ended or "truncated"
     return stream
 
 
+def _take(stream: Stream, piece: dict[str, object]) -> None:
+    stream.first_seconds = stream.first_seconds or time.time() - stream.began
+    stream.pieces += 1
+    if "error" in piece:
+        stream.ended = f"error in the stream: {piece['error']}"
+    elif piece.get("done"):
+        stream.ended = "whole"
+
+
 def work(url: str, token: str, stop: Path, context: int, done: list[Stream]) -> None:
     """Ask again and again."""
-    place = urlsplit(url)
-    connection = http.client.HTTPConnection(place.netloc, timeout=_TIMEOUT_SECONDS)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=_TIMEOUT_SECONDS)
     while not stop.exists():
-        began = time.time()
+        began, kept_alive = time.time(), connection.sock is not None
         try:
             stream = ask(connection, token, context)
-        except http.client.RemoteDisconnected:
-            # An idle connection that the other side had closed: nothing was lost, so a client
-            # asks again on a new one.
+        except _BROKEN as error:
             connection.close()
-            try:
-                stream = ask(connection, token, context)
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                stream = Stream(began=began, ended=f"{type(error).__name__}: {error}")
-                connection.close()
-        except (OSError, http.client.HTTPException, ValueError) as error:
+            if kept_alive:
+                # The other side had closed the idle connection: nothing was asked yet, so a client
+                # asks on a new one (RFC 9112, 9.3.1).
+                continue
             stream = Stream(began=began, ended=f"{type(error).__name__}: {error}")
-            connection.close()
         stream.seconds = time.time() - began
         done.append(stream)
 
