@@ -14,7 +14,7 @@ up: $(INSTALLED) ## Bring up the environment `local` and deploy the README's age
 	@if [ -n "$$($(BIN)/moltghost local node)" ]; then $(BIN)/moltghost up hello.local --yes; fi
 	@printf '\nTry next (after `. .venv/bin/activate`):\n'
 	@if [ -n "$$($(BIN)/moltghost local node)" ]; then \
-		printf '  moltghost agent chat hello --message "What is a GPU?"\n'; fi
+		printf '  moltghost agent chat hello --message "What is the capital of France?"\n'; fi
 	@printf '  moltghost agent scale my-agent --gpu h100 --memory 160gb\n'
 	@printf '  moltghost agent update my-agent --model qwen2.5-72b-q4\n'
 	@printf '  moltghost size llama3.1-405b-q4 --context 32k\n'

@@ -94,7 +94,7 @@ def _model(record: dict[str, Any], family: dict[str, Any]) -> Model:
         doubts=tuple(Doubt(**doubt) for doubt in record["doubts"]),
         sources=tuple(record["sources"]),
         slots_with_quantized_kv=record.get("slots_with_quantized_kv"),
-        chat=Chat(**family["chat"]) if "chat" in family else None,
+        chat=Chat(**record["chat"]) if "chat" in record else None,
     )
 
 

@@ -147,7 +147,7 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """How a family's chat is written where a file of it doesn't say so itself.
+    """How a model's chat is written where its files don't say so themselves.
 
     Attributes:
         template: in Ollama's template language.
@@ -172,7 +172,7 @@ class Model:
         q4: what `q4` means for this family (product text).
         slots_with_quantized_kv: most slots that the engine serves with a quantized KV cache; None
             where it has no such limit.
-        chat: of its family; None where its files are known to have a template of their own.
+        chat: None where its files are known to have a template of their own.
     """
 
     id: str

@@ -29,7 +29,7 @@ def config(case: str) -> dict[str, Any]:
 @of_cases
 def test_its_state_has_one_owner_at_any_time(case: str) -> None:
     spec = objects(agent(case), "Deployment")["runtime"]["spec"]
-    assert spec["replicas"] == 1
+    assert spec["replicas"] == (0 if case == "paused" else 1)
     assert spec["strategy"] == {"type": "Recreate"}
     volume = objects(agent(case), "PersistentVolumeClaim")["runtime-state"]["spec"]
     assert volume["accessModes"] == ["ReadWriteOnce"]

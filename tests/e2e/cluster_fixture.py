@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +23,10 @@ class RunningCluster:
     state: Path
 
 
-@pytest.fixture(scope="module")
-def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
-    """A cluster of the module's own: what one module leaves behind can't disturb another."""
-    state = tmp_path_factory.mktemp("state")
-    embedded = EmbeddedCluster(state / "cluster", machine=False)
+@contextmanager
+def run_cluster(state: Path, *, machine: bool) -> Iterator[RunningCluster]:
+    """A cluster with its state in a folder, as long as the context lasts."""
+    embedded = EmbeddedCluster(state / "cluster", machine=machine)
     try:
         status = embedded.up()
         client = Client(status.kubeconfig)
@@ -34,3 +34,10 @@ def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runnin
         client.close()
     finally:
         embedded.down()
+
+
+@pytest.fixture(scope="module")
+def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
+    """A cluster of the module's own: what one module leaves behind can't disturb another."""
+    with run_cluster(tmp_path_factory.mktemp("state"), machine=False) as cluster:
+        yield cluster

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.cluster_fixture import RunningCluster, running_cluster
+from tests.e2e.cluster_fixture import RunningCluster, run_cluster, running_cluster
 
 __all__ = ["running_cluster"]
 
@@ -123,10 +123,11 @@ def moltghost(
 
 
 @pytest.fixture(scope="module")
-def machine(
-    running_cluster: RunningCluster, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Moltghost]:
-    """The command, with an environment that has this machine as a node."""
-    project = tmp_path_factory.mktemp("project")
-    with _command(running_cluster, project, {"machine": True}) as command:
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moltghost]:
+    """The command, with an environment that has this machine as a node, on its own cluster."""
+    state, project = tmp_path_factory.mktemp("state"), tmp_path_factory.mktemp("project")
+    with (
+        run_cluster(state, machine=True) as cluster,
+        _command(cluster, project, {"machine": True}) as command,
+    ):
         yield command

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from moltghost.local.node import network
 from moltghost.local.node.requirements import unavailable
 from tests.e2e.conftest import REPOSITORY, Moltghost
 
@@ -41,12 +42,6 @@ class Hello:
     moltghost: Moltghost
 
     @property
-    def pid(self) -> int:
-        """A process in the node's network."""
-        root = self.moltghost.cluster.embedded.machine.file("/")
-        return int(root.parts[2])
-
-    @property
     def gate_url(self) -> str:
         service = self.moltghost.cluster.client.get("v1", "Service", "model-server", NAMESPACE)
         assert service
@@ -63,24 +58,25 @@ class Hello:
 
     def processes(self, program: str) -> list[int]:
         """Processes of the agent's containers that were started as ``program``."""
+        mine = f"moltghost-{network.identity(self.moltghost.cluster.state / 'cluster')}/"
         found = []
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
             try:
                 arguments = (entry / "cmdline").read_bytes().split(b"\0")
-                inside = "kubepods" in (entry / "cgroup").read_text()
-                same = (entry / "root").exists()
+                groups = (entry / "cgroup").read_text()
             except OSError:
                 continue
-            if inside and same and Path(arguments[0].decode()).name == program:
+            if mine in groups and Path(arguments[0].decode()).name == program:
                 found.append(int(entry.name))
-        return found
+        return sorted(found)
 
     def inside(self, *command: str, **more: Any) -> subprocess.Popen[str]:
-        """A program in the node's network."""
+        """A program in the network of the runtime's pod, which is who asks the gate."""
+        runtime, *_ = self.processes("node")
         return subprocess.Popen(
-            ["/usr/bin/nsenter", f"--net=/proc/{self.pid}/ns/net", *command],
+            ["/usr/bin/nsenter", f"--net=/proc/{runtime}/ns/net", *command],
             text=True,
             cwd=REPOSITORY,
             stdin=subprocess.DEVNULL,
@@ -90,8 +86,9 @@ class Hello:
     def status_of(self, method: str, path: str, token: str | None) -> int:
         """What the gate answers."""
         program = (
-            "import sys, urllib.request, urllib.error\n"
-            "url, method, token = sys.argv[1:]\n"
+            "import os, sys, urllib.request, urllib.error\n"
+            "url, method = sys.argv[1:]\n"
+            "token = os.environ['TOKEN']\n"
             "request = urllib.request.Request(url, method=method, data=b'{}' if method != 'GET' "
             "else None)\n"
             "if token: request.add_header('Authorization', 'Bearer ' + token)\n"
@@ -100,7 +97,9 @@ class Hello:
         )
         url = self.gate_url + path
         asked = self.inside(
-            sys.executable, "-c", program, url, method, token or "", stdout=subprocess.PIPE
+            *(sys.executable, "-c", program, url, method),
+            stdout=subprocess.PIPE,
+            env={"TOKEN": token or "", "PATH": os.environ["PATH"]},
         )
         out, _ = asked.communicate(timeout=60)
         return int(out)
@@ -207,10 +206,14 @@ def test_no_stream_is_lost_while_it_moves_and_is_changed_and_rolled_back(
     before = {pod["metadata"]["uid"] for pod in hello.pods()}
     with hello.streams(tmp_path) as result:
         hello.moltghost("agent", "move", "hello", "--yes", timeout=900)
+        # Two cores hold an agent and one surge, not what still drains as well.
+        until(lambda: len(hello.pods()) == 1)
         # Another number of slots is another model process, with the same context and tools.
         update = ("agent", "update", "hello", "--parallel", "2", "--yes")
         hello.moltghost(*update, timeout=900)
+        until(lambda: len(hello.pods()) == 1)
         hello.moltghost("agent", "rollback", "hello", "--yes", timeout=900)
+        until(lambda: len(hello.pods()) == 1)
         ended = result()
     assert {pod["metadata"]["uid"] for pod in hello.pods()}.isdisjoint(before)
     assert len(ended) >= 3 * STREAMS

@@ -186,7 +186,7 @@ def test_a_store_is_built_verified_and_copied_by_a_pod_without_credentials(
     assert verify_store(store.bucket, added.store) == []
     [asked] = ollama.asked
     assert asked["model"] == "moltghost/agent:current"
-    assert "<start_of_turn>" in asked["template"], "the file has no template of its own"
+    assert "Question:" in asked["template"], "the file has no template of its own"
 
     copied = tmp_path / "copied"
     copied.mkdir()

@@ -75,7 +75,7 @@ def test_equal_stores_have_equal_job_names_and_others_others() -> None:
 
 
 def test_a_template_of_the_catalogue_goes_along_and_no_other_family_has_one() -> None:
-    assert "<start_of_turn>" in planned().options["template"]
+    assert "Question:" in planned().options["template"]
     assert planned("llama3.1-8b-q4").options == {}
 
 

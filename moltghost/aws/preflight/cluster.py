@@ -72,7 +72,7 @@ def _endpoint(context: Context) -> Sequence[Check]:
             blocker(
                 name,
                 f"the API server {host}:{port} can't be reached from here: {error}",
-                "connect to the VPC (VPN, bastion), or run this inside it: the endpoint is private",
+                "connect to the VPC from a machine of yours (VPN, bastion): it is private",
             )
         ]
     return [ok(name, f"the API server {host}:{port} accepts connections")]
