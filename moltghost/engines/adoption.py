@@ -20,7 +20,12 @@ from moltghost.engines.embedded.project import read_project
 from moltghost.engines.embedded.state import StateStore
 from moltghost.engines.handover import hand_over
 from moltghost.engines.interface import Op, Preview
-from moltghost.engines.stock.checkpoint import field_managers, from_checkpoint, to_checkpoint
+from moltghost.engines.stock.checkpoint import (
+    field_managers,
+    fill_empties,
+    from_checkpoint,
+    to_checkpoint,
+)
 from moltghost.engines.stock.engine import StockEngine
 from moltghost.engines.stock.workspace import Stacks
 from moltghost.errors import Failed, MoltghostError, Refused
@@ -121,7 +126,14 @@ class Adoption:
             self._store.remove(stack)
             hand_over(state, "stock", lambda resource: (MANAGER, before.get(resource.urn, MANAGER)))
 
-        self._verify(stack, lambda: self._embedded.preview(stack, report=self._report), undo)
+        def preview() -> Preview:
+            found = self._embedded.preview(stack, report=self._report)
+            if not fill_empties(state, found):
+                return found
+            self._store.save(state)
+            return self._embedded.preview(stack, report=self._report)
+
+        self._verify(stack, preview, undo)
         self._backend.remove(stack, force=True)
         return len(state.resources)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from moltghost.config import StackName
 from moltghost.engines.adoption import Adoption
-from moltghost.errors import Refused
+from moltghost.errors import MoltghostError, Refused
 from moltghost.ownership import EngineName
 from moltghost.progress import Report, silent
 
@@ -39,13 +39,26 @@ def stacks_to_adopt(project: Path, environment: str, engine: EngineName) -> list
 def adopt_environment(
     project: Path, names: list[str], engine: EngineName, report: Report
 ) -> dict[str, int]:
-    """Move stacks; one that can't be moved stops those after it, which read its outputs.
+    """Move stacks, all or none: an environment whose stacks are torn apart can't be used.
 
     Returns:
         How many resources each stack has.
+
+    Raises:
+        Refused: a stack isn't complete; those that were moved are back.
+        Failed: the new engine would change a stack; those that were moved are back.
     """
     adoption = Adoption(project, report)
-    return {name: adoption.adopt(name, engine) for name in names}
+    other: EngineName = "embedded" if engine == "stock" else "stock"
+    moved: dict[str, int] = {}
+    for name in names:
+        try:
+            moved[name] = adoption.adopt(name, engine)
+        except MoltghostError:
+            for each in moved:  # layers first: what reads them finds them
+                adoption.adopt(each, other)
+            raise
+    return moved
 
 
 def _of_environment(names: list[str], environment: str) -> list[StackName]:

@@ -71,7 +71,7 @@ def edits(home: str) -> list[Edit]:
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": "keys", "namespace": home},
-        "data": {"plain": "YSB0ZXh0"},
+        "stringData": {"plain": "a text"},
     }
     first = [
         space,

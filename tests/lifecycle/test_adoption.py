@@ -74,12 +74,17 @@ def test_a_single_stack_is_refused_with_the_environments_name(tmp_path: Path) ->
     assert refusal.value.hint == "moltghost stack adopt local --engine embedded"
 
 
-def test_one_that_cannot_be_moved_stops_those_that_read_it(
+def test_one_that_cannot_be_moved_brings_the_others_back(
     fake: type[FakeAdoption], tmp_path: Path
 ) -> None:
-    fake.stuck = "platform.local"
+    fake.stuck = "a.local"
 
     with pytest.raises(Refused, match=r"isn't complete"):
         adopt_environment(tmp_path, ["local", "platform.local", "a.local"], "stock", silent)
 
-    assert fake.moved == [("local", "stock")]
+    assert fake.moved == [
+        ("local", "stock"),
+        ("platform.local", "stock"),
+        ("local", "embedded"),
+        ("platform.local", "embedded"),
+    ]

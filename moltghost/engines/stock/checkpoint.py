@@ -10,7 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from moltghost.engines.embedded.kubernetes.objects import MANAGER
+from moltghost.engines.embedded.kubernetes.objects import (
+    MANAGER,
+    parse_path,
+    settled,
+    with_value,
+)
 from moltghost.engines.embedded.state import (
     ResourceState,
     StackState,
@@ -19,6 +24,7 @@ from moltghost.engines.embedded.state import (
 )
 from moltghost.engines.embedded.urn import is_provider
 from moltghost.engines.embedded.values import SECRET_SIGNATURE, SIGNATURE_KEY, plain
+from moltghost.engines.interface import Preview
 from moltghost.ownership import ENGINE_ANNOTATION, EngineName
 
 _FIELD_MANAGER = "__fieldManager"
@@ -69,13 +75,38 @@ def field_managers(deployment: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def fill_empties(state: StackState, preview: Preview) -> bool:
+    """Give inputs back the empty values that the CLI's refresh has dropped from them.
+
+    The API server leaves out lists, mappings and scalars that are empty, false or zero where that
+    means the same as absent, and the refresh keeps what it shows. Nothing else is filled in.
+
+    Args:
+        state: the state to complete.
+        preview: what the embedded engine would change.
+
+    Returns:
+        Whether there was anything to fill in.
+    """
+    resources = {each.urn: each for each in state.resources}
+    filled = False
+    for step in preview.steps:
+        for change in step.diff:
+            if step.urn in resources and change.before is None and not change.after:
+                resource = resources[step.urn]
+                path = parse_path(change.path)
+                resource.inputs = with_value(resource.inputs, path, change.after)
+                filled = True
+    return filled
+
+
 def _for_stock(resource: ResourceState) -> ResourceState:
     changed = ResourceState(**vars(resource))
     if is_provider(resource.type):
         changed.inputs = _as_texts(resource.inputs)
         changed.outputs = _as_texts(resource.outputs)
     if is_object(resource):
-        changed.inputs = _owned(resource.inputs, "stock")
+        changed.inputs = settled(_owned(resource.inputs, "stock"))
         changed.outputs = {
             **_owned(resource.outputs, "stock"),
             "__inputs": changed.inputs,

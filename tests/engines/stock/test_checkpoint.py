@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from moltghost.engines.embedded.state import ResourceState, StackState
 from moltghost.engines.embedded.values import Secret
-from moltghost.engines.stock.checkpoint import field_managers, from_checkpoint, to_checkpoint
+from moltghost.engines.interface import Change, Op, Preview, Step
+from moltghost.engines.stock.checkpoint import (
+    field_managers,
+    fill_empties,
+    from_checkpoint,
+    to_checkpoint,
+)
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
@@ -70,6 +77,22 @@ def test_an_object_gets_what_the_provider_keeps_of_it_and_the_new_owner() -> Non
     assert space["protect"] is True
 
 
+def test_the_texts_of_a_secret_are_recorded_as_the_clis_provider_does() -> None:
+    state = embedded_state()
+    keys = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}}
+    state.resources[1] = replace(
+        state.resources[1],
+        type="kubernetes:core/v1:Secret",
+        inputs={**keys, "stringData": Secret({"a": "text"})},
+        outputs=keys,
+    )
+
+    inputs = to_checkpoint(state)[1]["inputs"]
+
+    assert "stringData" not in inputs
+    assert inputs["data"] == {SIGNATURE: SECRET, "plaintext": '{"a":"dGV4dA=="}'}
+
+
 def test_a_provider_is_configured_by_text() -> None:
     provider = to_checkpoint(embedded_state())[0]
 
@@ -100,3 +123,19 @@ def test_the_field_managers_are_those_that_the_provider_noted_down() -> None:
     found = field_managers({"resources": [made_by_cli, component]})
 
     assert found == {"u": "pulumi-kubernetes-1a2b"}
+
+
+def test_what_the_clis_refresh_dropped_is_filled_in_and_nothing_else() -> None:
+    state = embedded_state()
+    space = state.resources[1]
+
+    def preview(*changes: Change) -> Preview:
+        step = Step(urn=space.urn, type=space.type, name="namespace", op=Op.UPDATE, diff=changes)
+        return Preview(stack="a.local", steps=(step,), outputs={})
+
+    assert not fill_empties(state, preview(Change("metadata.labels", None, {"a": "b"})))
+    assert not fill_empties(state, preview(Change("metadata.name", "agent-a", [])))
+    assert fill_empties(state, preview(Change("spec", None, {}), Change("metadata.list", None, [])))
+    assert space.inputs["spec"] == {}
+    assert space.inputs["metadata"]["list"] == []
+    assert space.inputs["metadata"]["name"] == "agent-a"

@@ -140,6 +140,16 @@ def comparable(obj: Object) -> Object:
     return {**rest, "data": {**obj.get("data", {}), **encoded}}
 
 
+def settled(inputs: Object) -> Object:
+    """Inputs with the ``stringData`` of a Secret as ``data``, as pulumi-kubernetes records them.
+
+    Both forms say the same; which one a state has depends on the engine that wrote it.
+    """
+    if plain(inputs.get("kind")) != "Secret" or "stringData" not in inputs:
+        return inputs
+    return _with_marked_secrets(comparable(plain(inputs)))
+
+
 def is_ours(live: Object, stack: str, uid: str | None) -> bool:
     """Whether an object was made by this stack: by its mark, or because we recorded its uid."""
     metadata = live["metadata"]

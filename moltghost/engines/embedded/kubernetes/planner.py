@@ -169,7 +169,7 @@ class Planner:
         before = with_ignored(old.inputs, goal.ignore_changes, live)
         drift = by_hand(client, self._checker, self._stack, before, live)
         undone = tuple(Change(each.path, each.live, each.recorded) for each in drift if each.undone)
-        if not same(old.inputs, inputs):
+        if not same(objects.settled(old.inputs), objects.settled(inputs)):
             return replace(
                 plan,
                 op=Op.UPDATE,
