@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"moltghost.dev/agent-tools/internal/fakegguf"
 	"moltghost.dev/agent-tools/internal/fakeollama"
@@ -320,6 +321,10 @@ func TestAnInterruptedUploadIsTakenUp(t *testing.T) {
 	e.s3.SetFault(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Query().Get("partNumber") != "2" {
 			return false
+		}
+		// The others are uploaded at the same time; at least one of them arrives before this fails.
+		for e.s3.Parts() == 0 && r.Context().Err() == nil {
+			time.Sleep(10 * time.Millisecond)
 		}
 		fakes3.Error(w, http.StatusBadRequest, "InvalidRequest")
 		return true

@@ -161,6 +161,17 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request, key string) {
 	w.Header().Set("ETag", etag(data))
 }
 
+// Parts is how many parts of unfinished uploads it has.
+func (s *Server) Parts() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	count := 0
+	for _, parts := range s.uploads {
+		count += len(parts)
+	}
+	return count
+}
+
 func (s *Server) createUpload(w http.ResponseWriter, key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
