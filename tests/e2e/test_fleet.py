@@ -63,6 +63,16 @@ def placed(moltghost: Moltghost, agents: dict[str, tuple[str, str]]) -> None:
         assert labels["node.kubernetes.io/instance-type"] == instance_type
 
 
+@pytest.fixture(autouse=True, scope="module")
+def roomy(moltghost: Moltghost) -> None:
+    """Room for what one test leaves to Karpenter, which takes a minute, and for the next test."""
+    file = moltghost.project / "Pulumi.platform.local.yaml"
+    text = file.read_text()
+    assert "l40s: { max_nodes: 8 }" in text
+    file.write_text(text.replace("l40s: { max_nodes: 8 }", "l40s: { max_nodes: 32 }"))
+    moltghost("up", "platform.local", "--yes")
+
+
 def test_a_fleet_is_deployed_updated_pruned_and_destroyed_and_nothing_is_left(
     moltghost: Moltghost,
 ) -> None:
