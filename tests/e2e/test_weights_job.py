@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -18,6 +21,26 @@ pytestmark = pytest.mark.e2e
 
 NAMESPACE = "moltghost-weights"
 KEY = Key("access", "secret")
+
+
+UP = """
+from pathlib import Path
+from moltghost.engines.selection import engine
+from moltghost.progress import silent
+engine(Path("."), "local", "embedded").up("platform.local", report=silent)
+"""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def a_node_that_is_away(moltghost: Moltghost) -> None:
+    """An environment whose config has the machine's own node, on a cluster where it isn't."""
+    file = moltghost.project / "Pulumi.local.yaml"
+    document = json.loads(file.read_text())
+    document["config"]["moltghost:spec"]["machine"] = True
+    file.write_text(json.dumps(document))
+    subprocess.run(
+        [sys.executable, "-c", UP], cwd=moltghost.project, env=moltghost.environ, check=True
+    )
 
 
 @pytest.fixture
