@@ -18,13 +18,11 @@ if TYPE_CHECKING:
 
 def _cluster(project: Path, stack: StackName) -> tuple[Client, AgentSpec | None]:
     """The agent's cluster, and what it has of the agent."""
-    from moltghost.kube.agents import list_agents
     from moltghost.lifecycle.environments import connect
-    from moltghost.lifecycle.proposal import running_spec
+    from moltghost.lifecycle.proposal import running_agent
 
     client = connect(project, stack.environment)
-    found = list_agents(client, stack.agent)
-    return client, running_spec(found[0], stack) if found else None
+    return client, running_agent(client, stack)
 
 
 @click.command()

@@ -34,7 +34,7 @@ def change_agent(
     from moltghost.kube.agents import list_agents
     from moltghost.lifecycle.agents import carry_out
     from moltghost.lifecycle.environments import connect
-    from moltghost.lifecycle.proposal import check, propose, running_spec
+    from moltghost.lifecycle.proposal import check, propose, running_agent
     from moltghost.lifecycle.weights.need import missing_store
 
     # The plan first: what is wrong with it needs no cluster to be said.
@@ -44,9 +44,7 @@ def change_agent(
         project,
         stack,
         values,
-        running=next(
-            (running_spec(each, stack) for each in list_agents(client, stack.agent)), None
-        ),
+        running=running_agent(client, stack),
         must_exist=must_exist,
     )
     check(change, client)

@@ -19,7 +19,7 @@ from moltghost.config import (
     stack_file,
 )
 from moltghost.errors import Refused
-from moltghost.kube.agents import SPEC_ANNOTATION, AgentStatus
+from moltghost.kube.agents import SPEC_ANNOTATION, AgentStatus, list_agents
 from moltghost.kube.client import Client
 from moltghost.kube.pools import (
     PoolStatus,
@@ -120,6 +120,15 @@ def no_such_agent(stack: StackName) -> Refused:
         f"moltghost deploy {stack.agent} --model MODEL creates it; "
         "moltghost agent list shows what is there",
     )
+
+
+def running_agent(client: Client, stack: StackName) -> AgentSpec | None:
+    """What the cluster has of an agent (`running_spec`), None if nothing.
+
+    Raises:
+        Refused: it can't be read.
+    """
+    return next((running_spec(each, stack) for each in list_agents(client, stack.agent)), None)
 
 
 def running_spec(status: AgentStatus, stack: StackName) -> AgentSpec:

@@ -16,7 +16,7 @@ from moltghost.kube.agents import list_agents
 from moltghost.kube.client import Client
 from moltghost.lifecycle.agents import carry_out
 from moltghost.lifecycle.operations import move_values
-from moltghost.lifecycle.proposal import AgentChange, check, propose, running_spec
+from moltghost.lifecycle.proposal import AgentChange, check, propose, running_agent
 from moltghost.progress import Report
 
 
@@ -56,7 +56,7 @@ def move_of(project: Path, stack: StackName, client: Client) -> AgentChange:
     Raises:
         Refused: it isn't deployed, is paused, or can't be planned.
     """
-    running = next((running_spec(each, stack) for each in list_agents(client, stack.agent)), None)
+    running = running_agent(client, stack)
     values = move_values(running, stack)
     return propose(project, stack, values, running=running, must_exist=True)
 
