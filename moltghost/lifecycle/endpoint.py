@@ -158,7 +158,8 @@ def ask(at: Endpoint, messages: list[dict[str, str]], session: str) -> Iterator[
 def _piece(data: str) -> str:
     event = json.loads(data)
     if "error" in event:
-        raise Failed(f"the agent answered with an error: {event['error'].get('message', event)}")
+        said = event["error"].get("message", event)
+        raise Failed(f"the agent answered with an error: {said}", "ask again, or in other words")
     choices = event.get("choices") or [{}]
     return str(choices[0].get("delta", {}).get("content") or "")
 

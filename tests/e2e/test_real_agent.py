@@ -161,7 +161,9 @@ def test_it_is_ready_on_the_machine_and_is_not_simulated(hello: Hello) -> None:
 
 
 def test_a_request_is_answered_by_the_model_through_openclaw_and_the_gate(hello: Hello) -> None:
-    assert answer(hello).strip()
+    # More than once: OpenClaw refuses to stream an answer that begins with its own timestamp.
+    for _ in range(3):
+        assert "Paris" in answer(hello)
 
 
 def test_the_gate_opens_for_its_own_token_and_for_what_the_runtime_needs(hello: Hello) -> None:
