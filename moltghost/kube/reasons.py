@@ -9,6 +9,7 @@ Object = Mapping[str, Any]
 
 _QUIET_WAITING = ("PodInitializing", "ContainerCreating")
 _KARPENTER = "karpenter"
+_RESTARTS_IN_VAIN = 3  # a minute and a half, as the kubelet doubles its pauses
 
 
 def condition(live: Object, type_: str) -> dict[str, Any]:
@@ -116,6 +117,18 @@ def trouble(status: Mapping[str, Any]) -> str:
         return f"waits: {reason}" + "".join(f": {part}" for part in (said, last) if part)
     failed_now = bool((state.get("terminated") or {}).get("exitCode"))
     return f"failed: {last}" if failed_now else ""
+
+
+def has_given_up(pod: Object) -> bool:
+    """Whether a container keeps ending, so that waiting for it is pointless.
+
+    What only needs time waits by itself here: the weights for their store, the loader for Ollama.
+    """
+    return any(
+        status.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff"
+        and status.get("restartCount", 0) >= _RESTARTS_IN_VAIN
+        for status in container_statuses(pod)
+    )
 
 
 def _latest_warning(events: Sequence[Object]) -> str:

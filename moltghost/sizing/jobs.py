@@ -14,13 +14,16 @@ from moltghost.sizing.resources import SCRATCH_BYTES, Resources, shortfalls
 from moltghost.sizing.weights import layout, tensors
 from moltghost.units import GIB
 
-BUILD_MEMORY_BYTES = 16 * GIB  # what every type of the pool has; see `_tensor_bytes`
+# What every type of the pool has. llama-quantize holds a tensor as F16 and as F32 at a time, which
+# is 12.6 GB for the catalogue's largest, the embeddings of 405B.
+BUILD_MEMORY_BYTES = 16 * GIB
 BUILD_CPU = 3  # leaves room for the daemon sets on the smallest build node (4 vCPU)
 # On a machine that does other things as well: it takes what cores are idle, and the memory that
 # the work itself needs.
 _MACHINE_CPU, _MACHINE_BASE_BYTES = 0.2, GIB
-# llama-quantize holds a tensor as F16 and as F32 at a time.
-_BYTES_PER_ELEMENT = 2 + 4
+# The machine's Ollama 0.17 quantizes in its own process (server/quantization.go): a tensor in a
+# buffer that grows as it is read, as F32, and quantized. 1.75 GB measured at 168 M elements.
+_MACHINE_BYTES_PER_ELEMENT = 12
 # Ollama's `create` writes its result to a temporary file and copies that into the store; a file
 # that isn't to be quantized goes the same way (server/create.go, reference 2.4).
 _OUTPUT_COPIES = 2
@@ -83,7 +86,8 @@ def size_build_on_machine(
 ) -> Resources:
     """The same on this machine's own node, which is not chosen but there."""
     source, output = _files(choice, quantize=quantize, source_bytes=source_bytes)
-    memory = _MACHINE_BASE_BYTES + _tensor_bytes(choice)
+    held = _MACHINE_BYTES_PER_ELEMENT * _largest_tensor(choice) if quantize else 0
+    memory = _MACHINE_BASE_BYTES + held
     return _wanted(source, output, _MACHINE_CPU, memory)
 
 
@@ -103,10 +107,9 @@ def _wanted(source: int, output: int, cpu: float, memory: int) -> Resources:
     )
 
 
-def _tensor_bytes(choice: ModelChoice) -> int:
-    """The largest tensor as llama-quantize holds it; 5.2 GB for the catalogue's largest (405B)."""
-    largest = max(tensors(choice.model.shape, _SOURCE), key=lambda each: each.elements)
-    return _BYTES_PER_ELEMENT * largest.elements
+def _largest_tensor(choice: ModelChoice) -> int:
+    """Elements of the largest tensor, which is quantized in one piece."""
+    return max(each.elements for each in tensors(choice.model.shape, _SOURCE))
 
 
 def cheapest_node(wanted: Resources, types: Iterable[str]) -> InstanceType:

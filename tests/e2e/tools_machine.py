@@ -141,8 +141,7 @@ def free_port() -> int:
 class Loader:
     machine: Machine
     models: Path
-    # More than the model was trained with: Ollama clamps it.
-    context: int = 2 * TRAINED_CONTEXT
+    context: int = TRAINED_CONTEXT
 
     def environment(self) -> dict[str, str]:
         return {

@@ -15,7 +15,7 @@ from moltghost.engines.embedded.state import ResourceState
 from moltghost.engines.embedded.urn import make_urn
 from moltghost.engines.embedded.values import UNKNOWN, Secret
 from moltghost.errors import Failed, Refused
-from moltghost.kube.reasons import pod_reason
+from moltghost.kube.reasons import has_given_up, pod_reason
 
 Object = dict[str, Any]
 
@@ -185,6 +185,17 @@ REASONS = [
 @pytest.mark.parametrize(("obj", "events", "reason"), REASONS)
 def test_a_pod_says_why_it_is_not_ready(obj: Object, events: list[Object], reason: str) -> None:
     assert pod_reason(obj, events) == reason
+
+
+@pytest.mark.parametrize(
+    ("reason", "restarts", "given_up"),
+    [("CrashLoopBackOff", 3, True), ("CrashLoopBackOff", 2, False), ("ImagePullBackOff", 3, False)],
+)
+def test_a_container_that_keeps_ending_is_given_up(
+    reason: str, restarts: int, given_up: bool
+) -> None:
+    loader = {"state": {"waiting": {"reason": reason}}, "restartCount": restarts}
+    assert has_given_up(live("Pod", {"initContainerStatuses": [loader]})) is given_up
 
 
 # --- objects ---------------------------------------------------------------------------------

@@ -128,6 +128,10 @@ def _differences(file: GgufFile, request: Request, choice: ModelChoice) -> list[
     off = abs(found.model.parameters - wanted.parameters) / wanted.parameters
     if off > _PARAMETERS_TOLERANCE:
         differences.append(f"{found.model.parameters} parameters, not {wanted.parameters}")
+    if found.model.max_context < wanted.max_context:
+        differences.append(
+            f"trained for {found.model.max_context} tokens of context, not {wanted.max_context}"
+        )
     expected = _FULL_PRECISION if request.quantize else (choice.quantization,)
     if found.quantization not in expected:
         differences.append(f"quantization {found.quantization}, not {' or '.join(expected)}")

@@ -126,7 +126,7 @@ func (l *Loader) first(ctx context.Context) error {
 			said = time.Now()
 			l.report.Message(stageLoad, fmt.Sprintf("waiting for Ollama: %v", err))
 		}
-		if failures == failuresInARow || errors.Is(err, errDigest) {
+		if failures == failuresInARow || errors.Is(err, errDigest) || errors.Is(err, errTrained) {
 			return l.failure(err)
 		}
 		l.unloadMisplaced(ctx, err)
@@ -293,6 +293,8 @@ func (l *Loader) failure(err error) error {
 			"quantization or more GPU memory; see the log of `ollama`"
 	case errors.Is(err, errDigest):
 		failure.Next = "the store and Ollama disagree: delete the pod, so that its store is copied anew"
+	case errors.Is(err, errTrained):
+		failure.Next = "give the agent a shorter context, or build the store from another file"
 	}
 	return failure
 }

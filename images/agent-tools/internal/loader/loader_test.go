@@ -191,6 +191,9 @@ func TestWhatIsNotAsPlannedEndsTheLoaderBeforeAnythingIsProven(t *testing.T) {
 		{"no known memory", func(s *fakeollama.Server) {
 			s.SetModel(fakeollama.Model{Digest: digest, Size: fileBytes, SizeVRAM: fileBytes})
 		}, "size of the model's file", "more memory than its plan"},
+		{"a shorter trained context", func(s *fakeollama.Server) {
+			s.SetModel(fakeollama.Model{Digest: digest, Trained: 8192, Size: 9, SizeVRAM: 9})
+		}, "8192 tokens, not", "a shorter context"},
 		{"a load that fails", func(s *fakeollama.Server) {
 			s.Break("cudaMalloc failed: out of memory")
 		}, "cudaMalloc failed: out of memory", next},

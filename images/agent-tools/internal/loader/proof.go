@@ -13,7 +13,8 @@ type Expectation struct {
 	Digest string
 	// Context in tokens that was asked for.
 	Context int
-	// Trained context of the model, 0 if unknown: Ollama loads no more than that.
+	// Trained context of the model, 0 if unknown. Ollama loads no more than that and goes on, while
+	// the runtime counts on the plan's.
 	Trained int
 	// GPUs of the plan; with none the model is to lie in main memory.
 	GPUs int
@@ -29,8 +30,9 @@ var (
 	errContext   = errors.New("the model is loaded with another context")
 	// The model would have to leave memory first.
 	errResidence = errors.New("the model doesn't lie where the plan says")
-	// Nothing that the loader could do mends this.
-	errDigest = errors.New("another model is loaded")
+	// Nothing that the loader could do mends these two.
+	errDigest  = errors.New("another model is loaded")
+	errTrained = errors.New("the model was trained for a shorter context than the plan's")
 )
 
 // check proves that what runs is what was planned, and returns it.
@@ -51,20 +53,16 @@ func (e Expectation) check(running []ollama.Running) (ollama.Running, error) {
 }
 
 func (e Expectation) checkModel(model ollama.Running) error {
-	if expected := e.context(); model.ContextLength != expected {
-		return fmt.Errorf("%w: %d tokens, not %d", errContext, model.ContextLength, expected)
+	if 0 < e.Trained && e.Trained < e.Context {
+		return fmt.Errorf("%w: %d tokens, not %d", errTrained, e.Trained, e.Context)
+	}
+	if model.ContextLength != e.Context {
+		return fmt.Errorf("%w: %d tokens, not %d", errContext, model.ContextLength, e.Context)
 	}
 	if e.GPUs == 0 {
 		return e.checkOnCPU(model)
 	}
 	return e.checkOnGPU(model)
-}
-
-func (e Expectation) context() int {
-	if e.Trained > 0 {
-		return min(e.Context, e.Trained)
-	}
-	return e.Context
 }
 
 func (e Expectation) checkOnGPU(model ollama.Running) error {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 
 from moltghost.engines.embedded.interrupt import stop_if
 from moltghost.engines.embedded.kubernetes.objects import Identity, Object
@@ -12,7 +11,7 @@ from moltghost.engines.embedded.kubernetes.readiness import READY, Readiness, re
 from moltghost.engines.embedded.plan import Detail
 from moltghost.errors import Failed
 from moltghost.kube.client import ApiError, Client
-from moltghost.kube.reasons import condition, pod_reason
+from moltghost.kube.reasons import condition, has_given_up, pod_reason
 from moltghost.kube.words import last_words
 from moltghost.units import format_duration
 
@@ -51,15 +50,17 @@ class Waiter:
             Failed: it can't become ready, or didn't in time, with the last known reason.
         """
         deadline = time.monotonic() + timeout
-        reason, asked = "", 0.0
+        reason, asked, given_up = "", 0.0, False
         while True:
             state = self._readiness(who, live)
             if state.ready:
                 return live
             if not reason or state.failed or time.monotonic() - asked > _REASON_SECONDS:
-                reason, asked = self._reason(who, live, state), time.monotonic()
+                pods = self._pods(who, live)
+                reason, asked = self._reason(who, live, state, pods), time.monotonic()
+                given_up = any(has_given_up(pod) for pod in pods)
                 detail(reason)
-            if state.failed:
+            if state.failed or given_up:
                 raise Failed(f"{who.title} failed: {reason}")
             if time.monotonic() > deadline:
                 raise Failed(
@@ -129,20 +130,22 @@ class Waiter:
         if kind in ("", "ERROR"):  # also a server that went away: don't ask in a tight loop
             self._cancelled.wait(max(0.0, _LOOK_SECONDS - (time.monotonic() - began)))
 
-    def _reason(self, who: Identity, live: Object, state: Readiness) -> str:
+    def _reason(self, who: Identity, live: Object, state: Readiness, pods: list[Object]) -> str:
         if who.kind == "Pod":
             return pod_reason(live, self._events(live)) or state.detail
-        if who.kind not in OWNERS_OF_PODS:
-            return state.detail
-        reasons = deque(self._pod_text(pod) for pod in self._pods(who, live))
-        found = next((text for text in reasons if text), "")
+        found = next((text for pod in pods if (text := self._pod_text(pod))), "")
         return f"{state.detail}: {found}" if found else state.detail
 
     def _pod_text(self, pod: Object) -> str:
         return last_words(self._client, pod) or pod_reason(pod, self._events(pod))
 
     def _pods(self, who: Identity, live: Object) -> list[Object]:
-        """The pods of a workload; of a Deployment, those of its newest revision."""
+        """The pods of a workload; of a Deployment, those of its newest revision.
+
+        A Pod is waited for as it is, and other kinds have none.
+        """
+        if who.kind not in OWNERS_OF_PODS:
+            return []
         labels = live["spec"].get("selector", {}).get("matchLabels", {})
         if not labels:
             return []
