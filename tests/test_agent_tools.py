@@ -10,6 +10,7 @@ from moltghost.lifecycle.weights.objects import job
 from moltghost.local import programs
 from tests.components.cases import container
 from tests.lifecycle.weights.jobs import plan
+from tests.planning.aws import cloud_plan
 
 SOURCES = programs.AGENT_TOOLS_HOME / "internal"
 
@@ -30,6 +31,29 @@ def variables(prefix: str, folder: str) -> set[str]:
 def names(environment: list[dict[str, Any]], prefix: str) -> set[str]:
     found = {each["name"] for each in environment}
     return {name for name in found if name.startswith(prefix)}
+
+
+# What IAM calls the calls (S3 user guide, "Required permissions for S3 API operations"). With
+# ListBucket, a missing object is answered by 404.
+PERMISSIONS = {
+    "GetObject": {"s3:GetObject", "s3:ListBucket"},
+    "HeadObject": {"s3:GetObject", "s3:ListBucket"},
+    "PutObject": {"s3:PutObject"},
+    "CreateMultipartUpload": {"s3:PutObject"},
+    "UploadPart": {"s3:PutObject"},
+    "CompleteMultipartUpload": {"s3:PutObject"},
+    "ListMultipartUploads": {"s3:ListBucketMultipartUploads"},
+    "ListParts": {"s3:ListMultipartUploadParts"},
+}
+
+
+def test_the_build_job_may_do_what_its_program_calls_and_no_more() -> None:
+    files = [path for path in (SOURCES / "remote").glob("*.go") if "_test" not in path.name]
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
+    called = set(re.findall(r"&s3\.(\w+)Input\{", text))
+    used = {action for call in called for action in PERMISSIONS[call]}
+    granted = {a for each in cloud_plan().weights_builder.statements for a in each.actions}
+    assert {action for action in granted if action.startswith("s3:")} == used
 
 
 def test_the_copys_options_are_those_that_it_knows() -> None:

@@ -9,6 +9,8 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from moltghost.aws.clients import Clients
+
 _ASK = "import boto3; boto3.client('sts', region_name='us-east-1').get_caller_identity()"
 
 
@@ -16,6 +18,14 @@ _ASK = "import boto3; boto3.client('sts', region_name='us-east-1').get_caller_id
 def test_a_client_of_this_process_reaches_nobody(service: str) -> None:
     client = boto3.client(service, region_name="us-east-1")
     assert client.meta.endpoint_url == "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize("service", ["kms", "budgets"])
+def test_a_knock_at_an_endpoint_ends_there_too(service: str) -> None:
+    clients = Clients("us-east-1")
+    assert clients.address(service) == "http://127.0.0.1:9"
+    with pytest.raises(EndpointConnectionError, match=r"http://127\.0\.0\.1:9"):
+        clients.knock(clients.address(service))
 
 
 def test_a_call_ends_at_a_closed_port_of_this_machine() -> None:

@@ -14,6 +14,7 @@ import boto3
 from botocore.config import Config
 
 from moltghost.aws.facts import home_region
+from moltghost.aws.knock import address, knock
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -44,6 +45,7 @@ class Clients:
         region: where the environment is.
         session: makes the session at the first call; a test gives its own.
         config: timeouts and retries.
+        knock: asks whether something answers at a URL; a test gives its own.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class Clients:
         *,
         session: Callable[[], boto3.Session] = boto3.Session,
         config: Config = _CONFIG,
+        knock: Callable[[str], None] = knock,
     ) -> None:
         self.region = region
+        self.knock = knock
         self._new_session = session
         self._config = config
         self._session: boto3.Session | None = None
@@ -80,6 +84,10 @@ class Clients:
             if self._session is None:
                 self._session = self._new_session()
             return home_region(self._session.get_partition_for_region(self.region))
+
+    def address(self, service: str) -> str:
+        """URL that calls of a service go to from here, by boto3's name of it; see `knock`."""
+        return address(self._client(service, PRICING_REGION if service == "pricing" else ""))
 
     def ec2(self) -> EC2Client:
         """EC2 in the region."""

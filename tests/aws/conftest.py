@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import socket
 from typing import Any, NoReturn
 
 import pytest
 from botocore.httpsession import URLLib3Session
+from urllib3.util import connection
 
 from tests.aws.simulated import SimulatedAccount
+
+_SEND, _CONNECT = URLLib3Session.send, connection.create_connection
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +32,19 @@ def no_real_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
         raise AssertionError(f"a test tried to reach {request.url}")
 
     monkeypatch.setattr(URLLib3Session, "send", refuse)
+
+
+@pytest.fixture
+def loopback(no_real_aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP may be sent, and connects to this machine only."""
+    monkeypatch.setattr(URLLib3Session, "send", _SEND)
+
+    def connect(address: tuple[str, int], *arguments: Any, **options: Any) -> socket.socket:
+        if address[0] != "127.0.0.1":
+            raise AssertionError(f"a test tried to reach {address[0]}")
+        return _CONNECT(address, *arguments, **options)
+
+    monkeypatch.setattr(connection, "create_connection", connect)
 
 
 @pytest.fixture

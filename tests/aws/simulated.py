@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.validate import ParamValidator
@@ -64,6 +65,20 @@ class SimulatedAccount:
         self._lock = threading.Lock()
         self._answers: dict[str, Answer | Fault | Exception] = self._healthy()
         self._delays: dict[str, float] = {}
+        self.knocks: list[str] = []
+        self._ways: dict[str, Exception | float] = {}
+
+    def cut(self, host: str, how: Exception | float) -> None:
+        """Have no way to a host ("" for all): a fault of botocore's, or seconds that pass."""
+        self._ways[host] = how
+
+    def knock(self, url: str) -> None:
+        host = urlsplit(url).hostname or ""
+        self.knocks.append(host)
+        way = self._ways.get(host, self._ways.get(""))
+        if isinstance(way, Exception):
+            raise way
+        time.sleep(way or 0)
 
     def answer(self, operation: str, answer: Answer) -> None:
         """Have an operation return this, or what this returns."""
@@ -159,6 +174,9 @@ class _Stage:
     def serve(self, model: Any, context: Params, **_: Any) -> tuple[Any, dict[str, Any]]:
         return self.account.serve(model, context["api_params"])
 
+    def knock(self, url: str) -> None:
+        self.account.knock(url)
+
 
 _STAGE = _Stage()
 
@@ -171,7 +189,7 @@ def _clients(region: str) -> Clients:
         made.events.register("before-call", _STAGE.serve)
         return made
 
-    return Clients(region, session=session)
+    return Clients(region, session=session, knock=_STAGE.knock)
 
 
 class _FaultError(Exception):

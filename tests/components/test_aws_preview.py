@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
 from moltghost.engines.embedded.engine import EmbeddedEngine
+from moltghost.engines.embedded.values import UNKNOWN
 from moltghost.engines.interface import UNKNOWN_TEXT, Op
 from moltghost.errors import Refused
+from tests.aws.projects import project
 from tests.components.aws_stacks import AGENT
 from tests.rendering import PROJECT
 
@@ -57,6 +60,18 @@ def test_an_agent_is_previewed_before_its_environment_exists(
     assert preview.needs_stacks == ("platform.prod",)
     assert "aws:eks/podIdentityAssociation:PodIdentityAssociation" in preview.needs_stock
     assert preview.outputs["instance_type"] == "p5.4xlarge"
+
+
+def test_what_lets_a_network_of_yours_in_is_of_a_group_that_eks_makes_later(
+    tmp_path: Path,
+) -> None:
+    folder = project(tmp_path, "    endpoint: { private_cidrs: [10.9.0.0/16] }\n")
+    shutil.copy(PROJECT / "__main__.py", folder)
+    engine = EmbeddedEngine(folder, state=tmp_path / "stacks", key=tmp_path / "key")
+    preview = engine.preview("prod", report=lambda event: None)
+    (rule,) = (each for each in preview.resources if each.name == "api-from-0")
+    assert rule.inputs["cidrIpv4"] == "10.9.0.0/16"
+    assert rule.inputs["securityGroupId"] is UNKNOWN
 
 
 def test_the_whole_of_prod_is_previewed_within_ten_seconds(engine: EmbeddedEngine) -> None:

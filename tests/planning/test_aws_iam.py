@@ -20,6 +20,7 @@ from tests.planning.aws import cloud_plan, environment
 # Actions that are no operation of the service's API: IAM's own reference, per service.
 _PERMISSIONS_ONLY = {
     "s3:ListBucket",
+    "s3:ListBucketMultipartUploads",
     "s3:ListMultipartUploadParts",
     "iam:PassRole",
     "kms:ReEncryptFrom",
@@ -251,8 +252,8 @@ def test_the_weights_job_reads_sources_adds_to_stores_and_deletes_nothing() -> N
         ("s3:GetObject", f"{bucket}/sources/*", False),
         ("s3:GetObject", f"{bucket}/stores/*", False),
         ("s3:PutObject", f"{bucket}/stores/*", False),
-        ("s3:AbortMultipartUpload", f"{bucket}/stores/*", False),
         ("s3:ListMultipartUploadParts", f"{bucket}/stores/*", False),
+        ("s3:ListBucketMultipartUploads", bucket, False),
         # Unconditional, or a missing object would be answered 403 instead of 404.
         ("s3:ListBucket", bucket, False),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from moltghost.aws.clients import Clients
 from moltghost.aws.preflight.account import CREDENTIALS, REGION, ZONES
+from moltghost.aws.preflight.apis import APIS
 from moltghost.aws.preflight.ceiling import CEILING
 from moltghost.aws.preflight.cluster import ENDPOINT, VERSION
 from moltghost.aws.preflight.images import AMIS, IMAGES
@@ -23,6 +24,7 @@ from moltghost.aws.preflight.storage import BUCKET, KEYS
 from moltghost.aws.request import PreflightRequest
 
 PROBES: tuple[Probe, ...] = (
+    APIS,
     REGION,
     ZONES,
     OFFERINGS,

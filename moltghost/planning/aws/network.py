@@ -171,7 +171,7 @@ def _s3_policy(place: Place, bucket: str) -> str:
                     "s3:GetObject",
                     "s3:PutObject",
                     "s3:ListBucket",
-                    "s3:AbortMultipartUpload",
+                    "s3:ListBucketMultipartUploads",
                     "s3:ListMultipartUploadParts",
                 ),
                 resources=(weights, f"{weights}/*"),

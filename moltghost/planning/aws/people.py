@@ -121,8 +121,10 @@ def _identities(place: Place) -> tuple[Statement, ...]:
             resources=ours,
             conditions={"StringLike": {f"aws:ResourceTag/{_AGENT_TAG}": (ANYTHING,)}},
         ),
-        # At its making an association has no tag yet; all that is the platform's has this one, so
-        # that nobody can tag it as an agent's and then remove it.
+        # EKS asks for this too where an association is made with tags, of the association that is
+        # to be and not only of the cluster (aws/karpenter-provider-aws#5544 met it). At its making
+        # it has no tag yet; all that is the platform's has this one, so that nobody can tag it as
+        # an agent's and then remove it.
         Statement(
             sid="TagNewIdentities",
             actions=("eks:TagResource",),

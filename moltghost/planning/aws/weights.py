@@ -37,7 +37,10 @@ def reader_statements(place: Place, bucket: str, prefix: str) -> tuple[Statement
 
 
 def builder_statements(place: Place, bucket: str) -> tuple[Statement, ...]:
-    """What the job that builds a store may do: read sources, read and add stores; never delete."""
+    """What the job that builds a store may do: read sources, read and add stores; never delete.
+
+    Nor abort: an upload that was cut off is taken up, or ended by the bucket's lifecycle rule.
+    """
     return (
         Statement(
             sid="ReadSources",
@@ -46,12 +49,7 @@ def builder_statements(place: Place, bucket: str) -> tuple[Statement, ...]:
         ),
         Statement(
             sid="WriteStores",
-            actions=(
-                "s3:GetObject",
-                "s3:PutObject",
-                "s3:AbortMultipartUpload",
-                "s3:ListMultipartUploadParts",
-            ),
+            actions=("s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts"),
             resources=(place.bucket_arn(f"{bucket}/{STORES}/*"),),
         ),
         # Without a prefix as condition: only then is a missing object answered by 404, which says
@@ -59,6 +57,12 @@ def builder_statements(place: Place, bucket: str) -> tuple[Statement, ...]:
         Statement(
             sid="ListStores",
             actions=("s3:ListBucket",),
+            resources=(place.bucket_arn(bucket),),
+        ),
+        # To find an upload that was cut off. S3 knows no prefix as condition of this action.
+        Statement(
+            sid="FindUploads",
+            actions=("s3:ListBucketMultipartUploads",),
             resources=(place.bucket_arn(bucket),),
         ),
         _by_key(place, ("kms:Decrypt", "kms:GenerateDataKey")),
