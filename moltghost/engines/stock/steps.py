@@ -71,6 +71,11 @@ def by_hand(refresh: StepEventMetadata) -> tuple[Change, ...]:
     return tuple(each for each in changes(refresh) if each.before or each.after)
 
 
+def replaces(step: StepEventMetadata) -> bool:
+    """Whether a field differs that can only be set by a replacement."""
+    return any(each.diff_kind.endswith("-replace") for each in (step.detailed_diff or {}).values())
+
+
 def path_of(text: str) -> Path:
     """One of Pulumi's property paths, e.g. ``spec.containers[0].image``."""
     return tuple(
