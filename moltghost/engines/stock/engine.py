@@ -280,7 +280,7 @@ class StockEngine:
         except CommandError as error:
             if raised is Refused:
                 judged(stack, log.findings)
-            raise explained(raised, stack, error, log.errors) from error
+            raise explained(raised, stack, error, log.errors, log.warnings) from error
 
 
 @contextmanager
