@@ -19,7 +19,6 @@ import yaml
 from moltghost.engines.adoption import Adoption
 from moltghost.engines.embedded.engine import EmbeddedEngine
 from moltghost.engines.interface import Engine, Op
-from moltghost.engines.stock.command import find_cli
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
 from moltghost.ownership import EngineName
@@ -27,12 +26,10 @@ from moltghost.progress import silent
 from tests.engines.harness import Harness, Object, config_map, deployment, item, namespace, ops
 
 from .cluster_fixture import RunningCluster
+from .stock_cli import needs_cli
 
 pytestmark = pytest.mark.e2e
 
-needs_cli = pytest.mark.skipif(
-    find_cli() is None, reason="the stock engine needs the Pulumi CLI, and it isn't on PATH"
-)
 STACK = "conformance.local"
 KINDS = ("ConfigMap", "Secret", "Deployment", "ServiceAccount", "ResourceQuota")
 # What the API server and controllers write by themselves, and what says who wrote it.
