@@ -86,15 +86,17 @@ def _field(one: DriftedField) -> str:
     else:
         text = f"{one.path}: {short(one.recorded)} -> {short(one.live)}"
     by = f" by {one.by}" if one.by else ""
-    return f"{text}{by}{'' if one.undone else ', which up leaves to it'}"
+    return f"{text}{by}{'' if one.undone else ', which up leaves'}"
 
 
 def _summary(found: Drift) -> str:
     if not found.objects:
         return f"{found.checked} objects are as they were applied"
-    undone = [each for each in found.objects if each.undone]
-    left = len(found.objects) - len(undone)
-    parts = [f"moltghost up {found.stack} sets {len(undone)} right"] if undone else []
+    whole = sum(each.undone for each in found.objects)
+    partly = sum(each.undone_in_part for each in found.objects)
+    left = len(found.objects) - whole - partly
+    counts = [*([f"{whole}"] if whole else []), *([f"{partly} in part"] if partly else [])]
+    parts = [f"moltghost up {found.stack} sets right {' and '.join(counts)}"] if counts else []
     if left:
         parts.append(f"{left} {'is' if left == 1 else 'are'} left to you")
     return f"{len(found.objects)} of {found.checked} objects and strangers: {'; '.join(parts)}"

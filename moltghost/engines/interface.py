@@ -92,7 +92,8 @@ class DriftedField:
         recorded: as it was applied last.
         live: as the cluster has it; ``[secret]`` for secrets.
         by: who wrote it and when, as the API server recorded it; empty where it didn't.
-        undone: whether ``up`` sets it right. What another controller added is left to it.
+        undone: whether ``up`` sets it right. What another controller added is left to it, and by
+            the stock engine what people added.
     """
 
     path: str
@@ -125,6 +126,11 @@ class DriftedObject:
         return self.state == "gone" or (
             self.state == "changed" and all(each.undone for each in self.fields)
         )
+
+    @property
+    def undone_in_part(self) -> bool:
+        """Whether ``up`` sets some fields right and leaves others."""
+        return not self.undone and any(each.undone for each in self.fields)
 
 
 @dataclass(frozen=True, kw_only=True)

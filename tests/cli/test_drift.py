@@ -41,11 +41,11 @@ def test_drift_is_told_field_by_field_and_makes_exit_code_1(moltghost: Command) 
         "my-agent.local",
         "  ~ Deployment agent-my-agent/runtime was changed",
         "      spec.replicas: 1 -> 3 by kubectl at 2026-11-25",
-        "      metadata.labels.x: y was added by istiod, which up leaves to it",
+        "      metadata.labels.x: y was added by istiod, which up leaves",
         "  - Service agent-my-agent/runtime was deleted",
         "  ? ConfigMap agent-my-agent/foo isn't ours, made by kubectl",
-        "  3 of 19 objects and strangers: moltghost up my-agent.local sets 1 right; "
-        "2 are left to you",
+        "  3 of 19 objects and strangers: moltghost up my-agent.local sets right 1 and "
+        "1 in part; 1 is left to you",
     ]
 
 

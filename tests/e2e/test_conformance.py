@@ -19,7 +19,6 @@ import yaml
 from moltghost.engines.adoption import Adoption
 from moltghost.engines.embedded.engine import EmbeddedEngine
 from moltghost.engines.interface import Engine, Op
-from moltghost.engines.stock.command import find_cli
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
 from moltghost.ownership import EngineName
@@ -27,12 +26,10 @@ from moltghost.progress import silent
 from tests.engines.harness import Harness, Object, config_map, deployment, item, namespace, ops
 
 from .cluster_fixture import RunningCluster
+from .stock_cli import needs_cli
 
 pytestmark = pytest.mark.e2e
 
-needs_cli = pytest.mark.skipif(
-    find_cli() is None, reason="the stock engine needs the Pulumi CLI, and it isn't on PATH"
-)
 STACK = "conformance.local"
 KINDS = ("ConfigMap", "Secret", "Deployment", "ServiceAccount", "ResourceQuota")
 # What the API server and controllers write by themselves, and what says who wrote it.
@@ -246,6 +243,100 @@ def test_a_stacks_life_with_the_stock_engine_leaves_the_same_objects(
         with_embedded, with_stock, strict=True
     ):
         assert (says, stock_ends, found) == (says, ends, expected)
+
+
+def changed_by_hand(client: Client, home: str) -> None:
+    """What people do to a stack of ``edits``: change, add, remove and delete."""
+
+    def patch(kind: str, name: str, space: str | None, body: Object) -> None:
+        api_version = "apps/v1" if kind == "Deployment" else "v1"
+        client.patch(api_version, kind, name, space, body, manager="kubectl-edit")
+
+    patch("ConfigMap", "settings", home, {"data": {"a": "9", "b": None, "c": "3"}})
+    patch("Namespace", home, None, {"metadata": {"labels": {"added": "x"}}})
+    patch("Secret", "keys", home, {"data": {"plain": "c2VlbiBieSBoYW5k", "more": "eA=="}})
+    spy = [{"name": "main", "image": "example.invalid/nothing:1"}, {"name": "spy", "image": "s:1"}]
+    patch("Deployment", "idle", home, {"spec": {"template": {"spec": {"containers": spy}}}})
+    client.delete("v1", "ConfigMap", "named-1", home)
+    client.delete("v1", "ServiceAccount", "runner", home)
+    place = {"name": "runner", "namespace": home, "labels": {"other": "x"}}
+    other = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": place}
+    client.create(other, manager="kubectl-create")
+    client.create(config_map("theirs", home, {"a": "1"}), manager="kubectl-create")
+
+
+def drift_of(harness: Harness, home: str) -> dict[str, Object]:
+    """What an engine tells of drift by object, without when it was."""
+    drift = harness.engine.drift(STACK, report=silent)
+    assert drift.checked == 7
+    return {
+        each.title.replace(home, "HOME"): {
+            "state": each.state,
+            "by": each.by.partition(" at ")[0],
+            "fields": {
+                field.path: (field.recorded, field.live, field.by.partition(" at ")[0])
+                for field in each.fields
+            },
+            "left": sorted(field.path for field in each.fields if not field.undone),
+        }
+        for each in drift.objects
+    }
+
+
+def drifted(harness: Harness, client: Client, home: str) -> tuple[dict[str, Object], set[str]]:
+    """Bring a stack up, change it by hand, and bring it up again.
+
+    Returns:
+        What the engine told before the second ``up``, and what that one said it repaired.
+    """
+    objects = edits(home)[0].objects
+    harness.write(STACK, objects=objects)
+    harness.engine.up(STACK, report=silent)
+    assert drift_of(harness, home) == {}
+    changed_by_hand(client, home)
+    before = held(client, home)
+    told = drift_of(harness, home)
+    assert held(client, home) == before
+    client.delete("v1", "ServiceAccount", "runner", home)  # the other one, which is in the way
+    result = harness.engine.up(STACK, report=silent)
+    repaired = {step.title.replace(home, "HOME") for step in result.steps if step.repairs}
+    left = drift_of(harness, home)
+    assert {path for each in left.values() for path in each["fields"]} == {
+        path for each in left.values() for path in each["left"]
+    }
+    client.delete("v1", "ConfigMap", "theirs", home)
+    harness.engine.destroy(STACK, keep_protected=False, report=silent)
+    return told, repaired
+
+
+@needs_cli
+def test_both_engines_tell_and_repair_the_same_drift(
+    harness: Harness, client: Client, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, repaired_by_embedded = drifted(harness, client, home)
+    told, repaired = drifted(of_stock(harness, monkeypatch), client, f"{home}-2")
+
+    added = {
+        "ConfigMap HOME/settings": ["data.c"],
+        "Deployment HOME/idle": ["spec.template.spec.containers[1]"],
+        "Namespace HOME": ["metadata.labels.added"],
+        "Secret HOME/keys": ["data.more"],
+    }
+    # The one difference: what people added is taken away by the embedded engine only.
+    assert {title: each["left"] for title, each in told.items() if each["left"]} == added
+    assert not any(each.pop("left") for each in expected.values())
+    for each in told.values():
+        del each["left"]
+    assert told == expected
+    assert told["ConfigMap HOME/settings"]["fields"] == {
+        "data.a": ("1", "9", "kubectl-edit"),
+        "data.b": ("x", None, ""),
+        "data.c": (None, "3", "kubectl-edit"),
+    }
+    assert told["ServiceAccount HOME/runner"]["state"] == "replaced"
+    assert told["ConfigMap HOME/named-1"]["state"] == "gone"
+    only_added_to = {"Namespace HOME", "Deployment HOME/idle"}
+    assert repaired == repaired_by_embedded - only_added_to
 
 
 @needs_cli

@@ -57,6 +57,15 @@ def added(obj: Object) -> dict[str, Any]:
     return {format_path(each.path): each.value for each in additions(obj, MINE)}
 
 
+def test_what_we_wrote_under_another_name_is_no_addition() -> None:
+    fields = {"f:metadata": {"f:labels": {"f:x": {}}}}
+    obj = live(entry("ours", fields), metadata={"labels": {"app": "d", "x": "y"}})
+
+    assert additions(obj, MINE)
+    assert additions(obj, MINE, ("ours",)) == []
+    assert writers(obj, ("ours",)) == {}
+
+
 def test_a_label_that_somebody_added_is_an_addition_with_its_writer() -> None:
     labels = {"app": "d", "color": "red"}
     obj = live(

@@ -27,8 +27,9 @@ from moltghost.engines.embedded.values import SECRET_SIGNATURE, SIGNATURE_KEY, p
 from moltghost.engines.interface import Preview
 from moltghost.ownership import ENGINE_ANNOTATION, EngineName
 
-_FIELD_MANAGER = "__fieldManager"
-_OWN_KEYS = ("__inputs", "__initialApiVersion", _FIELD_MANAGER)
+FIELD_MANAGER = "__fieldManager"
+"""In an object's outputs: under which name the CLI's provider writes to it."""
+_OWN_KEYS = ("__inputs", "__initialApiVersion", FIELD_MANAGER)
 _PROVIDER_OPTIONS = "__internal"  # what the CLI notes down beside a provider's inputs
 
 
@@ -69,9 +70,9 @@ def from_checkpoint(
 def field_managers(deployment: Mapping[str, Any]) -> dict[str, str]:
     """Under which name the CLI's provider writes to each object of a checkpoint, by URN."""
     return {
-        each["urn"]: each["outputs"][_FIELD_MANAGER]
+        each["urn"]: each["outputs"][FIELD_MANAGER]
         for each in deployment.get("resources") or ()
-        if _FIELD_MANAGER in (each.get("outputs") or {})
+        if FIELD_MANAGER in (each.get("outputs") or {})
     }
 
 
@@ -111,7 +112,7 @@ def _for_stock(resource: ResourceState) -> ResourceState:
             **_owned(resource.outputs, "stock"),
             "__inputs": changed.inputs,
             "__initialApiVersion": plain(resource.inputs)["apiVersion"],
-            _FIELD_MANAGER: MANAGER,
+            FIELD_MANAGER: MANAGER,
         }
     return changed
 

@@ -11,11 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pulumi.automation import CommandError, Stack
+from pulumi.automation import CommandError, EngineEvent, Stack
+from pulumi.automation.events import StepEventMetadata
 
 from moltghost.engines.embedded.project import read_project
 from moltghost.engines.interface import SECRET_TEXT, Drift, Preview, Result, StackSummary
+from moltghost.engines.stock.checkpoint import from_checkpoint
 from moltghost.engines.stock.checks import managed, refuse_protected, refuse_replacements
+from moltghost.engines.stock.drift import find_drift
 from moltghost.engines.stock.events import EventLog
 from moltghost.engines.stock.stopping import stoppable
 from moltghost.engines.stock.troubles import explained
@@ -132,15 +135,40 @@ class StockEngine:
         )
 
     def drift(self, stack: str, *, report: Report) -> Drift:
-        """Not asked through this engine: the CLI shows drift itself.
+        """How clusters and clouds differ from what the last ``up`` applied, by a refresh's preview.
 
         Raises:
-            Refused: always, with the command to use.
+            Refused: there is no such stack, or a provider can't reach what it made.
         """
-        raise Refused(
-            f"stack {stack} belongs to the stock engine, whose CLI shows drift itself",
-            f"pulumi refresh --preview-only --diff --stack {stack}",
-        )
+        self._require_ours(stack)
+        found = self._stacks.require(stack)
+        log = EventLog(stack, report, dry_run=True)
+        refreshed: list[StepEventMetadata] = []
+
+        def take(event: EngineEvent) -> None:
+            log.take(event)
+            if event.res_outputs_event:
+                refreshed.append(event.res_outputs_event.metadata)
+
+        def work() -> Drift:
+            with self._failures(stack, log, Refused):
+                found.preview_refresh(
+                    on_event=take, run_program=False, suppress_outputs=True, show_secrets=False
+                )
+            state = from_checkpoint(
+                self._stacks.deployment(found),
+                stack=stack,
+                project=self._project.name,
+                clusters={},
+            )
+            return find_drift(refreshed, state)
+
+        task = f"drift {stack}"
+        with _told(report, task):
+            drift = stoppable(self._stacks.command, work)
+        detail = f"{len(drift.objects)} of {drift.checked} objects"
+        report(Event(task=task, state="done", detail=detail))
+        return drift
 
     def unprotect(self, stack: str) -> None:
         """Take the protection off everything in a stack.
@@ -183,15 +211,11 @@ class StockEngine:
     def _preview(self, stack: Stack, config: Path | None, report: Report) -> Preview:
         log = EventLog(stack.name, report, dry_run=True)
         task = f"preview {stack.name}"
-        report(Event(task=task, state="started"))
-        try:
+        with _told(report, task):
             with self._failures(stack.name, log, Refused):
                 stack.preview(on_event=log.take, **self._options(stack.name, config))
             found = judged(stack.name, log.findings)
             refuse_replacements(log.steps)
-        except MoltghostError as error:
-            report(Event(task=task, state="failed", detail=error.message))
-            raise
         report(Event(task=task, state="done", detail=f"{len(log.steps)} resources"))
         return Preview(
             stack=stack.name,
@@ -256,7 +280,18 @@ class StockEngine:
         except CommandError as error:
             if raised is Refused:
                 judged(stack, log.findings)
-            raise explained(raised, stack, error, log.errors) from error
+            raise explained(raised, stack, error, log.errors, log.warnings) from error
+
+
+@contextmanager
+def _told(report: Report, task: str) -> Iterator[None]:
+    """Report that a task begins, and its error if it fails."""
+    report(Event(task=task, state="started"))
+    try:
+        yield
+    except MoltghostError as error:
+        report(Event(task=task, state="failed", detail=error.message))
+        raise
 
 
 _NEVER = datetime.fromtimestamp(0, UTC)

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
 from typing import Any
 
 from pulumi.automation import EngineEvent
-from pulumi.automation.events import (
-    DiagnosticEvent,
-    OpType,
-    PolicyEvent,
-    StepEventMetadata,
-    StepEventStateMetadata,
-)
+from pulumi.automation.events import DiagnosticEvent, OpType, PolicyEvent, StepEventMetadata
 
-from moltghost.engines.embedded.urn import ROOT_TYPE, is_provider, name_of, qualified_type
-from moltghost.engines.embedded.values import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN_WIRE
-from moltghost.engines.interface import SECRET_TEXT, UNKNOWN_TEXT, Change, Op, Step
+from moltghost.engines.embedded.urn import ROOT_TYPE, name_of, qualified_type
+from moltghost.engines.interface import MADE_ANEW, UNDONE, Change, Op, Step
+from moltghost.engines.stock.steps import by_hand, changes, is_custom, metadata_of, shown, title_of
 from moltghost.policy.findings import Findings, Undecided, Violation
 from moltghost.policy.pack import finding
 from moltghost.progress import Event, Report
@@ -35,7 +28,6 @@ _OPS = {
     OpType.IMPORT: Op.READ,
 }
 _COLOR = re.compile(r"<\{%[^%]*%\}>")
-_PATH_STEP = re.compile(r"""\.?(?P<key>[^.\[\]"]+)|\[(?P<index>\d+)\]|\["(?P<quoted>[^"]+)"\]""")
 
 
 class EventLog:
@@ -58,6 +50,8 @@ class EventLog:
         self._warnings: dict[str, None] = {}
         self._findings: dict[Violation | Undecided, None] = {}
         self._titles: dict[str, str] = {}
+        self._by_hand: dict[str, tuple[Change, ...]] = {}  # as the refresh found them, by URN
+        self._gone: set[str] = set()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -97,14 +91,23 @@ class EventLog:
     def _ended(self, step: StepEventMetadata) -> None:
         if step.type == ROOT_TYPE and step.new:
             self.outputs = shown(step.new.outputs or {})
+        if step.op is OpType.REFRESH:
+            self._refreshed(step)
         if self._dry_run:
             return
         title = title_of(step)
         self._add(step, title)
         if _is_work(step):
             self._report(Event(task=title, state="done", detail=step.op.value))
-        elif step.op is OpType.SAME and _is_custom(step):
+        elif step.op is OpType.SAME and is_custom(step):
             self._report(Event(task=title, state="cached", detail="unchanged"))
+
+    def _refreshed(self, step: StepEventMetadata) -> None:
+        """Note what somebody did by hand, before the program's own changes are looked at."""
+        if step.new is None:
+            self._gone.add(step.urn)
+        else:
+            self._by_hand[step.urn] = by_hand(step)
 
     def _failed(self, step: StepEventMetadata) -> None:
         if not self._dry_run:
@@ -146,20 +149,34 @@ class EventLog:
             return
         state = step.new or step.old
         kubernetes = step.type.startswith("kubernetes:")
-        metadata = _metadata(state) if kubernetes else {}
+        metadata = metadata_of(state) if kubernetes else {}
+        diff = changes(step) if op in (Op.UPDATE, Op.REPLACE) else ()
+        undone = self._undone(step, diff)
+        anew = op is Op.CREATE and step.urn in self._gone
         self.steps.append(
             Step(
                 urn=step.urn,
                 type=step.type,
                 name=name_of(step.urn),
                 op=op,
-                diff=changes(step) if op in (Op.UPDATE, Op.REPLACE) else (),
+                diff=diff,
                 title=title,
                 namespace=metadata.get("namespace"),
                 object_name=metadata.get("name"),
-                custom=_is_custom(step),
+                custom=is_custom(step),
                 protect=bool(state and state.protect),
+                note=MADE_ANEW if anew else UNDONE if undone else "",
+                undone=undone,
             )
+        )
+
+    def _undone(self, step: StepEventMetadata, diff: tuple[Change, ...]) -> tuple[Change, ...]:
+        """The part of a step that sets right what was done by hand, from that to as recorded."""
+        paths = {each.path for each in diff}
+        return tuple(
+            Change(each.path, each.after, each.before)
+            for each in self._by_hand.get(step.urn, ())
+            if each.path in paths
         )
 
 
@@ -174,66 +191,8 @@ def _analyzed(urn: str, text: str) -> str:
     return title if found else f"{qualified_type(urn).rpartition(':')[2]} {name_of(urn)}"
 
 
-def title_of(step: StepEventMetadata) -> str:
-    """How people call a resource: ``Deployment agent-x/model-server``."""
-    kind = step.type.rsplit(":", 1)[1]
-    # What is deleted is called as it was.
-    state = step.old if step.op in (OpType.DELETE, OpType.DELETE_REPLACED) else step.new or step.old
-    if step.type.startswith("kubernetes:"):
-        metadata = _metadata(state)
-        if name := metadata.get("name"):
-            space = metadata.get("namespace")
-            return f"{kind} {space}/{name}" if space else f"{kind} {name}"
-    if step.type == "pulumi:pulumi:StackReference" and state and state.id:
-        return f"{kind} {state.id}"
-    return f"{kind} {name_of(step.urn)}"
-
-
-def changes(step: StepEventMetadata) -> tuple[Change, ...]:
-    """The differing fields of an update, secrets masked."""
-    old = step.old.inputs if step.old else {}
-    new = step.new.inputs if step.new else {}
-    return tuple(
-        Change(path, shown(value_at(old, path)), shown(value_at(new, path)))
-        for path in step.detailed_diff or {}
-    )
-
-
-def value_at(properties: Any, path: str) -> Any:
-    """The value at one of Pulumi's property paths, or ``None``."""
-    for part in _PATH_STEP.finditer(path):
-        index = part["index"]
-        try:
-            properties = properties[int(index) if index else part["key"] or part["quoted"]]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return properties
-
-
-def shown(value: Any) -> Any:
-    """A value of an event as people may see it."""
-    if isinstance(value, Mapping):
-        if value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
-            return SECRET_TEXT
-        return {key: shown(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [shown(item) for item in value]
-    return UNKNOWN_TEXT if value == UNKNOWN_WIRE else value
-
-
-def _metadata(state: StepEventStateMetadata | None) -> Mapping[str, Any]:
-    inputs = shown((state.inputs if state else None) or {})
-    metadata = inputs.get("metadata")
-    return metadata if isinstance(metadata, Mapping) else {}
-
-
-def _is_custom(step: StepEventMetadata) -> bool:
-    state = step.new or step.old
-    return bool(state and state.custom) and not is_provider(step.type)
-
-
 def _is_work(step: StepEventMetadata) -> bool:
-    return _is_custom(step) and step.op not in (
+    return is_custom(step) and step.op not in (
         OpType.SAME,
         OpType.READ,
         OpType.REFRESH,

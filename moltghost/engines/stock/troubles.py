@@ -16,6 +16,8 @@ _PASSPHRASE = ("passphrase must be set", "incorrect passphrase")
 _PLUGIN = re.compile(
     r"no resource plugin '(?P<plugin>[^']+)' found|could not download|plugin .* install"
 )
+# pulumi-kubernetes says why in a warning, and then fails each object with advice to forget it.
+_UNREACHABLE = re.compile(r"Kubernetes cluster is unreachable: (?P<reason>.*)", re.DOTALL)
 # What the CLI says besides: that it stops, after it has said why.
 _NOISE = re.compile(
     r"^(update failed|preview failed|.*registration failed|"
@@ -34,6 +36,7 @@ def explained(
     stack: str,
     error: CommandError,
     told: Sequence[str] = (),
+    warned: Sequence[str] = (),
 ) -> MoltghostError:
     """The error to raise for a failed command.
 
@@ -42,6 +45,7 @@ def explained(
         stack: the stack's name.
         error: what the Automation API raised.
         told: the errors that were told as events.
+        warned: the warnings.
     """
     text = command_text(error)
     if isinstance(error, ConcurrentUpdateError):
@@ -59,6 +63,12 @@ def explained(
             f"the secrets of stack {stack} can't be opened: {_last_line(text)}",
             "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to the one that they "
             "were written with",
+        )
+    if unreachable := next(filter(None, map(_UNREACHABLE.search, warned)), None):
+        return raised(
+            f"the cluster of stack {stack} can't be reached: {unreachable['reason'].strip()}",
+            "start it, or set its kubeconfig right (moltghost local up, moltghost kubeconfig "
+            f"{stack.rpartition('.')[2]}), then try again",
         )
     lines = [
         _readable(each) for each in told if not _NOISE.match(each.removeprefix("error: "))

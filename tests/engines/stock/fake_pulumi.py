@@ -111,7 +111,7 @@ def main(arguments: list[str]) -> None:
             answer(json.dumps([{**entry, "environment": {}, "config": {}, "result": "succeeded"}]))
         case ["state", "unprotect", *_]:
             pass
-        case [("preview" | "up" | "destroy") as command, *_]:
+        case [("preview" | "up" | "destroy" | "refresh") as command, *_]:
             operate(command, arguments)
         case _:
             sys.exit(f"error: unknown command {arguments}")

@@ -270,6 +270,7 @@ def test_a_stack_of_the_embedded_engine_is_refused_before_the_cli_is_asked(
         lambda: engine.preview("a.local", report=lambda _event: None),
         lambda: engine.up("a.local", report=lambda _event: None),
         lambda: engine.destroy("a.local", keep_protected=True, report=lambda _event: None),
+        lambda: engine.drift("a.local", report=lambda _event: None),
     ):
         with pytest.raises(Refused, match=r"belongs to the embedded engine") as refusal:
             change()
@@ -361,6 +362,41 @@ def test_a_preview_that_no_longer_holds_is_refused(
         engine.up("a.local", report=lambda _event: None, expect=preview)
 
     assert cli.calls("up") == []
+
+
+def test_drift_is_asked_by_the_preview_of_a_refresh_without_the_program(
+    engine: StockEngine, cli: Cli, events: list[Event]
+) -> None:
+    body = {"apiVersion": "v1", "kind": "ConfigMap", **settings(a="1")}
+    known = state(inputs=body, outputs=body)
+    cli.write("stacks", {"a.local": {"resources": [known]}})
+    gone = event("resOutputsEvent", "delete", old=known)
+    cli.write("events", {"refresh": [event("resourcePreEvent", "refresh", old=known), gone]})
+
+    drift = engine.drift("a.local", report=events.append)
+
+    assert [(each.title, each.state) for each in drift.objects] == [
+        ("ConfigMap agent-a/settings", "gone")
+    ]
+    [call] = cli.calls("refresh")
+    assert "--preview-only" in call
+    assert "--run-program=false" in call
+    assert [(each.task, each.state, each.detail) for each in events] == [
+        ("drift a.local", "started", ""),
+        ("drift a.local", "done", "1 of 1 objects"),
+    ]
+
+
+def test_drift_that_the_cli_cannot_tell_is_refused_with_its_reason(
+    engine: StockEngine, cli: Cli, events: list[Event]
+) -> None:
+    cli.write("stacks", {"a.local": {"resources": [{"urn": "u"}]}})
+    cli.write("fail", {"refresh": "error: configured Kubernetes cluster is unreachable"})
+
+    with pytest.raises(Refused, match=r"stack a\.local: configured .* is unreachable"):
+        engine.drift("a.local", report=events.append)
+
+    assert [each.state for each in events] == ["started", "failed"]
 
 
 def test_both_engines_open_secrets_with_one_passphrase(engine: StockEngine) -> None:

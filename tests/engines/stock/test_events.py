@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pulumi.automation import EngineEvent
 
-from moltghost.engines.interface import Change, Op
-from moltghost.engines.stock.events import EventLog, value_at
+from moltghost.engines.interface import MADE_ANEW, UNDONE, Change, Op
+from moltghost.engines.stock.events import EventLog
+from moltghost.engines.stock.steps import path_of, value_at
 from moltghost.progress import Event
 
 SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
@@ -112,9 +113,70 @@ def test_a_preview_tells_which_fields_change_and_masks_secrets(plan: EventLog) -
     [planned] = plan.steps
     assert planned.diff == (
         Change("data.a", "1", "[unknown]"),
-        Change('data["token"]', "[secret]", "[secret]"),
+        Change("data.token", "[secret]", "[secret]"),
         Change("data.gone", "x", None),
     )
+
+
+def test_keys_inside_of_a_secret_are_told_by_the_kind_of_their_change(plan: EventLog) -> None:
+    blinded = {"kind": "Secret", "data": {**SECRET, "ciphertext": "[secret]"}}
+    differing = {
+        "data.changed": {"diffKind": "update"},
+        "data.more": {"diffKind": "add"},
+        "data.gone": {"diffKind": "delete"},
+    }
+    old, new = state(inputs=blinded), state(inputs=blinded)
+    plan.take(step("resourcePreEvent", "update", old=old, new=new, detailedDiff=differing))
+
+    [planned] = plan.steps
+    assert planned.diff == (
+        Change("data.changed", "[secret]", "[secret]"),
+        Change("data.more", None, "[secret]"),
+        Change("data.gone", "[secret]", None),
+    )
+
+
+def test_a_provider_that_tells_no_paths_tells_which_properties_change(plan: EventLog) -> None:
+    old, new = state(inputs={"size": 1}, outputs={"tier": "a"}), state(inputs={"size": 2})
+    plan.take(step("resourcePreEvent", "update", old=old, new=new, diffs=["size", "tier"]))
+
+    [planned] = plan.steps
+    assert planned.diff == (Change("size", 1, 2), Change("tier", "a", None))
+
+
+def test_what_was_changed_by_hand_is_undone_by_the_update_that_sets_it_right(
+    log: EventLog,
+) -> None:
+    before, live, after = (settings(a=a, b=b) for a, b in (("1", "2"), ("9", "2"), ("1", "5")))
+    by_hand = {"data.a": {"diffKind": "update"}}
+    both = {**by_hand, "data.b": {"diffKind": "update"}}
+    known, found, wanted = state(inputs=before), state(inputs=live), state(inputs=after)
+    log.take(step("resOutputsEvent", "refresh", old=known, new=found, detailedDiff=by_hand))
+    log.take(step("resOutputsEvent", "update", old=found, new=wanted, detailedDiff=both))
+
+    [repaired] = log.steps
+    assert (repaired.note, repaired.undone) == (UNDONE, (Change("data.a", "9", "1"),))
+    assert [each.path for each in repaired.diff] == ["data.a", "data.b"]
+
+
+def test_what_was_changed_by_hand_as_the_program_wants_it_now_is_not_undone(log: EventLog) -> None:
+    before, live, after = (settings(a=a, b=b) for a, b in (("1", "2"), ("9", "2"), ("9", "5")))
+    known, found, wanted = state(inputs=before), state(inputs=live), state(inputs=after)
+    by_hand, ours = ({f"data.{key}": {"diffKind": "update"}} for key in "ab")
+    log.take(step("resOutputsEvent", "refresh", old=known, new=found, detailedDiff=by_hand))
+    log.take(step("resOutputsEvent", "update", old=found, new=wanted, detailedDiff=ours))
+
+    [changed] = log.steps
+    assert not changed.repairs
+
+
+def test_what_was_deleted_by_hand_is_made_anew(plan: EventLog) -> None:
+    known = state(inputs=settings(a="1"))
+    plan.take(step("resOutputsEvent", "refresh", old=known))
+    plan.take(step("resourcePreEvent", "create", new=known))
+
+    [made] = plan.steps
+    assert (made.op, made.note, made.repairs) == (Op.CREATE, MADE_ANEW, True)
 
 
 def test_a_replacement_is_one_step_and_the_deletion_of_the_old_one(log: EventLog) -> None:
@@ -215,4 +277,4 @@ def test_a_property_path_is_followed(path: str, value: Any) -> None:
         "spec": {"containers": [{"image": "a"}, {"image": "b"}]},
         "metadata": {"labels": {"a.b/c": "x"}},
     }
-    assert value_at(properties, path) == value
+    assert value_at(properties, path_of(path)) == value

@@ -1,4 +1,4 @@
-"""Errors of the CLI, with what to do next. Texts are the CLI's own, of 3.259."""
+"""Errors of the CLI, with what to do next. Texts are the CLI's own, of 3.259 and 3.260."""
 
 from __future__ import annotations
 
@@ -49,6 +49,20 @@ def test_a_passphrase_that_does_not_fit_is_refused(text: str) -> None:
 
     assert isinstance(found, Refused)
     assert "PULUMI_CONFIG_PASSPHRASE" in found.hint
+
+
+def test_a_cluster_that_is_away_is_told_once_and_nobody_is_told_to_forget_its_objects() -> None:
+    failed = "Preview failed: failed to read resource state due to unreachable cluster. If the "
+    failed += "cluster was deleted, rerun with PULUMI_K8S_DELETE_UNREACHABLE"
+    error = create_command_error(CommandResult(stdout="", stderr="error: refresh", code=255))
+    told = (f"Secret agent-a/x: {failed}", f"Service agent-a/y: {failed}")
+    reason = "configured Kubernetes cluster is unreachable: connection refused"
+    warned = ("an other", f"Secret agent-a/x: {reason}", f"Service agent-a/y: {reason}")
+
+    found = explained(Refused, "a.local", error, told, warned)
+
+    assert found.message == "the cluster of stack a.local can't be reached: connection refused"
+    assert found.hint.startswith("start it, or set its kubeconfig right")
 
 
 def test_an_error_of_our_program_reads_as_the_embedded_engine_words_it() -> None:

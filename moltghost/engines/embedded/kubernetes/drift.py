@@ -121,7 +121,7 @@ def drifted(client: Client, stack: str, resource: ResourceState) -> DriftedObjec
     if live is None or "deletionTimestamp" in live["metadata"]:
         return DriftedObject(title=who.title, state="gone")
     if not objects.is_ours(live, stack, recorded_uid(resource)):
-        return DriftedObject(title=who.title, state="replaced", by=_maker(live))
+        return DriftedObject(title=who.title, state="replaced", by=maker(live))
     inputs = with_ignored(resource.inputs, resource.ignore_changes, live)
     fields = by_hand(client, Checker(stack), stack, inputs, live)
     return DriftedObject(title=who.title, state="changed", fields=tuple(fields)) if fields else None
@@ -140,7 +140,7 @@ def strangers(client: Client, stack: str, namespace: str) -> list[DriftedObject]
             DriftedObject(
                 title=f"{kind.kind} {namespace}/{item['metadata']['name']}",
                 state="stranger",
-                by=_maker(item),
+                by=maker(item),
             )
             for item in items
             if not _is_expected(item, stack)
@@ -158,7 +158,7 @@ def _is_expected(item: Object, stack: str) -> bool:
     )
 
 
-def _maker(live: Object) -> str:
+def maker(live: Object) -> str:
     """Who made an object, and when."""
     metadata = live["metadata"]
     entries = [each for each in metadata.get("managedFields", ()) if not each.get("subresource")]

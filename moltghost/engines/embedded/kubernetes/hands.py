@@ -65,26 +65,29 @@ class Addition:
     writer: Writer
 
 
-def additions(live: Object, mine: Mapping[str, Any]) -> list[Addition]:
+def additions(
+    live: Object, mine: Mapping[str, Any], owners: tuple[str, ...] = (MANAGER,)
+) -> list[Addition]:
     """What others than we and the cluster's controllers added, in the order of the object.
 
     Args:
         live: the object as the API server has it, with its ``managedFields``.
         mine: what we sent.
+        owners: the field managers that we write as.
     """
     found: dict[Path, Addition] = {}
-    for writer, fields in _entries(live):
+    for writer, fields in _entries(live, owners):
         for path, value in _added(fields, live, mine, ()):
             if not _is_of_others(path):
                 found[path] = Addition(path, value, writer)
     return list(found.values())
 
 
-def writers(live: Object) -> dict[Path, Writer]:
+def writers(live: Object, owners: tuple[str, ...] = (MANAGER,)) -> dict[Path, Writer]:
     """Who besides us and the controllers wrote each field that is recorded as theirs."""
     return {
         path: writer
-        for writer, fields in _entries(live)
+        for writer, fields in _entries(live, owners)
         for path, _value in _added(fields, live, _ABSENT, ())
     }
 
@@ -103,10 +106,10 @@ def removal(found: list[Addition]) -> list[dict[str, Any]]:
     return [{"op": "remove", "path": _pointer(path)} for path in paths]
 
 
-def _entries(live: Object) -> Iterator[tuple[Writer, Mapping[str, Any]]]:
+def _entries(live: Object, owners: tuple[str, ...]) -> Iterator[tuple[Writer, Mapping[str, Any]]]:
     for entry in live["metadata"].get("managedFields", ()):
         manager = entry.get("manager", "")
-        controller = manager == MANAGER or manager.startswith(_CONTROLLERS)
+        controller = manager in owners or manager.startswith(_CONTROLLERS)
         if not controller and entry.get("subresource") != "status":
             yield Writer(manager, entry.get("time", "")), entry.get("fieldsV1", {})
 

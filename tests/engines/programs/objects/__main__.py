@@ -13,12 +13,13 @@ import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 spec = pulumi.Config().require_object("spec")
-# What the embedded engine does anyway: a ConfigMap's data is changed in place, and what somebody
-# changed by hand is set right.
+# What the embedded engine does anyway: the data of ConfigMaps and Secrets is changed in place, and
+# what somebody changed by hand is set right.
 provider = k8s.Provider(
     "cluster",
     kubeconfig=spec["kubeconfig"],
     enable_config_map_mutable=True,
+    enable_secret_mutable=True,
     enable_patch_force=True,
 )
 made: dict[str, pulumi.CustomResource] = {}
