@@ -32,13 +32,14 @@ check: $(INSTALLED) ## Fast checks: style, types, layers, unit tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m "not e2e and not scan"
+	$(BIN)/pytest -q -n auto -m "not e2e and not scan"
 
 check-go: $(INSTALLED) ## Format, vet and tests of our own Go programs; minutes at first, then cached
 	$(BIN)/python -m tools.check_go
 
+# Two clusters at a time, each with the tests of one file: most of the time a test waits for its own.
 test: check check-go ## Every test; builds the embedded cluster's programs if they aren't cached
-	$(BIN)/pytest -q -m e2e
+	$(BIN)/pytest -q -n 2 --dist loadfile -m e2e
 
 scan: $(INSTALLED) ## General scanners on the declared objects; installs them into the cache
 	$(BIN)/pytest -q -m scan

@@ -20,7 +20,7 @@ SCRIPT_KEYS = {
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli, ["models", *arguments])
+    return CliRunner().invoke(cli, ["models", *arguments], env={"COLUMNS": "200"})
 
 
 def listed(*arguments: str) -> list[str]:

@@ -55,7 +55,7 @@ class Declared:
 
 @cache
 def declared(case: str) -> tuple[Declared, ...]:
-    """All resources of a stack, components and providers too."""
+    """All resources of a stack, components and providers too, in the same order in every run."""
     stack, spec = STACKS[case]
     options: dict[tuple[str, str], Any] = {}
     original = MockMonitor.RegisterResource
@@ -83,7 +83,7 @@ def declared(case: str) -> tuple[Declared, ...]:
             ),
             ignored=tuple(options[each.type, each.name][0].ignoreChanges),
         )
-        for each in resources
+        for each in sorted(resources, key=lambda one: (one.type, one.name))
     )
 
 

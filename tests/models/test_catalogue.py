@@ -198,6 +198,6 @@ def test_a_download_is_called_by_its_packages() -> None:
 def test_a_model_without_a_template_in_its_files_has_one_here() -> None:
     chat = find_model("gemma3-270m-q4").model.chat
     assert chat is not None
-    assert "Question: {{ .Content }}" in chat.template
+    assert "Question: {{ $said }}" in chat.template
     assert "\nQuestion:" in chat.parameters["stop"]  # type: ignore[operator]  # a list of texts
     assert find_model("llama3.1-8b").model.chat is None
