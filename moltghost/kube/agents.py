@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -73,13 +74,16 @@ def list_agents(client: Client, agent: str | None = None) -> list[AgentStatus]:
     """
     labels = {**_SERVERS, **({"moltghost.dev/agent": agent} if agent else {})}
     home = agent_namespace(agent) if agent else None
-    deployments = client.list("apps/v1", "Deployment", home, labels=labels)
-    if not deployments:
-        return []
-    pods: dict[str, list[Object]] = defaultdict(list)
-    for pod in client.list("v1", "Pod", home, labels=labels):
-        pods[pod["metadata"]["namespace"]].append(pod)
-    nodes = _nodes(client, pods[home]) if home else client.list("v1", "Node")
+    # Side by side, since of hundreds of agents each list is megabytes.
+    with ThreadPoolExecutor(3) as pool:
+        asked = pool.submit(client.list, "apps/v1", "Deployment", home, labels=labels)
+        asked_pods = pool.submit(client.list, "v1", "Pod", home, labels=labels)
+        asked_nodes = None if home else pool.submit(client.list, "v1", "Node")
+        deployments = asked.result()
+        pods: dict[str, list[Object]] = defaultdict(list)
+        for pod in asked_pods.result():
+            pods[pod["metadata"]["namespace"]].append(pod)
+        nodes = asked_nodes.result() if asked_nodes else _nodes(client, pods[str(home)])
     by_name = {node["metadata"]["name"]: node for node in nodes}
     found = [
         agent_status(each, pods[each["metadata"]["namespace"]], by_name) for each in deployments
