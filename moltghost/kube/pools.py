@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from lightkube.utils.quantity import parse_quantity
@@ -44,30 +44,44 @@ class PoolStatus:
 
 def pool_statuses(client: Client) -> dict[str, PoolStatus]:
     """The cluster's pools by name; idle nodes are looked for only where a pool is at its limit."""
-    pools = client.list(*_NODE_POOL)
-    counted = {item["metadata"]["name"]: pool_status(item, (), ()) for item in pools}
+    pools, nodes = client.list(*_NODE_POOL), client.list("v1", "Node")
+    counted = {item["metadata"]["name"]: pool_status(item, nodes) for item in pools}
     if all(each.nodes < each.max_nodes or not each.nodes for each in counted.values()):
         return counted
-    nodes = client.list("v1", "Node")
-    servers = client.list("v1", "Pod", labels=_MODEL_SERVERS)
-    return {item["metadata"]["name"]: pool_status(item, nodes, servers) for item in pools}
+    taken = {pod["spec"].get("nodeName") for pod in client.list("v1", "Pod", labels=_MODEL_SERVERS)}
+    idle = [node for node in nodes if node["metadata"]["name"] not in taken]
+    return {
+        name: replace(each, idle_types=_types(_staying(idle, name)))
+        for name, each in counted.items()
+    }
 
 
-def pool_status(pool: Object, nodes: Iterable[Object], servers: Iterable[Object]) -> PoolStatus:
-    """A pool's status from its NodePool, the cluster's nodes and its model servers' pods."""
+def pool_status(pool: Object, nodes: Iterable[Object]) -> PoolStatus:
+    """A pool's status, without its idle nodes, from its NodePool and the cluster's nodes.
+
+    Karpenter's count has nodes that are only on their way, and is some seconds late with others.
+    """
     name = pool["metadata"]["name"]
-    taken = {pod["spec"].get("nodeName") for pod in servers}
+    told = int(pool.get("status", {}).get("nodes") or 0)
     return PoolStatus(
         name=name,
-        nodes=int(pool.get("status", {}).get("nodes") or 0),
+        nodes=max(told, len(_staying(nodes, name))),
         max_nodes=int(pool["spec"].get("limits", {}).get("nodes", 0)),
-        idle_types=tuple(
-            node["metadata"]["labels"].get("node.kubernetes.io/instance-type", "")
-            for node in nodes
-            if node["metadata"].get("labels", {}).get(_POOL_LABEL) == name
-            and node["metadata"]["name"] not in taken
-            and not _leaving(node)
-        ),
+    )
+
+
+def _staying(nodes: Iterable[Object], pool: str) -> list[Object]:
+    """The nodes of a pool that aren't about to go."""
+    return [
+        node
+        for node in nodes
+        if node["metadata"].get("labels", {}).get(_POOL_LABEL) == pool and not _leaving(node)
+    ]
+
+
+def _types(nodes: Iterable[Object]) -> tuple[str, ...]:
+    return tuple(
+        node["metadata"]["labels"].get("node.kubernetes.io/instance-type", "") for node in nodes
     )
 
 

@@ -22,6 +22,11 @@ def test_a_pools_nodes_are_counted_by_karpenters_own_status() -> None:
     assert (found["h100"].room_for(P5), found["cpu"].room_for("m7i.large")) == (1, 8)
 
 
+def test_a_node_that_karpenter_has_not_counted_yet_counts() -> None:
+    nodes = (node("one"), node("two"), node("going", leaving=True), node("other", pool="cpu"))
+    assert pool_statuses(client(node_pool("h100", 4, 1), *nodes))["h100"].nodes == 2
+
+
 def test_a_pool_that_karpenter_has_not_seen_yet_is_empty() -> None:
     assert pool_statuses(client(node_pool("h100", 4, None)))["h100"].room_for(P5) == 4
 
