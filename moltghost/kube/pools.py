@@ -51,7 +51,7 @@ def pool_statuses(client: Client) -> dict[str, PoolStatus]:
     taken = {pod["spec"].get("nodeName") for pod in client.list("v1", "Pod", labels=_MODEL_SERVERS)}
     idle = [node for node in nodes if node["metadata"]["name"] not in taken]
     return {
-        name: replace(each, idle_types=_types(_staying(idle, name)))
+        name: replace(each, idle_types=tuple(_type(node) for node in idle if _stays(node, name)))
         for name, each in counted.items()
     }
 
@@ -65,24 +65,18 @@ def pool_status(pool: Object, nodes: Iterable[Object]) -> PoolStatus:
     told = int(pool.get("status", {}).get("nodes") or 0)
     return PoolStatus(
         name=name,
-        nodes=max(told, len(_staying(nodes, name))),
+        nodes=max(told, sum(_stays(node, name) for node in nodes)),
         max_nodes=int(pool["spec"].get("limits", {}).get("nodes", 0)),
     )
 
 
-def _staying(nodes: Iterable[Object], pool: str) -> list[Object]:
-    """The nodes of a pool that aren't about to go."""
-    return [
-        node
-        for node in nodes
-        if node["metadata"].get("labels", {}).get(_POOL_LABEL) == pool and not _leaving(node)
-    ]
+def _type(node: Object) -> str:
+    return str(node["metadata"]["labels"].get("node.kubernetes.io/instance-type", ""))
 
 
-def _types(nodes: Iterable[Object]) -> tuple[str, ...]:
-    return tuple(
-        node["metadata"]["labels"].get("node.kubernetes.io/instance-type", "") for node in nodes
-    )
+def _stays(node: Object, pool: str) -> bool:
+    """Whether a node is of a pool and isn't about to go."""
+    return node["metadata"].get("labels", {}).get(_POOL_LABEL) == pool and not _leaving(node)
 
 
 def _leaving(node: Object) -> bool:
@@ -237,9 +231,7 @@ def _quantity(text: str) -> Decimal:
 
 
 def _takes_pods(node: Object, pool: str) -> bool:
-    labels = node["metadata"].get("labels", {})
-    closed = node.get("spec", {}).get("unschedulable", False)
-    return labels.get(_POOL_LABEL) == pool and not closed and not _leaving(node)
+    return _stays(node, pool) and not node.get("spec", {}).get("unschedulable", False)
 
 
 def _full(pool: PoolStatus, environment: str, need: str) -> Refused:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from moltghost import paths
+from moltghost.kube.reasons import container_statuses
 from moltghost.local.node import network
 from moltghost.models import find_model
 from tests.e2e.conftest import REPOSITORY, Moltghost
@@ -110,8 +111,7 @@ class Hello:
     def restarts(self, container: str) -> int:
         """How often a container of the newest model server was started again."""
         newest = max(self.pods(), key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
-        status = newest["status"]
-        every = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+        every = container_statuses(newest)
         return int(next(each["restartCount"] for each in every if each["name"] == container))
 
     def wait_until_ready(self) -> None:
