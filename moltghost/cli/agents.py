@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import time
 from collections.abc import Callable
@@ -176,15 +175,7 @@ def list_command(ctx: click.Context, environment: str, as_json: bool) -> None:
     from moltghost.kube.agents import list_agents
     from moltghost.lifecycle.environments import connect
 
-    # Hundreds of agents are a million values, among which the collector would look for garbage: a
-    # third of the time.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        found = list_agents(connect(project_folder(ctx), environment))
-    finally:
-        if collecting:
-            gc.enable()
+    found = list_agents(connect(project_folder(ctx), environment))
     if as_json:
         click.echo(json.dumps([each.to_json() for each in found]))
     elif found:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from moltghost import paths
 from moltghost.config import AwsCloudSpec, EmbeddedCloudSpec, Environment
-from moltghost.planning.aws.cloud import plan_aws_cloud
 from moltghost.planning.cloud_base import CloudPlan, MachineNode, NodeClass, Storage, WeightsStore
 from moltghost.planning.images import local_images, pinned_images
 
@@ -22,6 +21,9 @@ def plan_cloud(environment: Environment) -> CloudPlan:
         Refused: on AWS, a version or type isn't one that this can do.
     """
     if isinstance(environment.cloud, AwsCloudSpec):
+        # Every command asks for the plan of its environment; AWS's facts take long to read.
+        from moltghost.planning.aws.cloud import plan_aws_cloud
+
         return plan_aws_cloud(environment.name, environment.cloud)
     return _plan_embedded(environment.name, environment.cloud)
 
