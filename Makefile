@@ -51,6 +51,7 @@ docs: $(INSTALLED) ## Write docs/reference and docs/policies anew from the code
 	$(BIN)/python -m tools.gen_config_reference
 	$(BIN)/python -m tools.gen_cli_reference
 	$(BIN)/python -m tools.gen_sizing_reference
+	$(BIN)/python -m tools.gen_flows_reference
 	$(BIN)/python -m tools.policy_pages
 
 lock: ## Pin dependencies anew (needs uv)

@@ -15,7 +15,12 @@ from click.testing import CliRunner
 
 from moltghost.cli.main import cli
 from tests.examples import PROJECT
-from tools import gen_cli_reference, gen_config_reference, gen_sizing_reference
+from tools import (
+    gen_cli_reference,
+    gen_config_reference,
+    gen_flows_reference,
+    gen_sizing_reference,
+)
 
 DOCS = PROJECT / "docs"
 PAGES = (
@@ -179,8 +184,8 @@ def test_what_the_readme_shows_of_a_sizing_is_what_the_command_prints() -> None:
 
 @pytest.mark.parametrize(
     "generator",
-    [gen_config_reference, gen_cli_reference, gen_sizing_reference],
-    ids=["config", "cli", "sizing"],
+    [gen_config_reference, gen_cli_reference, gen_sizing_reference, gen_flows_reference],
+    ids=["config", "cli", "sizing", "flows"],
 )
 def test_a_generated_page_is_what_the_code_says_now(generator: object) -> None:
     page, written = generator.PAGE, generator.page()  # type: ignore[attr-defined]  # both have them
