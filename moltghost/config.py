@@ -28,6 +28,7 @@ from ruamel.yaml.error import YAMLError
 
 from moltghost.config_aws import AwsCloudSpec as AwsCloudSpec
 from moltghost.config_aws import Spec
+from moltghost.config_errors import in_words
 from moltghost.errors import Refused
 from moltghost.units import format_context, parse_context, parse_gpu_memory_gb
 
@@ -35,7 +36,8 @@ PROJECT = "moltghost"
 SPEC_KEY = f"{PROJECT}:spec"
 PLATFORM_PREFIX = "platform"
 
-PoolName = Literal["l40s", "a100-40", "a100-80", "h100", "cpu", "weights"]
+PoolName = Literal["l40s", "a100-40", "a100-80", "h100", "h200", "rtx-pro-6000", "cpu", "weights"]
+"""A GPU pool is called after its GPU kind."""
 POOL_NAMES: tuple[PoolName, ...] = get_args(PoolName)
 
 # "agent-" + name must stay a DNS label (63 characters), and so must "<name>-<suffix>" of what
@@ -196,6 +198,12 @@ StackSpec = Annotated[
     Field(discriminator="kind"),
 ]
 _SPEC: TypeAdapter[CloudSpec | PlatformSpec | AgentSpec] = TypeAdapter(StackSpec)
+_KINDS: Mapping[tuple[int | str, ...], type[Spec]] = {
+    ("agent",): AgentSpec,
+    ("platform",): PlatformSpec,
+    ("cloud", "embedded"): EmbeddedCloudSpec,
+    ("cloud", "aws"): AwsCloudSpec,
+}
 
 
 @dataclass(frozen=True)
@@ -306,10 +314,7 @@ def parse_spec(
     try:
         spec = _SPEC.validate_python(value)
     except ValidationError as error:
-        problems = "\n".join(
-            f"  {_place(each)}{each['msg'].removeprefix('Value error, ')}"
-            for each in error.errors()
-        )
+        problems = "\n".join(f"  {_problem(each, stack)}" for each in error.errors())
         raise Refused(
             f"the spec of stack {stack} in {where} is invalid:\n{problems}", f"correct {where}"
         ) from error
@@ -322,16 +327,19 @@ def parse_spec(
     return spec
 
 
-def _place(problem: ErrorDetails) -> str:
-    """Where in the spec, with a colon; a check of the whole spec names the place itself."""
+def _problem(problem: ErrorDetails, stack: StackName) -> str:
+    """What is wrong and where; a check of the whole spec names the place itself."""
     path = problem["loc"]
-    if not path:
-        return "kind: "
+    if not path and problem["type"].startswith("union_tag"):
+        return f"kind: must be {stack.layer}, as the stack's name says"
     if problem["type"].startswith("union_tag"):
-        return "provider: "
+        return "provider: must be embedded or aws"
     # The path starts with what tells the kinds of spec apart.
-    inside = path[2 if path[:1] == ("cloud",) else 1 :]
-    return ".".join(str(part) for part in inside) + ": " if inside else ""
+    depth = 2 if path[:1] == ("cloud",) else 1
+    spec, inside = _KINDS.get(path[:depth], AgentSpec), path[depth:]
+    place = ".".join(str(part) for part in inside if part != "[key]")
+    whole = "" if problem["type"] == "value_error" else "the spec: "
+    return (f"{place}: " if place else whole) + in_words(problem, spec, inside)
 
 
 def _article(layer: str) -> str:

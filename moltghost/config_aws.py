@@ -155,7 +155,7 @@ class ReservationSpec(Spec):
 class FixedGroupSpec(Spec):
     """A managed node group of constant size, for a pool that doesn't come from Karpenter."""
 
-    pool: Literal["l40s", "a100-40", "a100-80", "h100"]
+    pool: Literal["l40s", "a100-40", "a100-80", "h100", "h200", "rtx-pro-6000"]
     instance_type: str
     nodes: int = Field(ge=0)
     zone_id: ZoneId

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from moltghost.config import AgentSpec, StackName, parse_spec
 from moltghost.config_aws import Spec
+from moltghost.config_errors import in_words, unknown_field
 from moltghost.errors import Refused
 
 # `kind` follows from being in the file; `previous` is what ran, which no file decides.
@@ -64,8 +66,7 @@ def read_fleet(file: Path, environment: str | None, default: str = "local") -> F
     try:
         spec = FleetSpec.model_validate(_document(file))
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-        raise _invalid(file, lines) from error
+        raise _invalid(file, [_problem(each) for each in error.errors()]) from error
     if environment and spec.environment and environment != spec.environment:
         raise Refused(
             f"{file} is of environment {spec.environment}, and the command was told {environment}",
@@ -98,9 +99,14 @@ def _agent(name: str, fields: Mapping[str, Any], environment: str) -> AgentSpec:
     return spec
 
 
+def _problem(problem: ErrorDetails) -> str:
+    place = ".".join(map(str, problem["loc"])) or "the file"
+    return f"{place}: {in_words(problem, FleetSpec, problem['loc'])}"
+
+
 def _unknown_fields(place: str, fields: Mapping[str, Any]) -> list[str]:
     return [
-        f"{place}.{key}: an agent has no such field; it has {', '.join(AGENT_FIELDS)}"
+        f"{place}.{key}: {unknown_field(key, AGENT_FIELDS)}"
         for key in fields
         if key not in AGENT_FIELDS
     ]
@@ -122,4 +128,7 @@ def _document(file: Path) -> Any:
 
 def _invalid(file: Path, problems: list[str]) -> Refused:
     lines = "\n".join(f"  {each}" for each in problems)
-    return Refused(f"{file} is invalid, nothing was changed:\n{lines}", f"correct {file}")
+    return Refused(
+        f"{file} is invalid, nothing was changed:\n{lines}",
+        f"correct {file}; what holds for every agent may be written once, under `defaults`",
+    )

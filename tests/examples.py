@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from moltghost.config import (
-    POOL_NAMES,
     AgentSpec,
     EmbeddedCloudSpec,
     Environment,
@@ -20,11 +19,13 @@ from moltghost.planning.update import UpdatePlan, plan_update
 PROJECT = Path(__file__).parents[1]
 STACK = StackName.parse("my-agent.local")
 
+# The pools of `local` and `prod` in this repository.
+POOLS = ("l40s", "a100-40", "a100-80", "h100", "cpu", "weights")
 LOCAL = Environment(
     "local",
     EmbeddedCloudSpec(kind="cloud", provider="embedded", machine=True),
     PlatformSpec.model_validate(
-        {"kind": "platform", "pools": {name: {"max_nodes": 4} for name in POOL_NAMES}}
+        {"kind": "platform", "pools": {name: {"max_nodes": 4} for name in POOLS}}
     ),
 )
 

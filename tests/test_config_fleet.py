@@ -70,7 +70,7 @@ def test_every_problem_is_told_with_its_place(tmp_path: Path) -> None:
         "  Bad_Name: { model: llama3.1-8b-q4, context: 32k }\n"
         "  platform: { model: llama3.1-8b-q4, context: 32k }\n",
     )
-    assert "defaults.colour: an agent has no such field" in message
+    assert "defaults.colour: there is no such field; there are model, " in message
     message = refusal(
         tmp_path,
         "defaults: {owner: team-a}\n"
@@ -91,16 +91,16 @@ def test_every_problem_is_told_with_its_place(tmp_path: Path) -> None:
         "agents.old.previous:",
     ]
     assert "agents.odd: context: " in message
-    assert "agents.no-model: model: Field required" in message
+    assert "agents.no-model: model: is missing" in message
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("agents: {}\n", "agents: Dictionary should have at least 1 item"),
-        ("fleet: {}\n", "fleet: Extra inputs are not permitted"),
-        ("- a\n- b\n", "Input should be a valid dictionary"),
-        ("agents:\n  one: [1]\n", "agents.one: Input should be a valid dictionary"),
+        ("fleet: {}\n", "fleet: there is no such field; there are"),
+        ("- a\n- b\n", "must be a mapping"),
+        ("agents:\n  one: [1]\n", "agents.one: must be a mapping"),
         ("agents: {a: {model: x}, a: {model: y}}\n", "line 1 is not valid YAML: found duplicate"),
         ("agents: [\n", "is not valid YAML"),
     ],

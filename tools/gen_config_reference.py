@@ -144,7 +144,7 @@ def _named_values() -> str:
         "## Values\n\n"
         f"- `context`: {tokens[0].lower()}{tokens[1:]} `k` is 1024, `m` is 1048576.\n"
         f"- `memory`: {memory}\n"
-        f"- Pools: {pools}. The first four are called after their GPU kind.\n"
+        f"- Pools: {pools}. A GPU pool is called after its GPU kind.\n"
         "- Quantities may be written as text (`32k`, `160gb`) or as a number.\n"
     )
 

@@ -49,15 +49,13 @@ engine_option = click.option(
 
 
 def project_folder(ctx: click.Context) -> Path:
-    """The folder with ``Pulumi.yaml``: given, this one or one above, else the checkout itself.
+    """The folder with ``Pulumi.yaml``: given, else this one or one above.
 
     Raises:
         Refused: there is none.
     """
-    if given := ctx.find_root().obj:
-        here = [Path(given)]
-    else:
-        here = [Path.cwd(), *Path.cwd().parents, Path(__file__).parents[2]]
+    given = ctx.find_root().obj
+    here = [Path(given)] if given else [Path.cwd(), *Path.cwd().parents]
     for folder in here:
         if (folder / "Pulumi.yaml").is_file() and (folder / "infra").is_dir():
             return folder

@@ -184,4 +184,4 @@ def test_a_broken_file_is_refused_before_the_cluster_is_asked(
     path.write_text("agents: {one: {model: 7}}\n")
     ran = moltghost("fleet", "apply", str(path), "--yes")
     assert ran.code == 2
-    assert "agents.one: context: Field required" in ran.err
+    assert "agents.one: context: is missing" in ran.err

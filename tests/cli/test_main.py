@@ -5,12 +5,15 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 
 from moltghost import paths
 from moltghost.cli.main import cli
+from moltghost.cli.options import project_folder
+from moltghost.errors import Refused
 from tests.cli.command import Command
 from tests.examples import PROJECT
 from tests.lifecycle.projects import FakeEngine
@@ -200,15 +203,21 @@ def test_an_unknown_option_value_is_refused_in_json_if_asked_for(moltghost: Comm
 
 
 def test_a_folder_without_a_project_is_refused(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: object
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from pathlib import Path
-
-    assert isinstance(tmp_path, Path)
     ran = Command(tmp_path, monkeypatch, capsys)("plan", "my-agent.local")
     assert ran.code == 2
     assert f"no MoltGhost project in {tmp_path}" in ran.err
     assert "hint: go to your checkout, or name it with -C FOLDER" in ran.err
+
+
+def test_outside_of_every_project_no_other_is_taken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not the checkout that the command was installed from either: `down` would take that down."""
+    monkeypatch.chdir(tmp_path)
+    with click.Context(cli), pytest.raises(Refused, match=f"no MoltGhost project in {tmp_path}"):
+        project_folder(click.get_current_context())
 
 
 def test_an_error_says_what_is_wrong_and_what_to_do_on_stderr(moltghost: Command) -> None:

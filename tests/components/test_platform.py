@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from moltghost.config import POOL_NAMES
 from tests.components.cases import agent, platform, pods
+from tests.examples import POOLS
 from tests.rendering import objects
 
 LONGEST_DRAIN_SECONDS = 645
@@ -17,7 +17,7 @@ REQUIREMENTS = {
     "kubernetes.io/arch",
     "karpenter.sh/capacity-type",
 }
-of_pools = pytest.mark.parametrize("name", POOL_NAMES)
+of_pools = pytest.mark.parametrize("name", POOLS)
 
 
 def node_pool(name: str) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def requirement(name: str, key: str) -> list[str]:
 
 def test_local_has_the_six_pools_as_node_pools() -> None:
     found = [each for each in platform() if each.type == "kubernetes:karpenter.sh/v1:NodePool"]
-    assert sorted(each.object_name for each in found) == sorted(POOL_NAMES)
+    assert sorted(each.object_name for each in found) == sorted(POOLS)
 
 
 @of_pools

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from moltghost.config import (
-    POOL_NAMES,
     AwsCloudSpec,
     Environment,
     PlatformSpec,
@@ -14,6 +13,7 @@ from moltghost.config import (
 )
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.cloud import plan_cloud
+from tests.examples import POOLS
 
 ACCOUNT = "111122223333"
 BLOCK = {
@@ -61,7 +61,7 @@ def cloud_spec(**changes: Any) -> AwsCloudSpec:
     return spec
 
 
-def environment(pools: tuple[str, ...] = POOL_NAMES, **changes: Any) -> Environment:
+def environment(pools: tuple[str, ...] = POOLS, **changes: Any) -> Environment:
     platform = {"kind": "platform", "pools": {name: {"max_nodes": 4} for name in pools}}
     return Environment("prod", cloud_spec(**changes), PlatformSpec.model_validate(platform))
 

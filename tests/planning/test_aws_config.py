@@ -52,7 +52,7 @@ from tests.planning.aws import BLOCK, FIXED, RESERVATION, cloud_plan, cloud_spec
             },
             "is for p5.48xlarge in use1-az4, not for p5.4xlarge",
         ),
-        ({"bogus": 1}, "bogus: Extra inputs are not permitted"),
+        ({"bogus": 1}, "bogus: there is no such field; there are"),
     ],
 )
 def test_a_spec_that_cannot_work_is_refused_with_its_place(
@@ -63,7 +63,7 @@ def test_a_spec_that_cannot_work_is_refused_with_its_place(
 
 
 def test_a_provider_that_is_not_known_is_refused() -> None:
-    with pytest.raises(Refused, match=r"provider: .* 'embedded', 'aws'"):
+    with pytest.raises(Refused, match=r"provider: must be embedded or aws"):
         cloud_spec(provider="gcp")
 
 

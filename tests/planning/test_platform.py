@@ -13,7 +13,7 @@ from moltghost.planning.images import pinned_images
 from moltghost.planning.platform import PoolPlan, plan_platform
 from tests.examples import LOCAL, NO_MACHINE, agent_plan
 
-GPU_POOLS = ("l40s", "a100-40", "a100-80", "h100")
+GPU_POOLS = POOL_NAMES[:-2]
 
 
 def environment(**pools: dict[str, Any]) -> Environment:
@@ -21,12 +21,15 @@ def environment(**pools: dict[str, Any]) -> Environment:
     return Environment("dev", NO_MACHINE.cloud, platform)
 
 
+EVERY_POOL = environment(**{name: {"max_nodes": 1} for name in POOL_NAMES})
+
+
 def pool(name: str) -> PoolPlan:
-    return plan_platform(LOCAL).pool(name)
+    return plan_platform(EVERY_POOL).pool(name)
 
 
 def test_an_environment_has_the_pools_of_its_config_in_a_fixed_order() -> None:
-    assert [each.name for each in plan_platform(LOCAL).pools] == list(POOL_NAMES)
+    assert [each.name for each in plan_platform(EVERY_POOL).pools] == list(POOL_NAMES)
     some = plan_platform(environment(weights={"max_nodes": 1}, l40s={"max_nodes": 2}))
     assert [(each.name, each.max_nodes) for each in some.pools] == [("l40s", 2), ("weights", 1)]
 
@@ -42,6 +45,12 @@ def test_an_environment_has_the_pools_of_its_config_in_a_fixed_order() -> None:
         ("a100-40", {"p4d.24xlarge"}),
         ("a100-80", {"p4de.24xlarge"}),
         ("h100", {"p5.4xlarge", "p5.48xlarge"}),
+        ("h200", {"p5en.48xlarge"}),
+        (
+            "rtx-pro-6000",
+            {"g7e.2xlarge", "g7e.4xlarge", "g7e.8xlarge"}
+            | {"g7e.12xlarge", "g7e.24xlarge", "g7e.48xlarge"},
+        ),
     ],
 )
 def test_a_gpu_pool_offers_every_type_with_its_card(name: str, types: set[str]) -> None:
