@@ -9,11 +9,11 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from moltghost.kube.agents import SIMULATED_ANNOTATION
 from moltghost.local.instance_types import NodeType, capacities
 
 STAGES = Path(__file__).parent / "data" / "stages"
 
-SIMULATED_ANNOTATION = "kwok.x-k8s.io/node"
 SIMULATED_VALUE = "fake"
 
 #: A StorageClass with this provisioner gets simulated volumes, in both binding modes.
