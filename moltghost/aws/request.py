@@ -97,6 +97,7 @@ class PreflightRequest:
         monthly_ceiling_usd: what the environment may cost; None where it has no ceiling.
         holdings: what it consists of; needed for the ceiling only.
         frees: instance types of nodes that a change gives back once it is done.
+        frees_first: whether they go before the needs' nodes start, as in a change with a gap.
         together: whether the needs' first nodes are wanted at the same time, as a fleet's are.
     """
 
@@ -118,6 +119,7 @@ class PreflightRequest:
     monthly_ceiling_usd: Decimal | None = None
     holdings: Holdings | None = None
     frees: tuple[str, ...] = ()
+    frees_first: bool = False
     together: bool = False
 
     def zones_of(self, need: NodeNeed) -> tuple[str, ...]:

@@ -75,8 +75,10 @@ def agent_request(
     plans = _plans(environment)
     needs = tuple(_agent_needs(plans, plan, update))
     request = _request(plans, needs, plan.images.model_dump().values(), scope="agent")
-    frees = (before.model_server.instance_type,) if before and update.added_nodes else ()
-    return replace(request, frees=frees)
+    # A paused agent has no node to give back.
+    runs = before if update.from_pool else None
+    frees = (runs.model_server.instance_type,) if runs and update.started_nodes else ()
+    return replace(request, frees=frees, frees_first=update.strategy == "in-place")
 
 
 def fleet_request(
@@ -193,7 +195,7 @@ def _group_need(group: NodeGroupPlan) -> NodeNeed:
 def _agent_needs(plans: _Plans, plan: AgentPlan, update: UpdatePlan) -> Iterable[NodeNeed]:
     """The model server's new node, and on the first deploy perhaps one for the runtime."""
     server, first = plan.model_server, update.action == "create"
-    added = update.added_nodes
+    added = update.started_nodes
     there = any(
         group.nodes and group.instance_type == server.instance_type
         for group in plans.cloud.fixed_groups

@@ -37,6 +37,9 @@ class UpdatePlan(Plan):
     surge: Surge | None
     added_nodes: int
     """Nodes of the new plan's type that its pool must have room for before anything stops."""
+    started_nodes: int
+    """Nodes of the new plan's type that the cloud has to have: those, and in place one of another
+    type, which comes when the old one has gone."""
     gap_seconds: int
     """Predicted time without an answering model; 0 with a surge."""
     from_pool: str | None
@@ -88,6 +91,7 @@ def plan_update(old: AgentPlan | None, new: AgentPlan) -> UpdatePlan:
             restarts=(),
             surge=None,
             added_nodes=1,
+            started_nodes=1,
             gap_seconds=0,
             from_pool=None,
         )
@@ -104,11 +108,13 @@ def plan_update(old: AgentPlan | None, new: AgentPlan) -> UpdatePlan:
             restarts=(_pause_or_resume(old, new),),
             surge=None,
             added_nodes=0 if _paused(new) else 1,
+            started_nodes=0 if _paused(new) else 1,
             gap_seconds=0,
             from_pool=None if _paused(old) else old.model_server.pool,
         )
     surge = _surge(old, new) if server_changes and strategy == "surge" else None
     gap = _gap_seconds(old, new) if server_changes and strategy == "in-place" else 0
+    other_type = old.model_server.instance_type != new.model_server.instance_type
     return UpdatePlan(
         action=action,
         strategy=strategy,
@@ -116,6 +122,7 @@ def plan_update(old: AgentPlan | None, new: AgentPlan) -> UpdatePlan:
         restarts=tuple(_restarts(new, server_changes, runtime_changes, gap)),
         surge=surge,
         added_nodes=surge.nodes if surge else int(old.model_server.pool != new.model_server.pool),
+        started_nodes=surge.nodes if surge else int(other_type),
         gap_seconds=gap,
         from_pool=old.model_server.pool,
     )

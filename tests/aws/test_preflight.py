@@ -548,6 +548,20 @@ def test_use_of_a_quota_is_what_runs_on_demand_in_its_families(
     assert f"{used} in use" in run(account, scope=scope)["quota.L-417A185B"].found
 
 
+def test_a_change_with_a_gap_gives_its_quota_back_before_it_needs_more(
+    account: SimulatedAccount,
+) -> None:
+    account.quotas["L-417A185B"] = 192.0
+    account.answer("DescribeInstances", instances(running("p5.4xlarge")))
+    change = {"scope": "agent", "needs": (need(kind="p5.48xlarge", nodes=1, surge_nodes=0),)}
+
+    beside = run(account, **change, frees=("p5.4xlarge",))["quota.L-417A185B"]
+    in_place = run(account, **change, frees=("p5.4xlarge",), frees_first=True)["quota.L-417A185B"]
+
+    assert (beside.status, in_place.status) == ("blocker", "ok")
+    assert "16 in use, 16 of it given back first" in in_place.found
+
+
 def test_an_unused_reservation_is_use_of_the_quota_and_an_unused_block_is_none(
     account: SimulatedAccount,
 ) -> None:

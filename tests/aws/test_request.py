@@ -79,13 +79,13 @@ def test_reservations_go_to_their_pool_and_a_block_to_its_group(tmp_path: Path) 
 
 
 def change(folder: Path, old: AgentSpec, new: AgentSpec) -> PreflightRequest:
-    environment = read_environment(project(folder), "prod")
+    environment = read_environment(folder, "prod")
     plan, update = plan_change(STACK, old, new, environment)
     return agent_request(environment, plan, update, plan_agent(STACK, old, environment))
 
 
 def test_a_surge_needs_the_new_node_and_frees_the_old_one(tmp_path: Path) -> None:
-    asked = change(tmp_path, spec(gpu="l40s"), spec(gpu="h100"))
+    asked = change(project(tmp_path), spec(gpu="l40s"), spec(gpu="h100"))
 
     (need,) = asked.needs
     assert (need.name, need.instance_types, need.nodes_now) == ("pool h100", ("p5.4xlarge",), 1)
@@ -93,6 +93,24 @@ def test_a_surge_needs_the_new_node_and_frees_the_old_one(tmp_path: Path) -> Non
 
 
 def test_an_update_in_place_needs_no_node_beside_the_old_one(tmp_path: Path) -> None:
-    asked = change(tmp_path, spec(gpu="l40s"), spec(gpu="l40s", context="64k", strategy="in-place"))
+    asked = change(
+        project(tmp_path), spec(gpu="l40s"), spec(gpu="l40s", context="64k", strategy="in-place")
+    )
 
     assert (asked.needs, asked.frees) == ((), ())
+
+
+def test_a_larger_node_in_place_is_asked_for_and_the_old_one_given_back_first() -> None:
+    larger = spec(gpu="l40s", memory="192gb", strategy="in-place")
+    asked = change(SHIPPED, spec(gpu="l40s"), larger)
+
+    (need,) = asked.needs
+    assert (need.instance_types, need.nodes_now) == (("g6e.12xlarge",), 1)
+    assert (asked.frees, asked.frees_first) == (("g6e.xlarge",), True)
+
+
+def test_a_paused_agent_has_no_node_to_give_back(tmp_path: Path) -> None:
+    asked = change(project(tmp_path), spec(gpu="h100", paused=True), spec(gpu="h100"))
+
+    assert [need.instance_types for need in asked.needs] == [("p5.4xlarge",)]
+    assert asked.frees == ()

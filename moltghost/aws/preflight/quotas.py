@@ -123,17 +123,26 @@ def _check(context: Context, code: str, demand: _Demand, used: Use | Trouble) ->
         return unknown(name, f"{label}: {needed}; {why.found}", why.remedy)
     in_use = used.vcpus[code] if isinstance(used, Use) else 0
     counted = "use unknown" if isinstance(used, Trouble) else f"{in_use} in use"
-    found = f"{label}: limit {limit} vCPU, {counted}; {needed}"
+    freed = _freed(context.request, code)
+    given_back = f", {freed} of it given back first" if freed else ""
+    found = f"{label}: limit {limit} vCPU, {counted}{given_back}; {needed}"
     # Without knowing the reservations, what they would take in can't be told apart.
     may_be_reserved = any(need.reservation_ids for need in demand.needs)
     if isinstance(used, Trouble) and (demand.now <= limit or may_be_reserved):
         return unknown(name, f"{found}; {used.found}", used.remedy)
     remedy = _raise(context, code, demand, in_use)
-    if demand.now > limit - in_use:
+    left = limit - in_use + freed
+    if demand.now > left:
         return blocker(name, found + _other_quota(context, demand), remedy)
-    if demand.total > limit - in_use:
+    if demand.total > left:
         return warning(name, found, remedy)
     return ok(name, found)
+
+
+def _freed(request: PreflightRequest, code: str) -> int:
+    """What a change gives back of a quota before its own nodes start, in vCPU."""
+    frees = request.frees if request.frees_first else ()
+    return sum(vcpus(kind) or 0 for kind in frees if quota_code(kind, "on_demand") == code)
 
 
 def _raise(context: Context, code: str, demand: _Demand, in_use: int) -> str:
