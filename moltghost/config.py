@@ -30,6 +30,7 @@ from moltghost.config_aws import AwsCloudSpec as AwsCloudSpec
 from moltghost.config_aws import Spec
 from moltghost.config_errors import in_words
 from moltghost.errors import Refused
+from moltghost.sizing.request import MOST_SLOTS
 from moltghost.units import format_context, parse_context, parse_gpu_memory_gb
 
 PROJECT = "moltghost"
@@ -148,7 +149,7 @@ class ModelSpec(Spec):
     """A name of the catalogue with its quantization: ``llama3.1-70b-q4``."""
     context: Tokens
     """Tokens of context: one number for sizing, Ollama and OpenClaw."""
-    parallel: Count = Field(default=1, ge=1, le=64)
+    parallel: Count = Field(default=1, ge=1, le=MOST_SLOTS)
     """Requests served side by side; each has a KV cache of the whole context."""
     kv_cache: Literal["f16", "q8_0", "q4_0"] = "f16"
     """Type of the KV cache; a smaller one makes room for more context at some quality."""

@@ -9,8 +9,8 @@ from moltghost.errors import Refused
 KIB, MIB, GIB, TIB = 1024, 1024**2, 1024**3, 1024**4
 GB = 10**9
 
-_CONTEXT = re.compile(r"(?P<number>\d+)(?P<suffix>[km]?)", re.IGNORECASE)
-_GPU_MEMORY = re.compile(r"(?P<number>\d+)\s*(?:gb|g|gib)?", re.IGNORECASE)
+_CONTEXT = re.compile(r"(?P<number>\d{1,12})(?P<suffix>[km]?)", re.IGNORECASE)
+_GPU_MEMORY = re.compile(r"(?P<number>\d{1,12})\s*(?:gb|g|gib)?", re.IGNORECASE)
 
 
 def parse_context(text: str) -> int:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["list_models", "size_model"]
 
-_PARAMETERS = re.compile(r"(?P<number>\d+(\.\d+)?)\s*b?", re.IGNORECASE)
+_PARAMETERS = re.compile(r"(?P<number>\d{1,12}(\.\d{1,12})?)\s*b?", re.IGNORECASE)
 _BILLION = 10**9
 
 
@@ -57,12 +57,13 @@ def list_models(
       moltghost models --fits l40s --context 64k
       moltghost models --within 7 --context 64k
     """
-    if (context and not (fits or within)) or (environment and not within):
+    if (context is not None and not (fits or within)) or (environment and not within):
         raise Refused(
             "--context counts with --fits and --within, and --env with --within",
             "add --within USD, or --fits GPUS",
         )
     found = _filtered(**filters)
+    _require_context(found, context)
     if fits:
         found = _holding(found, fits, context)
     if within is not None:
@@ -101,6 +102,20 @@ def _filtered(
     ]
 
 
+def _require_context(found: list[Model], context: str | None) -> None:
+    """Neither other GPUs nor another price would help against a context that no model has.
+
+    Raises:
+        Refused: no model has it.
+    """
+    longest = max((model.max_context for model in found), default=0)
+    if found and _tokens(context) > longest:
+        raise Refused(
+            f"no model that is like that has {_tokens(context)} tokens of context",
+            f"ask for --context {format_context(longest)} or less",
+        )
+
+
 def _holding(found: list[Model], fits: str, context: str | None) -> list[Model]:
     """Models of which the GPUs hold some quantization at that context."""
     from moltghost.sizing import best_quantization, parse_gpus
@@ -117,7 +132,7 @@ def _holding(found: list[Model], fits: str, context: str | None) -> list[Model]:
 def _tokens(context: str | None) -> int:
     from moltghost.sizing.request import DEFAULT_CONTEXT
 
-    return parse_context(context) if context else DEFAULT_CONTEXT
+    return DEFAULT_CONTEXT if context is None else parse_context(context)
 
 
 def _parameters(text: str) -> int:
@@ -172,7 +187,7 @@ def _print_models(found: list[Model]) -> None:
         right=("params", "context", "file"),
     )
     click.echo(
-        "A name takes a quantization: llama3.1-8b-q8. Each has Q4_K_S to Q8_0 and F16; "
+        "A name takes a quantization: llama3.1-8b-q8. Most have Q4_K_S to Q8_0 and F16; "
         "--json lists them."
     )
 

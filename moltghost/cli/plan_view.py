@@ -53,8 +53,8 @@ def show_plan(plan: AgentPlan, update: UpdatePlan, *, interrupted: bool = False)
 
 def show_price(plan: AgentPlan) -> None:
     """Print what an agent costs, and what an update of it adds while both models run."""
-    again = "; as much again while an update brings up a second node"
-    click.echo(f"  price: {_price(plan)}{again if plan.sizing.placement.gpu_count else ''}")
+    second = "; a second node as long as an update runs both models"
+    click.echo(f"  price: {_price(plan)}{second if plan.sizing.cost.surge_vcpu else ''}")
 
 
 def _price(plan: AgentPlan) -> str:

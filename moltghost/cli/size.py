@@ -132,11 +132,11 @@ def _request(
     tokens = min(DEFAULT_CONTEXT, choice.model.max_context)
     request = SizingRequest(
         choice.name,
-        context=parse_context(context) if context else tokens,
+        context=tokens if context is None else parse_context(context),
         parallel=parallel,
         kv_cache=kv_cache,
         gpu=gpu,
-        memory_gb=parse_gpu_memory_gb(memory) if memory else None,
+        memory_gb=None if memory is None else parse_gpu_memory_gb(memory),
         dedicated=sharing == "dedicated",
     )
     check(request, choice)

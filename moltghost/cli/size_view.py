@@ -170,6 +170,8 @@ def _node(sizing: Sizing) -> str:
     placement, cost = sizing.placement, sizing.cost
     whole = f"${placement.node_usd_per_hour:,.2f}/h"
     if not placement.dedicated:
+        if placement.node_gpu_count == placement.gpu_count:
+            return f"all of its node's GPUs ({whole}), so nothing is left to share"
         return (
             f"{placement.gpu_count} of the {placement.node_gpu_count} GPUs of a shared node "
             f"({whole})"
@@ -225,8 +227,11 @@ def _pod(sizing: Sizing) -> str:
 
 def _update(sizing: Sizing) -> str:
     cost = sizing.cost
+    if not cost.surge_vcpu:
+        return "nothing on top: old and new run side by side on the one node"
+    most = "" if sizing.placement.dedicated else "at most "
     return (
-        f"+${cost.surge_usd_per_hour:,.2f}/h while old and new run side by side "
+        f"{most}+${cost.surge_usd_per_hour:,.2f}/h while old and new run side by side "
         f"({cost.surge_vcpu} vCPU of quota {cost.surge_quota})"
     )
 

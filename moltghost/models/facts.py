@@ -199,6 +199,11 @@ class Model:
     slots_with_quantized_kv: int | None = None
     chat: Chat | None = None
 
+    def takes_quantized_kv(self, slots: int) -> bool:
+        """Whether the engine serves so many slots with a quantized KV cache."""
+        most = self.slots_with_quantized_kv
+        return most is None or slots <= most
+
     @property
     def quantizations(self) -> tuple[str, ...]:
         """Names of its files, smallest first."""

@@ -80,7 +80,7 @@ def _quantization(file: GgufFile) -> str:
 def _shape(facts: _Facts, architecture: str) -> Shape:
     hidden = facts.number("embedding_length")
     heads = facts.number("attention.head_count")
-    head_dim = facts.number("attention.key_length", hidden // heads)
+    head_dim = facts.number("attention.key_length", hidden // heads or None)
     window = facts.number("attention.sliding_window", 0)
     pattern = _WINDOW_PATTERNS.get(architecture)
     return Shape(

@@ -30,7 +30,7 @@ def gpu_kind(kind: str) -> GpuKind:
     except KeyError:
         raise Refused(
             f"there is no GPU kind {kind!r}",
-            f"choose one of {', '.join(gpu_kinds())}, or a100 for the smaller A100 that fits",
+            f"choose one of {', '.join(gpu_kinds())}",
         ) from None
 
 

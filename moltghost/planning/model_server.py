@@ -133,6 +133,7 @@ def size_model(spec: ModelSpec, platform: PlatformPlan) -> Sizing:
             gpu=spec.gpu,
             memory_gb=spec.memory,
             dedicated=spec.sharing == "dedicated",
+            min_context=MIN_AGENT_CONTEXT,
         ),
         platform.for_models,
     )

@@ -20,7 +20,8 @@ class Cost:
     Attributes:
         usd_per_hour, usd_per_month: what this agent pays: the node when dedicated, else its GPUs.
         idle_gpu_count, idle_usd_per_hour: of the node, what the model leaves unused.
-        surge_usd_per_hour: on top of it while an update runs old and new side by side.
+        surge_usd_per_hour: on top of it while an update runs old and new side by side; 0 where a
+            node of its own has room for both, at most the price of a node where it is shared.
         surge_vcpu, surge_quota: vCPU that this needs beside what runs, and of which quota.
         region, as_of, source: of the prices.
     """
@@ -53,14 +54,16 @@ def cost(kind: InstanceType, price: Decimal, gpus: int, *, dedicated: bool) -> C
     """
     share = gpu_share(price, gpus, kind.gpu_count)
     pays = price if dedicated else share
+    # Nobody knows beforehand what others leave of a shared node.
+    surges = not dedicated or 2 * gpus > kind.gpu_count
     terms = price_source()
     return Cost(
         usd_per_hour=pays,
         usd_per_month=(pays * HOURS_PER_MONTH).quantize(_CENT),
         idle_gpu_count=kind.gpu_count - gpus,
         idle_usd_per_hour=price - share,
-        surge_usd_per_hour=pays,
-        surge_vcpu=kind.vcpu,
+        surge_usd_per_hour=price if surges else Decimal(0),
+        surge_vcpu=kind.vcpu if surges else 0,
         surge_quota=kind.quota_on_demand,
         region=terms.region,
         as_of=terms.as_of,

@@ -20,7 +20,7 @@ from moltghost.units import MIB
 FIT_TARGET_BYTES = 1024 * MIB
 # A judgement, not a fit: at least 1 GiB or 7 % of KV and compute, wherever no measurement of a
 # current build exists: several GPUs, long contexts, several slots, a quantized cache. A quantized
-# cache is never planned with more than f16 would need (docs/decisions/0035).
+# cache is never planned with more than f16 would need (docs/decisions/0027).
 SAFETY_BYTES = 1024 * MIB
 SAFETY_PERCENT = 7
 LONG_CONTEXT = 131072

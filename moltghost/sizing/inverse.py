@@ -19,11 +19,18 @@ from moltghost.models.names import ModelChoice
 from moltghost.sizing.footprint import Load, largest_need
 from moltghost.sizing.kv_cache import CELL_PADDING, UNQUANTIZED
 from moltghost.sizing.placement import Option, weigh
-from moltghost.sizing.request import Pool, SizingRequest, default_pools
+from moltghost.sizing.request import (
+    GPU_WISHES,
+    MOST_GPUS,
+    MOST_SLOTS,
+    Pool,
+    SizingRequest,
+    default_pools,
+)
 from moltghost.sizing.weights import layout
 
+_CENT = Decimal("0.01")
 _GPUS = re.compile(r"(?:(?P<count>\d{1,3})\s*x\s*)?(?P<kind>[a-z][a-z0-9-]*)", re.IGNORECASE)
-_MOST_SLOTS = 4096  # nobody serves more from one server; it only ends the search
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +91,18 @@ def parse_gpus(text: str) -> Gpus:
     count = int(match["count"] or 1) if match else 0
     if match is None or not count:
         raise Refused(f"{text!r} names no GPUs", "write them like l40s or 2xh100")
-    return Gpus(gpu_kind(match["kind"]), count)
+    if count > MOST_GPUS:
+        raise Refused(f"a model is split over {MOST_GPUS} GPUs at most", f"ask for {MOST_GPUS}")
+    kind = match["kind"].lower()
+    if kind in GPU_WISHES:
+        raise Refused(f"{kind} is more than one card", f"choose {' or '.join(GPU_WISHES[kind])}")
+    return Gpus(gpu_kind(kind), count)
 
 
 def largest_context(choice: ModelChoice, gpus: Gpus, load: Load) -> int | None:
     """Most tokens per slot that fit, in the engine's steps; None where none does.
+
+    None too where the engine can't serve the model with that cache and so many slots.
 
     Args:
         choice: the model.
@@ -96,6 +110,8 @@ def largest_context(choice: ModelChoice, gpus: Gpus, load: Load) -> int | None:
         load: slots and cache type; its context is not looked at.
     """
     most = choice.model.max_context
+    if load.kv_cache != UNQUANTIZED and not choice.model.takes_quantized_kv(load.parallel):
+        return None
     if gpus.hold(choice, replace(load, context=most)):
         return most
     steps = _last(
@@ -108,7 +124,7 @@ def largest_context(choice: ModelChoice, gpus: Gpus, load: Load) -> int | None:
 def most_slots(choice: ModelChoice, gpus: Gpus, load: Load) -> int:
     """Most slots of `load`'s context that fit; 0 where not even one does."""
     most = choice.model.slots_with_quantized_kv
-    limit = _MOST_SLOTS if most is None or load.kv_cache == UNQUANTIZED else most
+    limit = MOST_SLOTS if most is None or load.kv_cache == UNQUANTIZED else most
     return _last(limit, lambda n: gpus.hold(choice, replace(load, parallel=n)))
 
 
@@ -167,9 +183,12 @@ def _affordable(
     model: Model, limit: Decimal, request: SizingRequest, pools: Sequence[Pool]
 ) -> Affordable | None:
     for choice in _largest_first(model):
-        chosen = weigh(request, choice, pools).chosen
-        if chosen and (price := chosen.pays(request.dedicated)) <= limit:
-            return Affordable(choice, chosen, price)
+        weighing = weigh(request, choice, pools)
+        for option in sorted((o for o in weighing.options if o.eligible), key=weighing.rank):
+            price = option.pays(request.dedicated)
+            # Prices are shown in whole cents, and so typed again.
+            if price.quantize(_CENT) <= limit:
+                return Affordable(choice, option, price)
     return None
 
 

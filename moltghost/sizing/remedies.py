@@ -12,7 +12,7 @@ from moltghost.models.names import ModelChoice
 from moltghost.sizing.footprint import largest_need
 from moltghost.sizing.kv_cache import UNQUANTIZED
 from moltghost.sizing.placement import Option, Verdict, Weighing, weigh
-from moltghost.sizing.request import Pool, SizingRequest, default_pools
+from moltghost.sizing.request import MOST_GPUS, Pool, SizingRequest, default_pools
 from moltghost.sizing.weights import layout
 from moltghost.sizing.words import gpus, reason, where
 
@@ -49,7 +49,7 @@ def _alone(request: SizingRequest, choice: ModelChoice, pools: Sequence[Pool]) -
         if line := _line(smaller.quantization, request, smaller, pools):
             yield line
             break
-    if request.kv_cache == UNQUANTIZED and _may_quantize(request, choice):
+    if request.kv_cache == UNQUANTIZED and choice.model.takes_quantized_kv(request.parallel):
         changed = replace(request, kv_cache=_SMALLER_CACHE)
         yield from _lines(f"a {_SMALLER_CACHE} KV cache", changed, choice, pools)
     if request.parallel > 1:
@@ -59,14 +59,15 @@ def _alone(request: SizingRequest, choice: ModelChoice, pools: Sequence[Pool]) -
         yield from _lines(f"a context of {context} tokens", changed, choice, pools)
     if request.gpu or request.memory_gb:
         changed = replace(request, gpu=None, memory_gb=None)
-        yield from _lines(f"without {_asked(request)}", changed, choice, pools)
+        free = f"without {_asked(request)} (of an agent: {_auto(request)})"
+        yield from _lines(free, changed, choice, pools)
 
 
 def _together(request: SizingRequest, choice: ModelChoice, pools: Sequence[Pool]) -> Iterator[str]:
     """The fewest slots less, then the largest file, that fit with a smaller cache."""
     for slots in dict.fromkeys((request.parallel, 1)):
         changed = replace(request, parallel=slots)
-        if request.kv_cache == UNQUANTIZED and _may_quantize(changed, choice):
+        if request.kv_cache == UNQUANTIZED and choice.model.takes_quantized_kv(changed.parallel):
             changed = replace(changed, kv_cache=_SMALLER_CACHE)
         for smaller in (choice, *_smaller(choice)):
             words = f"{smaller.quantization} with a {changed.kv_cache} KV cache"
@@ -74,11 +75,6 @@ def _together(request: SizingRequest, choice: ModelChoice, pools: Sequence[Pool]
             if line := _line(words, changed, smaller, pools):
                 yield line
                 return
-
-
-def _may_quantize(request: SizingRequest, choice: ModelChoice) -> bool:
-    most_slots = choice.model.slots_with_quantized_kv
-    return most_slots is None or request.parallel <= most_slots
 
 
 def _more_gpus(everywhere: Weighing) -> Iterator[str]:
@@ -96,7 +92,7 @@ def _more_gpus(everywhere: Weighing) -> Iterator[str]:
 def _enough(weighing: Weighing, card: GpuKind, beyond: int) -> Iterator[str]:
     """The fewest cards above a number that hold it; at most one per layer and the output."""
     shape, load = weighing.choice.model.shape, weighing.request.load
-    for count in range(beyond + 1, shape.layers + 2):
+    for count in range(beyond + 1, min(shape.layers + 1, MOST_GPUS) + 1):
         if largest_need(weighing.weights, shape, load, count) <= card.free_at_cuda_init_bytes:
             yield f"{count} x {card.kind}"
             return
@@ -105,7 +101,10 @@ def _enough(weighing: Weighing, card: GpuKind, beyond: int) -> Iterator[str]:
 def largest_context(
     request: SizingRequest, choice: ModelChoice, pools: Sequence[Pool]
 ) -> int | None:
-    """The largest context below the request's, in steps of 1024, that some pool takes."""
+    """The largest context below the request's, in steps of 1024, that some pool takes.
+
+    None where that is nothing, or less than who asks can use.
+    """
     low, high = 0, request.context // _CONTEXT_STEP
     while low < high:
         middle = (low + high + 1) // 2
@@ -113,7 +112,8 @@ def largest_context(
             low = middle
         else:
             high = middle - 1
-    return low * _CONTEXT_STEP or None
+    found = low * _CONTEXT_STEP
+    return found if found >= max(1, request.min_context) else None
 
 
 def _smaller(choice: ModelChoice) -> list[ModelChoice]:
@@ -151,6 +151,12 @@ def _closest(weighing: Weighing) -> str:
 
 def _distance(option: Option) -> tuple[int, int, str]:
     return option.missing_bytes, len(option.shortfalls), option.kind.type
+
+
+def _auto(request: SizingRequest) -> str:
+    """What takes back options that an agent keeps from one update to the next."""
+    names = {"--gpu": request.gpu, "--memory": request.memory_gb}
+    return " ".join(f"{name} auto" for name, value in names.items() if value)
 
 
 def _asked(request: SizingRequest) -> str:

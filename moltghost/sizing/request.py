@@ -10,9 +10,14 @@ from moltghost.models.catalogue import kv_bytes_per_element
 from moltghost.models.hardware import gpu_kind, instance_types
 from moltghost.models.names import ModelChoice, find_model
 from moltghost.sizing.footprint import Load
+from moltghost.sizing.kv_cache import UNQUANTIZED
 from moltghost.units import format_context
 
 DEFAULT_CONTEXT = 32768
+# What an agent's config takes. llama.cpp itself ends at 256 (LLAMA_MAX_SEQ of llama-cparams.h).
+MOST_SLOTS = 64
+# llama.cpp is built for no more devices (GGML_CUDA_MAX_DEVICES of ggml-cuda.h).
+MOST_GPUS = 16
 # The pools of an environment that follows the product text, cheapest card first.
 DEFAULT_GPU_KINDS = ("l40s", "a100-40", "a100-80", "h100")
 # What `--gpu` says for a model on the CPU, and the pool and type of the node that takes it: the
@@ -20,7 +25,7 @@ DEFAULT_GPU_KINDS = ("l40s", "a100-40", "a100-80", "h100")
 NO_GPU = "none"
 MACHINE = "machine"
 # `a100` is not a card but a wish: the smaller one that fits.
-_GPU_WISHES = {"a100": ("a100-40", "a100-80")}
+GPU_WISHES = {"a100": ("a100-40", "a100-80")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ class SizingRequest:
         memory_gb: at least this much nominal GPU memory in total (2 x 80 = 160); replaces the
             floor, never the arithmetic.
         dedicated: the agent gets, and pays, a node of its own.
+        min_context: the shortest context that who asks can use; no remedy goes below it.
     """
 
     model: str
@@ -74,6 +80,7 @@ class SizingRequest:
     gpu: str | None = None
     memory_gb: int | None = None
     dedicated: bool = True
+    min_context: int = 1
 
     @property
     def load(self) -> Load:
@@ -90,7 +97,11 @@ class SizingRequest:
         """GPU kinds asked for, in order of preference; empty = any."""
         if self.gpu is None or self.on_cpu:
             return ()
-        return _GPU_WISHES.get(self.gpu.lower()) or (gpu_kind(self.gpu).kind,)
+        try:
+            return GPU_WISHES.get(self.gpu.lower()) or (gpu_kind(self.gpu).kind,)
+        except Refused as unknown:
+            more = ", or a100 for the smaller A100 that fits"
+            raise Refused(unknown.message, unknown.hint + more) from None
 
 
 def check(request: SizingRequest, choice: ModelChoice | None = None) -> ModelChoice:
@@ -111,19 +122,21 @@ def check(request: SizingRequest, choice: ModelChoice | None = None) -> ModelCho
             f"{request.context} were asked for",
             f"ask for --context {format_context(model.max_context)} or less",
         )
-    if request.parallel < 1:
-        raise Refused(f"{request.parallel} slots make no server", "ask for --parallel 1 or more")
+    if not 1 <= request.parallel <= MOST_SLOTS:
+        raise Refused(
+            f"a model server has 1 to {MOST_SLOTS} slots, {request.parallel} were asked for",
+            f"ask for --parallel {MOST_SLOTS} or less; more requests wait for a slot",
+        )
     if request.kv_cache not in kv_bytes_per_element():
         raise Refused(
             f"there is no KV cache type {request.kv_cache!r}",
             f"choose one of {', '.join(kv_bytes_per_element())}",
         )
-    most = model.slots_with_quantized_kv
-    if most is not None and request.kv_cache != "f16" and request.parallel > most:
+    if request.kv_cache != UNQUANTIZED and not model.takes_quantized_kv(request.parallel):
         raise Refused(
             f"llama.cpp b10488 can't serve {model.id} with a {request.kv_cache} KV cache and "
             f"{request.parallel} slots: its graph has too few nodes, so it aborts",
-            f"ask for --parallel {most}, or for --kv-cache f16",
+            f"ask for --parallel {model.slots_with_quantized_kv}, or for --kv-cache {UNQUANTIZED}",
         )
     if request.memory_gb is not None and request.memory_gb < 1:
         raise Refused(f"{request.memory_gb} GB is no GPU memory", "write it like --memory 160gb")

@@ -121,6 +121,12 @@ def _choice(weighing: Weighing, chosen: Option) -> str:
     narrowed = f" with {' '.join(asked)}" if asked else ""
     if _cheaper_but_wider(weighing, chosen):
         narrowed += f" on at most {WIDEST_MEASURED_SPLIT} GPUs"
+    if cheaper := _cheaper_but_larger_card(weighing, chosen):
+        return (
+            f"{where(chosen, dedicated=request.dedicated)} has the smallest {request.gpu} that "
+            f"fits; {where(cheaper, dedicated=request.dedicated)} costs less: "
+            f"--gpu {cheaper.card.kind} takes it."
+        )
     return (
         f"{where(chosen, dedicated=request.dedicated)} is the cheapest {what} that fits{narrowed}."
     )
@@ -176,6 +182,20 @@ def _cheaper_but_wider(weighing: Weighing, chosen: Option) -> Option | None:
         and o.pays(dedicated) < chosen.pays(dedicated)
     )
     return min(wider, key=weighing.rank, default=None)
+
+
+def _cheaper_but_larger_card(weighing: Weighing, chosen: Option) -> Option | None:
+    """Of a wish such as `a100`, which is for the smaller card that fits."""
+    dedicated = weighing.request.dedicated
+    cheaper = (
+        o
+        for o in weighing.options
+        if o.eligible
+        and weighing.request.gpu
+        and o.card.kind != chosen.card.kind
+        and o.pays(dedicated) < chosen.pays(dedicated)
+    )
+    return min(cheaper, key=lambda option: option.pays(dedicated), default=None)
 
 
 def _elsewhere(weighing: Weighing, chosen: Option, best: Option | None) -> list[str]:

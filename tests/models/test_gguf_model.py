@@ -95,6 +95,12 @@ def test_tensors_beyond_the_layers_count_as_output() -> None:
         ({"llama.attention.head_count": -1}, "its llama.attention.head_count is -1"),
         ({"llama.attention.head_count": (1.5,)}, "no llama.attention.head_count"),
         ({"llama.expert_used_count": 2**30}, "its llama.expert_used_count is"),
+        # A head of no size would be sized in an endless loop.
+        (
+            {"llama.attention.head_count": 2**20},
+            "no llama.attention.key_length",
+        ),
+        ({"llama.attention.key_length": 0}, "its llama.attention.key_length is 0"),
         ({"llama.ssm.state_size": 16}, "other state than a KV cache"),
         ({"llama.attention.kv_lora_rank": 512}, "other state than a KV cache"),
     ],

@@ -15,6 +15,7 @@ from moltghost.sizing import (
     what_fits,
 )
 from moltghost.sizing.footprint import Load
+from moltghost.sizing.request import MOST_SLOTS
 
 LLAMA = find_model("llama3.1-70b-q4")
 STEP = 256
@@ -74,6 +75,38 @@ def test_the_engines_own_limit_of_slots_counts() -> None:
     phi = find_model("phi3-medium-q8")
     assert most_slots(phi, parse_gpus("h100"), Load(4096, kv_cache="q8_0")) == 1
     assert most_slots(phi, parse_gpus("h100"), Load(4096)) > 1
+
+
+def test_no_more_slots_are_told_than_an_agent_may_have() -> None:
+    small = find_model("gemma3-270m-q4")
+    assert most_slots(small, parse_gpus("h100"), Load(1024)) == MOST_SLOTS
+    with pytest.raises(Refused, match="1 to 64 slots, 65 were asked for"):
+        size(SizingRequest("gemma3-270m-q4", context=1024, parallel=MOST_SLOTS + 1))
+
+
+def test_a_cache_that_the_engine_aborts_on_has_no_context() -> None:
+    phi, on = find_model("phi3-medium-q8").model, parse_gpus("h100")
+    for row in what_fits(phi, on, Load(4096, parallel=2)):
+        assert row.largest_context["q8_0"] is row.largest_context["q4_0"] is None
+    assert what_fits(phi, on, Load(4096))[0].largest_context["q8_0"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("17xh100", "over 16 GPUs at most"), ("a100", "more than one card")],
+)
+def test_gpus_that_no_model_is_on_are_refused(text: str, says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        parse_gpus(text)
+
+
+def test_a_price_buys_what_the_table_says_it_costs() -> None:
+    """In whole cents, and the wider split that nobody measured where nothing else is so cheap."""
+    cheapest = models_within(Decimal("1.86"), SizingRequest("", context=32768))
+    assert {each.usd_per_hour for each in cheapest} == {Decimal("1.861")}
+    wide = models_within(Decimal("21.99"), SizingRequest("", context=32768))
+    [largest] = [each for each in wide if each.choice.model.id == "llama3.1-405b"]
+    assert (largest.option.kind.type, largest.option.gpu_count) == ("p4d.24xlarge", 8)
 
 
 def test_the_best_quantization_is_the_largest_file_that_fits() -> None:

@@ -188,12 +188,48 @@ def test_a_context_too_long_for_a_card_is_refused_with_the_longest_that_fits() -
     assert longest.placement.instance_type == "g6e.2xlarge"
 
 
+def test_no_context_is_proposed_that_who_asks_cannot_use() -> None:
+    pools = (Pool("l40s", "l40s", ("g6e.2xlarge",)),)
+    request = SizingRequest("llama3.1-70b-q4", context=32768, memory_gb=48, min_context=16384)
+    with pytest.raises(Refused, match="GPU memory") as refused:
+        size(request, pools)
+    assert "a context of" not in refused.value.hint
+
+
+def test_options_that_an_agent_keeps_are_taken_back_by_auto() -> None:
+    assert any(
+        "without --gpu l40s (of an agent: --gpu auto): " in line
+        for line in hint("llama3.1-405b-q4", context=131072, gpu="l40s")
+    )
+
+
+@pytest.mark.parametrize(
+    ("gpus", "surge", "vcpu"),
+    [
+        ({"model": "llama3.1-405b-q4"}, "0", 0),  # 4 and 4 of a p4de's 8
+        ({"model": "llama3.1-70b-q4"}, "6.88", 16),
+        ({"model": "llama3.1-405b-q4", "dedicated": False}, "27.45", 96),
+    ],
+)
+def test_a_surge_costs_nothing_where_a_node_of_its_own_has_room_for_both(
+    gpus: dict[str, object], surge: str, vcpu: int
+) -> None:
+    cost = sized(**gpus).cost  # type: ignore[arg-type]  # a model and options
+    assert (round(cost.surge_usd_per_hour, 2), cost.surge_vcpu) == (Decimal(surge), vcpu)
+
+
+def test_the_smaller_card_of_a_wish_is_not_called_the_cheapest() -> None:
+    first, *_ = sized("llama3.1-70b-q4", gpu="a100", dedicated=False).why
+    assert "has the smallest a100 that fits; p4de.24xlarge (1 x a100-80) at $3.43/h" in first
+    assert "cheapest" not in first
+
+
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
         ({"context": 1024**2}, "a context of at most 131072 tokens"),
         ({"context": 0}, "a context of at most"),
-        ({"parallel": 0}, "0 slots"),
+        ({"parallel": 0}, "0 were asked for"),
         ({"kv_cache": "q2"}, "no KV cache type 'q2'"),
         ({"gpu": "b200"}, "no GPU kind 'b200'"),
         ({"memory_gb": 0}, "is no GPU memory"),
