@@ -153,13 +153,21 @@ def present(query: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in query.items() if value is not None}
 
 
+def kubeconfig_path(kubeconfig: Path | str) -> Path | None:
+    """The path that a kubeconfig is given as; None where it is given as its text.
+
+    Text is YAML of several lines, or JSON, which may have one: what the AWS cloud stack exports.
+    """
+    text = str(kubeconfig).strip()
+    return None if text.startswith("{") or "\n" in text else Path(kubeconfig).expanduser()
+
+
 def _read_kubeconfig(kubeconfig: Path | str, context: str | None) -> Any:
     """The chosen context of a kubeconfig given as a path or as its text."""
-    is_text = isinstance(kubeconfig, str) and "\n" in kubeconfig.strip()
-    path = None if is_text else Path(kubeconfig).expanduser()
+    path = kubeconfig_path(kubeconfig)
     if path and not path.exists():
         raise Refused(f"there is no kubeconfig {path}", "is the cluster running?")
-    with _readable_errors(path or "given as text"):
+    with _readable_errors(kubeconfig):
         text = path.read_text() if path else str(kubeconfig)
         return KubeConfig.from_dict(yaml.safe_load(text), fname=path).get(context)
 
@@ -170,7 +178,7 @@ def _readable_errors(kubeconfig: Path | str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        name = kubeconfig if "\n" not in str(kubeconfig) else "given as text"
+        name = kubeconfig_path(kubeconfig) or "given as text"
         raise Refused(
             f"the kubeconfig {name} can't be used: {error}",
             "check it with: kubectl config view",

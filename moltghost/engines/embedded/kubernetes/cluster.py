@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from moltghost.engines.embedded.values import UNKNOWN, plain
 from moltghost.errors import Refused
 from moltghost.kube.client import ApiError, Client, Unreachable
+from moltghost.kube.transport import kubeconfig_path
 
 _PATIENCE_SECONDS = 60.0  # an API server that restarts is back well within this
 
@@ -78,7 +78,7 @@ class Cluster:
                 "give pulumi_kubernetes.Provider the argument kubeconfig",
             )
         text = str(kubeconfig)
-        if "\n" not in text and not Path(text).expanduser().exists():
+        if (path := kubeconfig_path(text)) and not path.exists():
             raise self._not_running(f"there is no {text}")
         client = Client(text, self._inputs.get("context"), on_warning=self._on_warning)
         try:
