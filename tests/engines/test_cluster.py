@@ -33,3 +33,11 @@ def test_the_kubeconfig_may_be_json_in_one_line_as_the_aws_cloud_stack_exports_i
 def test_a_path_that_leads_nowhere_is_a_cluster_that_does_not_run() -> None:
     with pytest.raises(Refused, match="prod isn't running: there is no /nowhere/kubeconfig"):
         cluster("/nowhere/kubeconfig").client()
+
+
+def test_credentials_that_cannot_be_had_are_said_as_such() -> None:
+    api = "client.authentication.k8s.io/v1beta1"
+    asked = {"apiVersion": api, "command": "no-such-program", "installHint": "get it there"}
+    with pytest.raises(Refused, match="no credentials for http://127") as refusal:
+        cluster(kubeconfig_text("http://127.0.0.1:9", exec=asked)).client()
+    assert refusal.value.hint == "get it there"

@@ -20,8 +20,8 @@ from moltghost.kube.client import Client
 from moltghost.local.certificates import CertificatePaths, ensure_certificates
 from tests import rendering
 
-TOKEN = "k8s-aws-v1.c2lnbmVk"  # noqa: S105 nobody's
-# What `aws eks get-token` prints where KUBERNETES_EXEC_INFO isn't set; JSON only if it is asked for.
+TOKEN = "k8s-aws-v1.c2lnbmVk"
+# As `aws eks get-token` prints it where KUBERNETES_EXEC_INFO isn't set.
 AWS = f"""\
 #!{sys.executable}
 import json, sys

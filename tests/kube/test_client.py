@@ -14,6 +14,7 @@ import pytest
 
 from moltghost.errors import Refused
 from moltghost.kube.client import ApiError, Client, ResourceType, UnknownKind, Unreachable
+from moltghost.kube.transport import NoCredentials
 from tests.kube.api_server import Server, failure, kubeconfig_text, serving
 
 MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "n"}}
@@ -136,6 +137,58 @@ def test_a_server_that_is_not_there_fails_at_once_or_after_the_patience(tmp_path
             client.cluster_uid()
 
         assert patience <= time.monotonic() - began < patience + 2
+
+
+EXPIRED = "The SSO session associated with this profile has expired or is otherwise invalid."
+PRINTS = """printf '{"status": {"token": "t"}}'"""
+
+
+def asks(program: Path, script: str | None) -> dict[str, str]:
+    """How a kubeconfig names a program that has to print a token; this shell script, or nothing."""
+    if script is not None:
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    return {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": str(program),
+        "installHint": "the AWS CLI is needed",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "message", "hint"),
+    [
+        ("aws", f"echo '{EXPIRED}' >&2; exit 255", EXPIRED, "aws; aws sso login opens a new"),
+        ("other", "exit 1", "other returned 1", "find out why it gives none: /"),
+        ("other", "echo hello", "what the program printed holds no token", "why it gives none"),
+        ("aws", None, "No such file or directory", "the AWS CLI is needed"),
+    ],
+)
+def test_credentials_that_cannot_be_had_are_no_silence_of_the_server(
+    tmp_path: Path, name: str, script: str | None, message: str, hint: str
+) -> None:
+    user = asks(tmp_path / name, script)
+    client = Client(kubeconfig_text("http://127.0.0.1:9", exec=user), patience_seconds=60)
+    began = time.monotonic()
+
+    with pytest.raises(NoCredentials, match=r"no credentials for http://127\.0\.0\.1:9: ") as error:
+        client.cluster_uid()
+
+    assert message in error.value.message
+    assert hint in error.value.hint
+    assert time.monotonic() - began < 10
+
+
+def test_a_token_that_cannot_be_renewed_while_a_stream_is_opened_is_said(
+    server: Server, tmp_path: Path
+) -> None:
+    once = f"[ -e {tmp_path}/asked ] && echo '{EXPIRED}' >&2 && exit 255; touch {tmp_path}/asked"
+    user = asks(tmp_path / "aws", f"{once}; {PRINTS}")
+    client = Client(kubeconfig_text(server.url, exec=user))
+    server.answers += [failure(401, "Unauthorized", "Unauthorized")]
+
+    with pytest.raises(NoCredentials, match=EXPIRED):
+        list(client.watch("v1", "ConfigMap", "n"))
 
 
 @pytest.mark.parametrize("indent", [None, 1])

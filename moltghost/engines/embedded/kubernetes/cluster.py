@@ -9,7 +9,7 @@ from typing import Any
 from moltghost.engines.embedded.values import UNKNOWN, plain
 from moltghost.errors import Refused
 from moltghost.kube.client import ApiError, Client, Unreachable
-from moltghost.kube.transport import kubeconfig_path
+from moltghost.kube.transport import NoCredentials, kubeconfig_path
 
 _PATIENCE_SECONDS = 60.0  # an API server that restarts is back well within this
 
@@ -51,7 +51,8 @@ class Cluster:
         """The client, connected and known to talk to the right cluster.
 
         Raises:
-            Refused: the cluster isn't running, or is another one than the state's.
+            Refused: the cluster isn't running, doesn't let us in, or is another one than the
+                state's.
         """
         with self._lock:
             if self._refusal:
@@ -83,6 +84,8 @@ class Cluster:
         client = Client(text, self._inputs.get("context"), on_warning=self._on_warning)
         try:
             uid = client.cluster_uid()
+        except NoCredentials as error:
+            raise Refused(error.message, error.hint) from error
         except Unreachable as error:
             raise self._not_running(error.message) from error
         except ApiError as error:
