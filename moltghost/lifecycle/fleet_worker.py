@@ -169,6 +169,7 @@ class _Worker:
         return replace(ended, seconds=time.monotonic() - began)
 
     def _done(self, job: Job) -> Result:
+        self._stop_if_asked()
         engine = self._tools.engine_for(self._tools.project)
         if job.change is None:
             self._tell("destroying")
@@ -181,6 +182,7 @@ class _Worker:
             )
         self._tell("checking")
         self._await_room(job.change)
+        self._stop_if_asked()
         return carry_out(job.change, engine, self._reporter("applying"))
 
     def _await_room(self, change: AgentChange) -> None:
@@ -195,16 +197,14 @@ class _Worker:
         """
         deadline = time.monotonic() + _ROOM_PATIENCE_SECONDS
         while True:
-            self._stop_if_asked()
             try:
-                check(change, self._connected(change.stack.environment))
+                return check(change, self._connected(change.stack.environment))
             except NoRoom as full:
                 if time.monotonic() > deadline:
                     raise
                 self._tell("waiting for room", full.message)
-                self._asked.wait(_ROOM_PAUSE_SECONDS)
-            else:
-                return self._stop_if_asked()
+            self._asked.wait(_ROOM_PAUSE_SECONDS)
+            self._stop_if_asked()
 
     def _stop_if_asked(self) -> None:
         if self._asked.is_set():
