@@ -42,10 +42,14 @@ def kubeconfig(place: Place, cluster: aws.eks.Cluster) -> pulumi.Output[str]:
 
 
 def _token_command(place: Place) -> dict[str, Any]:
+    command = ["eks", "get-token", "--cluster-name", place.name, "--region", place.region]
     return {
-        "apiVersion": "client.authentication.k8s.io/v1",
+        # As `aws eks update-kubeconfig` writes it: `get-token` answers with this version unless the
+        # client asks for another, and lightkube knows no newer one.
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
         "command": "aws",
-        "args": ["eks", "get-token", "--cluster-name", place.name, "--region", place.region],
+        # Whatever form of output the user has set for the AWS CLI.
+        "args": [*command, "--output", "json"],
         "interactiveMode": "Never",
         "installHint": "the AWS CLI, version 2, is needed to reach this cluster",
     }

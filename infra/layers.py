@@ -17,8 +17,9 @@ def output_of(stack: StackName, name: str) -> pulumi.Output[str]:
 def cluster_provider(kubeconfig: pulumi.Input[str]) -> k8s.Provider:
     """The provider for everything in the cluster.
 
-    ``kubeconfig`` is a path: the credentials themselves are in no state. A field that somebody
-    changed by hand is set right, as the embedded engine does it, not left as a conflict.
+    ``kubeconfig`` is a path, or on AWS the text of one that asks for a token at each use: the
+    credentials themselves are in no state. A field that somebody changed by hand is set right, as
+    the embedded engine does it, not left as a conflict.
     """
     return k8s.Provider(
         "cluster", kubeconfig=kubeconfig, enable_server_side_apply=True, enable_patch_force=True

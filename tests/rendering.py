@@ -40,7 +40,7 @@ class Rendered:
 
 
 # What AWS gives to a resource, where a program looks inside of it.
-_COMPUTED: dict[str, dict[str, Any]] = {
+COMPUTED: dict[str, dict[str, Any]] = {
     "aws:eks/cluster:Cluster": {
         "endpoint": "https://cluster.example.com",
         "certificateAuthority": {"data": "Y2VydGlmaWNhdGU="},
@@ -70,7 +70,7 @@ class _Recorder(mocks.Mocks):
         self.resources.append(Rendered(args.typ, args.name, inputs))
         if args.typ.startswith("aws:"):
             # Every resource of AWS has an ARN.
-            given = {"arn": f"arn:aws:mock:::{args.name}", **_COMPUTED.get(args.typ, {})}
+            given = {"arn": f"arn:aws:mock:::{args.name}", **COMPUTED.get(args.typ, {})}
             return f"{args.name}-id", {**given, **inputs, **_inside(args.typ, inputs)}
         return f"{args.name}-id", inputs
 

@@ -101,7 +101,10 @@ def apply_command(
             click.echo(json.dumps(fleet_json(plan, pruned)))
         return
     confirm(_question(plan, [each.agent for each in pruned], delete_data), yes=yes)
-    jobs = [Job(stack=change.stack, change=change) for change in plan.changes]
+    jobs = [
+        Job(stack=change.stack, change=change, store=plan.builds.get(change.stack.agent, ""))
+        for change in plan.changes
+    ]
     jobs += [
         Job(stack=StackName.of_agent(each.agent, described.environment), delete_data=delete_data)
         for each in pruned
@@ -201,8 +204,10 @@ def _carry_out(
     from moltghost.lifecycle.environments import connect
     from moltghost.lifecycle.fleet_run import run_jobs
     from moltghost.lifecycle.fleet_worker import Tools
+    from moltghost.lifecycle.weights.adding import add
 
-    tools = Tools(project=project, engine_for=engines_of(environment), connect=connect)
+    engines = engines_of(environment)
+    tools = Tools(project=project, engine_for=engines, connect=connect, build=add)
     names = [job.stack.agent for job in jobs]
     with FleetProgress(names, quiet=as_json) as progress:
         outcomes, left = run_jobs(jobs, tools, parallel=parallel, watch=progress.watch)

@@ -9,9 +9,10 @@ import gc
 import importlib
 import json
 import os
+import select
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -72,6 +73,20 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101 the table above says so
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; click itself would end with 1 and no word, whichever pipe broke."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            if not _has_no_reader(sys.stdout):
+                raise Failed(
+                    f"{_os_message(error)}: what we were writing to has ended",
+                    "moltghost --debug with the same command shows what it was",
+                ) from error
+            # Python would complain again while it shuts down.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return ExitCode.DONE
+
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, row[2]) for name, row in _COMMANDS.items()])
@@ -117,10 +132,6 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; running the same command again takes it up", err=True)
         sys.exit(ExitCode.FAILED)
-    except BrokenPipeError:
-        # Who read our output has gone; Python would complain again while it shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.DONE)
     except OSError as error:
         show_traceback(error)
         _explain(Failed(_os_message(error), "free the disk or mend the path, then run it again"))
@@ -130,6 +141,13 @@ def main() -> NoReturn:
         _explain(Failed(f"internal error: {in_one_line(error)}", record_crash(error)))
         sys.exit(ExitCode.FAILED)
     sys.exit(code or ExitCode.DONE)
+
+
+def _has_no_reader(stream: TextIO) -> bool:
+    """Whether a stream is a pipe that nobody reads any more."""
+    asked = select.poll()
+    asked.register(stream.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in asked.poll(0))
 
 
 def _os_message(error: OSError) -> str:

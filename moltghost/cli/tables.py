@@ -25,8 +25,13 @@ def is_narrow() -> bool:
 def _console() -> Console:
     from rich.console import Console
 
+    class Passing(Console):
+        def on_broken_pipe(self) -> None:
+            """Leave it to `main`, where rich would end with 1."""
+            raise  # rich calls this where it has caught the error
+
     width = None if sys.stdout.isatty() else _PIPE_COLUMNS
-    return Console(width=width, no_color=not wants_color(), highlight=False)
+    return Passing(width=width, no_color=not wants_color(), highlight=False)
 
 
 def print_table(

@@ -9,15 +9,19 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from moltghost.errors import Failed, Refused
 
 _READY = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")
 _END_SECONDS = 5
+_LAST_LINES = 10  # of what it complained of
 
 
 @dataclass(frozen=True)
@@ -61,14 +65,18 @@ def forwarded(
     )
     try:
         assert process.stdout is not None and process.stderr is not None  # noqa: S101 piped above
+        complaints: deque[str] = deque(maxlen=_LAST_LINES)
+        reader = _drained(process.stderr, complaints)
         line = process.stdout.readline()
         if not (ready := _READY.search(line)):
             process.terminate()
-            said = (process.stderr.read() or line).strip()
+            reader.join(_END_SECONDS)
+            said = ("".join(complaints) or line).strip()
             raise Failed(
                 f"{target} in {namespace} can't be reached: {said or 'kubectl said nothing'}",
                 "moltghost agent status shows whether the agent is ready",
             )
+        _drained(process.stdout, deque(maxlen=0))
         yield Forward(int(ready[1]), process)
     finally:
         process.terminate()
@@ -77,3 +85,10 @@ def forwarded(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _drained(stream: IO[str], kept: deque[str]) -> threading.Thread:
+    """Read all that kubectl says, a line or more for each connection: it waits on a full pipe."""
+    thread = threading.Thread(target=kept.extend, args=(stream,), daemon=True)
+    thread.start()
+    return thread

@@ -21,6 +21,10 @@ _ENDED_PHASES = ("Succeeded", "Failed")
 _MODEL_SERVERS = {"app.kubernetes.io/name": "model-server"}
 
 
+class NoRoom(Refused):
+    """A pool or node is full, as it is now."""
+
+
 @dataclass(frozen=True)
 class PoolStatus:
     """One pool's nodes, by its NodePool's limit and status.
@@ -92,7 +96,7 @@ def require_room(
     """Make sure that ``nodes`` of a type are to be had in the pool.
 
     Raises:
-        Refused: the pool is at its limit.
+        NoRoom: the pool is at its limit.
     """
     if nodes <= pool.room_for(instance_type):
         return
@@ -121,7 +125,7 @@ def require_room_for_pod(
         purpose: for the message: what the pod is.
 
     Raises:
-        Refused: the pool is at its limit and its nodes are taken.
+        NoRoom: the pool is at its limit and its nodes are taken.
     """
     if pool.nodes < pool.max_nodes:
         return
@@ -177,12 +181,12 @@ def require_room_on_node(
     """Make sure that pods that request so much in total fit beside those that are there.
 
     Raises:
-        Refused: they don't.
+        NoRoom: they don't.
     """
     cpu, memory = free_resources(node, client.list("v1", "Pod"))
     if cpu_millis <= cpu and memory_bytes <= memory:
         return
-    raise Refused(
+    raise NoRoom(
         f"node {node['metadata']['name']} is full: {purpose} needs {cpu_millis}m CPU and "
         f"{format_bytes(memory_bytes)}, and {cpu}m and {format_bytes(memory)} are free",
         "take a smaller model or context, or free some room with moltghost agent destroy",
@@ -234,8 +238,8 @@ def _takes_pods(node: Object, pool: str) -> bool:
     return _stays(node, pool) and not node.get("spec", {}).get("unschedulable", False)
 
 
-def _full(pool: PoolStatus, environment: str, need: str) -> Refused:
-    return Refused(
+def _full(pool: PoolStatus, environment: str, need: str) -> NoRoom:
+    return NoRoom(
         f"pool {pool.name} of environment {environment} is full: {need}, "
         f"{pool.nodes} of {pool.max_nodes} nodes are in use",
         f"raise max_nodes of {pool.name} in Pulumi.platform.{environment}.yaml and run "

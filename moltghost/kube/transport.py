@@ -6,8 +6,9 @@ Kubeconfig, TLS, tokens and exec credentials are lightkube's.
 from __future__ import annotations
 
 import json
+import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import yaml
 from lightkube.config.client_adapter import Client as HttpClient
 from lightkube.config.client_adapter import ConnectionParams
 from lightkube.config.kubeconfig import KubeConfig
+from lightkube.config.models import UserExec
 from lightkube.core.exceptions import ConfigError
 
 from moltghost.errors import Failed, Refused
@@ -49,6 +51,39 @@ class Unreachable(Failed):
     """The API server doesn't answer."""
 
 
+class NoCredentials(Unreachable):
+    """The API server can't be asked: what the kubeconfig says gives no credentials."""
+
+
+class _Credentials(httpx.Auth):
+    """lightkube's credentials; that they can't be had is no failure of the network."""
+
+    def __init__(self, auth: httpx.Auth, server: str, command: UserExec | None) -> None:
+        self._auth, self._server, self._command = auth, server, command
+
+    def sync_auth_flow(
+        self, request: httpx.Request
+    ) -> Generator[httpx.Request, httpx.Response, None]:
+        try:
+            yield from self._auth.sync_auth_flow(request)
+        except Exception as error:  # of a file, a program, or of what the program printed
+            known = isinstance(error, ConfigError | OSError)
+            why = str(error).strip() if known else "what the program printed holds no token"
+            raise NoCredentials(
+                f"no credentials for {self._server}: {why}", self._hint(error)
+            ) from error
+
+    def _hint(self, error: Exception) -> str:
+        command = self._command
+        if command is None:
+            return "check it with: kubectl config view"
+        if isinstance(error, OSError):
+            return command.installHint or f"install {command.command}, or put it on the PATH"
+        asked = shlex.join([command.command, *(command.args or ())])
+        login = "; aws sso login opens a new session" * (Path(command.command).name == "aws")
+        return f"find out why it gives none: {asked}{login}"
+
+
 class Transport:
     """A connection to one API server, usable from many threads.
 
@@ -76,6 +111,8 @@ class Transport:
         self._on_warning = on_warning
         with _readable_errors(kubeconfig):
             self._http = HttpClient(config, _connection(self.server, timeout_seconds))
+            if auth := self._http.auth:
+                self._http.auth = _Credentials(auth, self.server, config.user.exec)
 
     def close(self) -> None:
         """Close the connections."""
@@ -94,6 +131,7 @@ class Transport:
 
         Raises:
             ApiError: the server said no.
+            NoCredentials: it can't be asked.
             Unreachable: it doesn't answer.
         """
         deadline = time.monotonic() + self.patience_seconds
@@ -112,8 +150,6 @@ class Transport:
                     raise Unreachable(
                         f"the API server {self.server} doesn't answer: {error or type(error)}"
                     ) from error
-            except ConfigError as error:
-                raise Unreachable(f"no credentials for {self.server}: {error}") from error
             else:
                 if not self._must_repeat(response, deadline):
                     return self._answer(response)
@@ -136,6 +172,7 @@ class Transport:
 
         Raises:
             ApiError: the server said no.
+            NoCredentials: it can't be asked.
         """
         timeout = seconds + _WATCH_GRACE_SECONDS
         with (
@@ -153,13 +190,21 @@ def present(query: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in query.items() if value is not None}
 
 
+def kubeconfig_path(kubeconfig: Path | str) -> Path | None:
+    """The path that a kubeconfig is given as; None where it is given as its text.
+
+    Text is YAML of several lines, or JSON, which may have one: what the AWS cloud stack exports.
+    """
+    text = str(kubeconfig).strip()
+    return None if text.startswith("{") or "\n" in text else Path(kubeconfig).expanduser()
+
+
 def _read_kubeconfig(kubeconfig: Path | str, context: str | None) -> Any:
     """The chosen context of a kubeconfig given as a path or as its text."""
-    is_text = isinstance(kubeconfig, str) and "\n" in kubeconfig.strip()
-    path = None if is_text else Path(kubeconfig).expanduser()
+    path = kubeconfig_path(kubeconfig)
     if path and not path.exists():
         raise Refused(f"there is no kubeconfig {path}", "is the cluster running?")
-    with _readable_errors(path or "given as text"):
+    with _readable_errors(kubeconfig):
         text = path.read_text() if path else str(kubeconfig)
         return KubeConfig.from_dict(yaml.safe_load(text), fname=path).get(context)
 
@@ -170,7 +215,7 @@ def _readable_errors(kubeconfig: Path | str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        name = kubeconfig if "\n" not in str(kubeconfig) else "given as text"
+        name = kubeconfig_path(kubeconfig) or "given as text"
         raise Refused(
             f"the kubeconfig {name} can't be used: {error}",
             "check it with: kubectl config view",

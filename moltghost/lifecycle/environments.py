@@ -8,8 +8,10 @@ from moltghost.config import Environment, StackName, read_environment
 from moltghost.engines.interface import Engine
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
-from moltghost.kube.transport import Unreachable
+from moltghost.kube.transport import ApiError, NoCredentials, Unreachable
 from moltghost.planning.cloud import plan_cloud
+
+_NOT_LET_IN = (401, 403)  # unknown to the cluster; known, without the right
 
 
 def layer_stacks(environment: str) -> tuple[StackName, StackName]:
@@ -27,7 +29,7 @@ def connect(project: Path, name: str) -> Client:
     """A client for the environment's cluster.
 
     Raises:
-        Refused: the environment is unknown, or its cluster isn't there.
+        Refused: the environment is unknown, its cluster isn't there, or it doesn't let us in.
     """
     environment = read_environment(project, name)
     kubeconfig = Path(plan_cloud(environment).kubeconfig).expanduser()
@@ -41,6 +43,20 @@ def connect(project: Path, name: str) -> Client:
     client = Client(kubeconfig)
     try:
         client.cluster_uid()
+    except NoCredentials as error:
+        raise Refused(
+            f"the cluster of environment {name} can't be asked: {error.message}", error.hint
+        ) from error
+    except ApiError as error:
+        if error.status not in _NOT_LET_IN:
+            raise
+        raise Refused(
+            f"the cluster of environment {name} doesn't let you in: {error.message}",
+            f"aws sts get-caller-identity says who you are; admins and deployers of Pulumi.{name}"
+            f".yaml are let in, after moltghost up {name}"
+            if environment.cloud.provider == "aws"
+            else f"check the credentials in {kubeconfig}; it has to let you get namespaces",
+        ) from error
     except Unreachable as error:
         raise Refused(
             f"the cluster of environment {name} doesn't answer: {error.message}",

@@ -32,7 +32,8 @@ class FleetPlan:
         needs: what they need of the pools.
         running: the agents of the file that the cluster has now, by name.
         others: agents of the environment that the file doesn't have.
-        stores: models whose weights store is built first, by name; none on simulated nodes.
+        builds: the model whose weights store is built first, by the agent that needs it; none on
+            simulated nodes.
     """
 
     environment: Environment
@@ -40,7 +41,12 @@ class FleetPlan:
     needs: FleetNeeds
     running: dict[str, AgentStatus]
     others: tuple[AgentStatus, ...]
-    stores: tuple[str, ...]
+    builds: dict[str, str]
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """The models whose weights store is built first, once each."""
+        return tuple(dict.fromkeys(self.builds.values()))
 
     @property
     def usd_per_hour_before(self) -> Decimal:
@@ -92,7 +98,7 @@ def plan_fleet(project: Path, fleet: Fleet, client: Client, *, parallel: int) ->
         needs=needs,
         running={name: found[name] for name in fleet.agents if name in found},
         others=tuple(each for name, each in found.items() if name not in fleet.agents),
-        stores=tuple(dict.fromkeys(each.choice.name for each in missing.values())),
+        builds={name: each.choice.name for name, each in missing.items()},
     )
 
 

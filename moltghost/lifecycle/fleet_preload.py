@@ -11,9 +11,11 @@ import pulumi_random
 
 from moltghost.engines.embedded import engine
 from moltghost.lifecycle import environments, fleet_worker
+from moltghost.lifecycle.weights import adding
 from moltghost.policy import gate
 
 LOADED = (
+    adding,
     engine,
     environments,
     fleet_worker,

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import queue
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.context import ForkServerContext
 
 from moltghost.engines.embedded.interrupt import interruptible
 from moltghost.errors import Interrupted
-from moltghost.lifecycle.fleet_worker import Job, News, Outcome, Tools, lost, serve
-
-DEFAULT_PARALLEL = 16
-MAX_PARALLEL = 64  # each is a process of some 100 MB
+from moltghost.lifecycle.fleet_worker import Build, Job, News, Outcome, Tools, lost, serve
 
 # Imported once, before the workers are forked, and shared by them.
 _PRELOADED = ["moltghost.lifecycle.fleet_preload"]
+
+_LOOK_SECONDS = 0.1  # for Ctrl-C while there is nothing to do
 
 Watch = Callable[[str, News | Outcome], None]
 """Called with an agent's name and what became of it; from several threads."""
@@ -30,6 +30,7 @@ def run_jobs(
 ) -> tuple[list[Outcome], list[Job]]:
     """Do the jobs, at most ``parallel`` at a time.
 
+    A store is built once, before the jobs that need it; they share its failure, the others don't.
     Ctrl-C stops each running job between two steps and begins no other; a second one stops at once.
 
     Returns:
@@ -40,8 +41,8 @@ def run_jobs(
         interruptible(lambda cancelled: run.all(min(parallel, len(jobs)), cancelled))
     ended = run.outcomes
     return (
-        [ended[job.stack.agent] for job in jobs if job.stack.agent in ended],
-        [job for job in jobs if job.stack.agent not in ended],
+        [ended[job.name] for job in jobs if job.name in ended],
+        [job for job in jobs if job.name not in ended],
     )
 
 
@@ -50,13 +51,16 @@ class _Run:
         self.outcomes: dict[str, Outcome] = {}
         self._tools = tools
         self._watch = watch
-        self._waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._held: dict[Build, list[Job]] = {}
         for job in jobs:
-            self._waiting.put(job)
+            if job.store:
+                build = Build(model=job.store, environment=job.stack.environment)
+                self._held.setdefault(build, []).append(job)
+        self._waiting = deque[Job | Build]([*self._held, *(job for job in jobs if not job.store)])
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(_PRELOADED)
         self._busy: set[int] = set()
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
 
     def all(self, parallel: int, cancelled: threading.Event) -> None:
         threads = [
@@ -76,36 +80,66 @@ class _Run:
 
     def _stop_when(self, cancelled: threading.Event, ended: threading.Event) -> None:
         """Pass Ctrl-C on to the workers that are busy."""
-        while not ended.wait(0.1):
+        while not ended.wait(_LOOK_SECONDS):
             if cancelled.is_set():
-                with self._lock:
+                with self._changed:
                     for pid in self._busy:
                         with suppress(ProcessLookupError):
                             os.kill(pid, signal.SIGINT)
                 return
 
     def _work(self, cancelled: threading.Event) -> None:
-        """One worker after the other, if they die; one job after the other."""
+        """One worker after the other, if they die; one task after the other."""
         worker: _Process | None = None
-        while not cancelled.is_set():
+        while task := self._next(cancelled):
             try:
-                job = self._waiting.get_nowait()
-            except queue.Empty:
-                break
-            worker = worker or _Process(self._context, self._tools)
-            with self._lock:
+                worker = worker or _Process(self._context, self._tools)
+            except (EOFError, OSError):  # no room for one more process
+                self._end(task, lost(task, None))
+                continue
+            with self._changed:
                 if cancelled.is_set():
                     break
                 self._busy.add(worker.pid)
-            outcome = worker.outcome(job, self._watch)
-            with self._lock:
+            outcome = worker.outcome(task, self._tell)
+            with self._changed:
                 self._busy.discard(worker.pid)
-                self.outcomes[job.stack.agent] = outcome
-            self._watch(job.stack.agent, outcome)
+            self._end(task, outcome)
             if not worker.alive:
                 worker = None
         if worker:
             worker.close()
+
+    def _next(self, cancelled: threading.Event) -> Job | Build | None:
+        """Wait for something to do; None when nothing will come any more."""
+        with self._changed:
+            while not cancelled.is_set():
+                if self._waiting:
+                    return self._waiting.popleft()
+                if not self._held:
+                    return None
+                self._changed.wait(_LOOK_SECONDS)
+        return None
+
+    def _tell(self, task: Job | Build, news: News) -> None:
+        for job in [task] if isinstance(task, Job) else self._held[task]:
+            self._watch(job.name, news)
+
+    def _end(self, task: Job | Build, outcome: Outcome) -> None:
+        """Keep a job's outcome; a build lets go of its jobs, or ends them as it ended."""
+        if isinstance(task, Build) and outcome.succeeded:
+            for job in self._held[task]:
+                self._watch(job.name, News(phase="queued"))
+            with self._changed:
+                self._waiting.extendleft(reversed(self._held.pop(task)))
+                self._changed.notify_all()
+            return
+        with self._changed:
+            jobs = self._held.pop(task) if isinstance(task, Build) else [task]
+            self.outcomes |= {job.name: replace(outcome, agent=job.name) for job in jobs}
+            self._changed.notify_all()
+        for job in jobs:
+            self._watch(job.name, self.outcomes[job.name])
 
 
 class _Process:
@@ -121,16 +155,16 @@ class _Process:
         self.pid = self._process.pid
         self.alive = True
 
-    def outcome(self, job: Job, watch: Watch) -> Outcome:
-        """Have a job done, passing its news on."""
+    def outcome(self, task: Job | Build, tell: Callable[[Job | Build, News], None]) -> Outcome:
+        """Have a task done, passing its news on."""
         try:
-            self._pipe.send(job)
+            self._pipe.send(task)
             while isinstance(said := self._pipe.recv(), News):
-                watch(job.stack.agent, said)
+                tell(task, said)
         except (EOFError, OSError):
             self._process.join()
             self.alive = False
-            return lost(job, self._process.exitcode)
+            return lost(task, self._process.exitcode)
         assert isinstance(said, Outcome)  # noqa: S101 the worker sends nothing else
         return said
 

@@ -22,21 +22,21 @@ from moltghost.config import StackName
 from moltghost.engines.interface import Engine, Op, Result
 from moltghost.errors import Interrupted, MoltghostError, Refused
 from moltghost.kube.client import Client
+from moltghost.kube.pools import NoRoom
 from moltghost.lifecycle.agents import carry_out, destroy
 from moltghost.lifecycle.proposal import AgentChange, check
-from moltghost.lifecycle.weights.adding import add
-from moltghost.lifecycle.weights.need import missing_store
 from moltghost.lifecycle.weights.source import Request
 from moltghost.planning.platform import CONSOLIDATE_AFTER_SECONDS
 from moltghost.progress import Event, Report
 
-Phase = Literal["checking", "waiting for room", "weights", "applying", "destroying"]
+Phase = Literal["queued", "weights", "checking", "waiting for room", "applying", "destroying"]
 Ending = Literal["done", "unchanged", "failed", "refused", "interrupted"]
 
 # A node that an update left is given back after this long, and Karpenter looks every 10 s.
 _ROOM_PATIENCE_SECONDS = 3 * CONSOLIDATE_AFTER_SECONDS
 _ROOM_PAUSE_SECONDS = 5.0
 _NEWS_SECONDS = 0.5  # details of one agent are passed on no more often
+_LOOK_SECONDS = 0.1  # for Ctrl-C while a store is built
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +47,31 @@ class Job:
         stack: the agent's.
         change: what to carry out; None to destroy the agent.
         delete_data: destroy namespace and volume as well.
+        store: the model whose store is built first; empty where it is there.
     """
 
     stack: StackName
     change: AgentChange | None = None
     delete_data: bool = False
+    store: str = ""
+
+    @property
+    def name(self) -> str:
+        """The agent's."""
+        return self.stack.agent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """A model's store that is to be built, once for all agents whose pods copy it."""
+
+    model: str
+    environment: str
+
+    @property
+    def name(self) -> str:
+        """The model's."""
+        return self.model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +84,10 @@ class News:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a job ended.
+    """How a job ended, or a build.
 
     Args:
-        agent: whose.
+        agent: whose; of a build, the model.
         ending: ``refused`` if nothing of the agent was changed, ``interrupted`` if it may go on.
         changes: objects by operation, those that stayed as they were left out.
         message: what went wrong.
@@ -96,6 +116,8 @@ class Tools:
     project: Path
     engine_for: Callable[[Path], Engine]
     connect: Callable[[Path, str], Client]
+    build: Callable[[Path, str, Request, Report], object]
+    """Makes sure that an environment has a model's store."""
 
 
 def serve(pipe: Connection, tools: Tools) -> None:
@@ -125,12 +147,15 @@ class _Worker:
         self._told = 0.0
         self._client: Client | None = None
 
-    def outcome(self, job: Job) -> Outcome:
-        """Do a job; whatever happens is told, nothing is raised."""
+    def outcome(self, task: Job | Build) -> Outcome:
+        """Do it; whatever happens is told, nothing is raised."""
         began = time.monotonic()
-        ended = Outcome(agent=job.stack.agent, ending="done", seconds=0.0, changes={})
+        ended = Outcome(agent=task.name, ending="done", seconds=0.0, changes={})
         try:
-            result = self._done(job)
+            if isinstance(task, Build):
+                self._build(task)
+            else:
+                ended = _with_result(ended, self._done(task))
         except Interrupted as error:
             ended = replace(ended, ending="interrupted", message=error.message, hint=error.hint)
         except Refused as error:
@@ -139,23 +164,12 @@ class _Worker:
             ended = replace(ended, ending="failed", message=error.message, hint=error.hint)
         except Exception as error:
             message = f"internal error: {type(error).__name__}: {error}"
-            hint = f"moltghost --debug up {job.stack} shows where"
+            hint = _shows_where(task)
             ended = replace(ended, ending="failed", message=message, hint=hint)
-        else:
-            changes = {
-                str(op): count
-                for op, count in result.counts().items()
-                if op not in (Op.SAME, Op.READ)
-            }
-            ended = replace(
-                ended,
-                ending="done" if changes else "unchanged",
-                changes=changes,
-                warnings=result.warnings,
-            )
         return replace(ended, seconds=time.monotonic() - began)
 
     def _done(self, job: Job) -> Result:
+        self._stop_if_asked()
         engine = self._tools.engine_for(self._tools.project)
         if job.change is None:
             self._tell("destroying")
@@ -168,7 +182,7 @@ class _Worker:
             )
         self._tell("checking")
         self._await_room(job.change)
-        self._build_store(job.change)
+        self._stop_if_asked()
         return carry_out(job.change, engine, self._reporter("applying"))
 
     def _await_room(self, change: AgentChange) -> None:
@@ -177,33 +191,54 @@ class _Worker:
         The fleet as a whole fits, which was checked before it began.
 
         Raises:
-            Refused: the pool is still full.
+            NoRoom: the pool is still full.
+            Refused: there is no such pool, or no cluster that answers.
+            Interrupted: by Ctrl-C.
         """
         deadline = time.monotonic() + _ROOM_PATIENCE_SECONDS
         while True:
             try:
                 return check(change, self._connected(change.stack.environment))
-            except Refused as full:
+            except NoRoom as full:
                 if time.monotonic() > deadline:
                     raise
                 self._tell("waiting for room", full.message)
-            if self._asked.wait(_ROOM_PAUSE_SECONDS):
-                raise Interrupted("stopped on request before anything was changed")
+            self._asked.wait(_ROOM_PAUSE_SECONDS)
+            self._stop_if_asked()
 
-    def _build_store(self, change: AgentChange) -> None:
-        """Have the store built that the agent's pod will copy; joins a build that runs already.
+    def _stop_if_asked(self) -> None:
+        if self._asked.is_set():
+            raise Interrupted("stopped on request before anything was changed")
+
+    def _build(self, build: Build) -> None:
+        """Have a store built; Ctrl-C ends only the wait for what runs in the cluster.
 
         Raises:
-            Refused: it isn't there and can't be built without more from a person.
+            Refused: it can't be built without more from a person.
             Failed: the build failed.
+            Interrupted: by Ctrl-C; the same command joins the build.
         """
-        missing = missing_store(change)
-        if missing is None:
-            return
-        if not missing.can_be_built:
-            raise missing.refusal()
-        request = Request(model=missing.choice.name)
-        add(change.project, missing.environment, request, self._reporter("weights"))
+        failed: list[Exception] = []
+
+        def report(event: Event) -> None:
+            self._stop_if_asked()  # ends what runs here, such as an upload
+            self._tell("weights", _detail(event))
+
+        def work() -> None:
+            try:
+                request = Request(model=build.model)
+                self._tools.build(self._tools.project, build.environment, request, report)
+            except Exception as error:
+                failed.append(error)
+
+        self._tell("weights")
+        thread = threading.Thread(target=work, name="build", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(_LOOK_SECONDS)
+            self._stop_if_asked()
+        if failed:
+            raise failed[0]
 
     def _connected(self, environment: str) -> Client:
         if self._client is None:
@@ -212,9 +247,11 @@ class _Worker:
 
     def _reporter(self, phase: Phase) -> Report:
         def report(event: Event) -> None:
+            if self._asked.is_set():  # Ctrl-C came before the engine had begun to listen for it
+                self._asked.clear()
+                os.kill(os.getpid(), signal.SIGINT)
             planning = event.task.startswith("preview ")
-            detail = f"{event.task}: {event.detail}" if event.state == "running" else event.task
-            self._tell("checking" if planning else phase, detail)
+            self._tell("checking" if planning else phase, _detail(event))
 
         return report
 
@@ -238,10 +275,34 @@ class _Worker:
             self._pipe.send(said)
 
 
-def lost(job: Job, exit_code: int | None) -> Outcome:
-    """The outcome of a job whose worker died."""
+def _detail(event: Event) -> str:
+    return f"{event.task}: {event.detail}" if event.state == "running" else event.task
+
+
+def _with_result(ended: Outcome, result: Result) -> Outcome:
+    changes = {
+        str(op): count for op, count in result.counts().items() if op not in (Op.SAME, Op.READ)
+    }
+    return replace(
+        ended,
+        ending="done" if changes else "unchanged",
+        changes=changes,
+        warnings=result.warnings,
+    )
+
+
+def _shows_where(task: Job | Build) -> str:
+    if isinstance(task, Build):
+        command = f"weights add {task.model} --env {task.environment}"
+    else:
+        command = f"up {task.stack}"
+    return f"moltghost --debug {command} shows where"
+
+
+def lost(task: Job | Build, exit_code: int | None) -> Outcome:
+    """The outcome of what a worker did that died."""
     return Outcome(
-        agent=job.stack.agent,
+        agent=task.name,
         ending="failed",
         seconds=0.0,
         changes={},

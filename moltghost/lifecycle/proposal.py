@@ -22,6 +22,7 @@ from moltghost.errors import Refused
 from moltghost.kube.agents import SPEC_ANNOTATION, AgentStatus, list_agents
 from moltghost.kube.client import Client
 from moltghost.kube.pools import (
+    NoRoom,
     PoolStatus,
     pool_statuses,
     require_node,
@@ -172,7 +173,8 @@ def check(change: AgentChange, client: Client) -> None:
     """Hold the change against the cluster as it is now.
 
     Raises:
-        Refused: a pool has no room for what the change needs.
+        NoRoom: a pool has no room for what the change needs.
+        Refused: there is no such pool or node.
     """
     server, name = change.plan.model_server, change.stack.environment
     if change.plan.on_machine:
@@ -188,9 +190,9 @@ def check(change: AgentChange, client: Client) -> None:
             environment=name,
             purpose="the update's surge" if surge else "the model server",
         )
-    except Refused as full:
+    except NoRoom as full:
         way_out = "; or accept a gap with --strategy in-place" if surge else ""
-        raise Refused(full.message, full.hint + way_out) from full
+        raise NoRoom(full.message, full.hint + way_out) from full
     if change.old is None:
         runtime = change.plan.runtime
         require_room_for_pod(
@@ -208,7 +210,8 @@ def require_room_on_machine(changes: Sequence[AgentChange], client: Client) -> N
     """The machine's own node is there, and what these changes of agents on it add fits together.
 
     Raises:
-        Refused: the node isn't there, or full.
+        NoRoom: the node is full.
+        Refused: it isn't there.
     """
     first = changes[0]
     node = require_node(client, first.plan.model_server.pool, environment=first.stack.environment)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from moltghost.lifecycle.fleet_worker import Job, Outcome
+from moltghost.lifecycle.proposal import AgentChange
+from moltghost.models import find_model
 from tests.cli.command import Command
 from tests.kube.clusters import FakeCluster, deployment, ready_pod
 from tests.lifecycle.projects import FakeEngine
@@ -103,6 +106,21 @@ def test_what_is_done_is_counted_and_the_same_warnings_are_told_once(
     assert ran.out.splitlines()[-1] == "2 done"
     assert "warning for 2 agents: Deployment agent-NAME/runtime names no digest" in ran.err
     assert "  1/2 one: done (1 min 01 s)" in ran.err.splitlines()
+
+
+@pytest.mark.usefixtures("deployed", "engine")
+def test_a_store_that_is_missing_is_named_and_built_for_the_agents_that_need_it(
+    moltghost: Command, file: str, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(change: AgentChange) -> Any:
+        choice = find_model(change.new.model)
+        is_there = choice.model.id == "llama3.1-70b"
+        return None if is_there else SimpleNamespace(choice=choice, can_be_built=True)
+
+    monkeypatch.setattr("moltghost.lifecycle.fleet.missing_store", missing)
+    ran = moltghost("fleet", "apply", file, "--yes")
+    assert "built first, once each: llama3.1-8b-q4_K_M" in ran.out
+    assert {each.name: each.store for each in jobs} == {"one": "llama3.1-8b-q4_K_M", "my-agent": ""}
 
 
 @pytest.mark.usefixtures("cluster", "engine", "jobs")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import stat
 import subprocess
 import sys
@@ -256,6 +257,33 @@ def test_a_full_disk_is_a_failure_with_the_path(
     ran = moltghost("plan", "my-agent.local")
     assert ran.code == 1
     assert "error: No space left on device: /var/x" in ran.err
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_who_reads_only_the_beginning_of_the_output_has_what_they_want(options: list[str]) -> None:
+    argv = ["models", *options]
+    program = f"import sys; from moltghost.cli.main import main; sys.argv[1:] = {argv}; main()"
+    reader, writer = os.pipe()
+    os.close(reader)
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=writer, stderr=subprocess.PIPE, cwd=PROJECT
+    ) as run:
+        os.close(writer)
+        _, said = run.communicate(timeout=60)
+    assert (run.returncode, said) == (0, b"")
+
+
+def test_another_pipe_that_breaks_is_a_failure() -> None:
+    ran = python(
+        "import errno, sys\n"
+        "from moltghost.cli import main, models\n"
+        "def breaks(**_): raise BrokenPipeError(errno.EPIPE, 'Broken pipe')\n"
+        "models.list_models.callback = breaks\n"
+        "sys.argv[1:] = ['models']\n"
+        "main.main()\n"
+    )
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("error: Broken pipe: what we were writing to has ended\nhint: ")
 
 
 @pytest.mark.parametrize(

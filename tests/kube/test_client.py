@@ -6,92 +6,24 @@ What a real API server decides is tested in ``tests/e2e``; the server here only 
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from moltghost.errors import Refused
 from moltghost.kube.client import ApiError, Client, ResourceType, UnknownKind, Unreachable
+from moltghost.kube.transport import NoCredentials
+from tests.kube.api_server import Server, failure, kubeconfig_text, serving
 
-KINDS = {
-    "resources": [
-        {"kind": "ConfigMap", "name": "configmaps", "namespaced": True},
-        {"kind": "Namespace", "name": "namespaces", "namespaced": False},
-        {"kind": "Namespace", "name": "namespaces/status", "namespaced": False},
-        {"kind": "Pod", "name": "pods", "namespaced": True},
-    ]
-}
 MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "n"}}
-
-
-class Server(ThreadingHTTPServer):
-    """Answers each request with the next of ``answers``: status, body, headers."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers: list[tuple[int, Any, dict[str, str]]] = []
-        self.seen: list[tuple[str, str, dict[str, list[str]], Any]] = []
-
-    def kubeconfig(self, folder: Path) -> Path:
-        """A kubeconfig that leads here."""
-        path = folder / "kubeconfig"
-        path.write_text(kubeconfig_text(f"http://127.0.0.1:{self.server_port}"))
-        return path
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def _answer(self) -> None:
-        length = int(self.headers.get("Content-Length", 0))
-        body = json.loads(self.rfile.read(length)) if length else None
-        parts = urlsplit(self.path)
-        if parts.path == "/api/v1":
-            status, answer, headers = 200, KINDS, dict[str, str]()
-        else:
-            self.server.seen.append((self.command, parts.path, parse_qs(parts.query), body))
-            status, answer, headers = self.server.answers.pop(0)
-        data = json.dumps(answer).encode()
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(data)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    do_GET = do_POST = do_PATCH = do_DELETE = _answer
-
-    def log_message(self, *_arguments: Any) -> None:
-        """Say nothing."""
-
-
-def kubeconfig_text(server: str) -> str:
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "here",
-            "clusters": [{"name": "c", "cluster": {"server": server}}],
-            "users": [{"name": "u", "user": {"token": "t"}}],
-            "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
-        },
-        indent=1,
-    )
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+    with serving() as found:
+        yield found
 
 
 @pytest.fixture
@@ -99,10 +31,6 @@ def client(server: Server, tmp_path: Path) -> Iterator[Client]:
     client = Client(server.kubeconfig(tmp_path))
     yield client
     client.close()
-
-
-def failure(status: int, reason: str, message: str) -> tuple[int, Any, dict[str, str]]:
-    return status, {"kind": "Status", "reason": reason, "message": message}, {}
 
 
 def test_writes_are_strict_and_name_their_manager(client: Client, server: Server) -> None:
@@ -209,6 +137,78 @@ def test_a_server_that_is_not_there_fails_at_once_or_after_the_patience(tmp_path
             client.cluster_uid()
 
         assert patience <= time.monotonic() - began < patience + 2
+
+
+EXPIRED = "The SSO session associated with this profile has expired or is otherwise invalid."
+PRINTS = """printf '{"status": {"token": "t"}}'"""
+
+
+def asks(program: Path, script: str | None) -> dict[str, str]:
+    """How a kubeconfig names a program that has to print a token; this shell script, or nothing."""
+    if script is not None:
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    return {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": str(program),
+        "installHint": "the AWS CLI is needed",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "message", "hint"),
+    [
+        ("aws", f"echo '{EXPIRED}' >&2; exit 255", EXPIRED, "aws; aws sso login opens a new"),
+        ("other", "exit 1", "other returned 1", "find out why it gives none: /"),
+        ("other", "echo hello", "what the program printed holds no token", "why it gives none"),
+        ("aws", None, "No such file or directory", "the AWS CLI is needed"),
+    ],
+)
+def test_credentials_that_cannot_be_had_are_no_silence_of_the_server(
+    tmp_path: Path, name: str, script: str | None, message: str, hint: str
+) -> None:
+    user = asks(tmp_path / name, script)
+    client = Client(kubeconfig_text("http://127.0.0.1:9", exec=user), patience_seconds=60)
+    began = time.monotonic()
+
+    with pytest.raises(NoCredentials, match=r"no credentials for http://127\.0\.0\.1:9: ") as error:
+        client.cluster_uid()
+
+    assert message in error.value.message
+    assert hint in error.value.hint
+    assert time.monotonic() - began < 10
+
+
+def test_a_token_that_cannot_be_renewed_while_a_stream_is_opened_is_said(
+    server: Server, tmp_path: Path
+) -> None:
+    once = f"[ -e {tmp_path}/asked ] && echo '{EXPIRED}' >&2 && exit 255; touch {tmp_path}/asked"
+    user = asks(tmp_path / "aws", f"{once}; {PRINTS}")
+    client = Client(kubeconfig_text(server.url, exec=user))
+    server.answers += [failure(401, "Unauthorized", "Unauthorized")]
+
+    with pytest.raises(NoCredentials, match=EXPIRED):
+        list(client.watch("v1", "ConfigMap", "n"))
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_kubeconfig_may_be_its_text_in_one_line_or_several(
+    server: Server, indent: int | None
+) -> None:
+    server.answers += [(200, MAP, {})]
+    text = json.dumps(json.loads(kubeconfig_text(server.url)), indent=indent)
+
+    client = Client(text)
+
+    assert client.get("v1", "ConfigMap", "m", "n") == MAP
+    client.close()
+
+
+def test_the_text_of_a_kubeconfig_is_in_no_error() -> None:
+    with pytest.raises(Refused, match="the kubeconfig given as text can't be used") as refusal:
+        Client('{"users": [{"user": {"token": "s3cret"}}]}')
+
+    assert "s3cret" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ from moltghost.lifecycle.environments import (
     layer_stacks,
     refuse_while_agents,
 )
+from tests.aws import projects
 from tests.examples import LOCAL
+from tests.kube.api_server import failure, kubeconfig_text, serving
 from tests.lifecycle.projects import FakeEngine, project
 
 
@@ -40,6 +42,47 @@ def test_a_cluster_that_does_not_run_is_said_with_how_to_start_it(tmp_path: Path
         connect(project(tmp_path), "local")
     assert str(paths.kubeconfig()) in refused.value.message
     assert refused.value.hint == "moltghost up local"
+
+
+@pytest.fixture
+def prod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with environment `prod` on AWS."""
+    monkeypatch.setenv("MOLTGHOST_STATE", str(tmp_path / "state"))
+    return projects.project(tmp_path)
+
+
+def write_kubeconfig(text: str) -> None:
+    """Put it where `moltghost kubeconfig prod` writes it."""
+    folder = paths.state_home() / "kubeconfigs"
+    folder.mkdir(parents=True)
+    (folder / "prod.yaml").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(401, "Unauthorized"), (403, 'namespaces "kube-system" is forbidden: User "me" cannot get')],
+)
+def test_a_cluster_that_does_not_let_us_in_refuses_with_what_to_do(
+    prod: Path, status: int, said: str
+) -> None:
+    with serving() as server:
+        server.answers += [failure(status, "Forbidden", said)]
+        write_kubeconfig(kubeconfig_text(server.url))
+        with pytest.raises(Refused, match="environment prod doesn't let you in") as refused:
+            connect(prod, "prod")
+    assert said in refused.value.message
+    assert "admins and deployers of Pulumi.prod.yaml are let in" in refused.value.hint
+
+
+def test_credentials_that_cannot_be_had_are_not_told_as_a_network_that_does_not_reach(
+    prod: Path,
+) -> None:
+    api = "client.authentication.k8s.io/v1beta1"
+    asked = {"apiVersion": api, "command": "no-such-program", "installHint": "get it there"}
+    write_kubeconfig(kubeconfig_text("http://127.0.0.1:9", exec=asked))
+    with pytest.raises(Refused, match="prod can't be asked: no credentials for") as refused:
+        connect(prod, "prod")
+    assert refused.value.hint == "get it there"
 
 
 def test_an_environment_goes_only_after_its_agents(tmp_path: Path) -> None:

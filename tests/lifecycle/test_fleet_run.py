@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from moltghost.kube.client import Client
 from moltghost.lifecycle.fleet_run import run_jobs
 from moltghost.lifecycle.fleet_worker import Job, News, Outcome, Tools
 from moltghost.lifecycle.proposal import propose
+from moltghost.lifecycle.weights.source import Request
 from moltghost.progress import Event, Report
 from tests.kube.clusters import client, node_pool
 from tests.lifecycle.projects import FakeEngine, project
@@ -30,6 +32,7 @@ MODELS = {
     "dies": "phi3-medium-q8",
     "breaks": "llama3.1-70b-q4",
     "waits": "qwen2.5-32b-q4",
+    "waits-late": "qwen2.5-72b-q4",
 }
 BEHAVIOURS = {model: name for name, model in MODELS.items()}
 
@@ -51,16 +54,19 @@ class ActingEngine(FakeEngine):
             os.kill(os.getpid(), signal.SIGKILL)
         if acts == "breaks":
             raise KeyError("oops")
-        if acts == "waits":
-            self._wait(stack)
+        if acts == "waits-late":  # Ctrl-C comes before it has begun to listen
+            os.kill(os.getpid(), signal.SIGINT)
+        if acts in ("waits", "waits-late"):
+            self._wait(stack, report)
         step = Step(urn="u", type="t", name="n", op=Op.SAME if acts == "same" else Op.CREATE)
         return Result(stack=stack, steps=(step,), outputs={}, seconds=1.0)
 
-    def _wait(self, stack: str) -> None:
+    def _wait(self, stack: str, report: Report) -> None:
         """Until Ctrl-C, as a real engine waits: in a handler of its own."""
         asked = threading.Event()
         before = signal.signal(signal.SIGINT, lambda _signal, _frame: asked.set())
         (self.project / f"{stack}.waiting").touch()
+        report(Event(task="Deployment", state="running", detail="0 of 1 ready"))
         try:
             assert asked.wait(60)
         finally:
@@ -81,10 +87,36 @@ def connect_full(_project: Path, _environment: str) -> Client:
     return client(*(node_pool(name, 4, 4) for name in ("l40s", "h100", "cpu")))
 
 
-def job(folder: Path, name: str, acts: str) -> Job:
+def connect_on_ctrl_c(project: Path, environment: str) -> Client:
+    os.kill(os.getpid(), signal.SIGINT)
+    return connect(project, environment)
+
+
+def connect_without_pools(_project: Path, _environment: str) -> Client:
+    return client()
+
+
+def build(folder: Path, environment: str, request: Request, report: Report) -> None:
+    """Behaves as the model's name says, and counts in the project how often it began."""
+    with (folder / f"{request.model}.builds").open("a") as log:
+        log.write(f"{environment}\n")
+    report(Event(task="download", state="running", detail="1 GiB of 4 GiB"))
+    if request.model == "fails":
+        raise Failed("building it failed: no space left", "run the same command again")
+    if request.model == "waits":
+        threading.Event().wait(60)
+    time.sleep(0.3)
+    (folder / f"{request.model}.store").touch()
+
+
+def job(folder: Path, name: str, acts: str, store: str = "") -> Job:
     stack = StackName.of_agent(name, "local")
     values = {"model": MODELS[acts], "context": "16k", "owner": "me"}
-    return Job(stack=stack, change=propose(folder, stack, values, running=None))
+    return Job(stack=stack, change=propose(folder, stack, values, running=None), store=store)
+
+
+def tools(folder: Path, connect: Any = connect) -> Tools:
+    return Tools(project=folder, engine_for=engine_for, connect=connect, build=build)
 
 
 def run(
@@ -93,7 +125,7 @@ def run(
     told: list[tuple[str, News | Outcome]] = []
     outcomes, left = run_jobs(
         jobs,
-        Tools(project=folder, engine_for=engine_for, connect=connect),
+        tools(folder, connect),
         parallel=parallel,
         watch=lambda name, said: told.append((name, said)),
     )
@@ -175,7 +207,7 @@ def test_a_change_waits_for_room_and_stops_waiting_on_ctrl_c(tmp_path: Path) -> 
 
     outcomes, _ = run_jobs(
         [job(folder, "one", "works")],
-        Tools(project=folder, engine_for=engine_for, connect=connect_full),
+        tools(folder, connect_full),
         parallel=1,
         watch=watch,
     )
@@ -183,6 +215,83 @@ def test_a_change_waits_for_room_and_stops_waiting_on_ctrl_c(tmp_path: Path) -> 
     assert "before anything was changed" in outcomes[0].message
     assert "pool l40s of environment local is full" in told[-1].detail
     assert not stack_file(folder, StackName.of_agent("one", "local")).exists()
+
+
+def test_only_a_lack_of_room_is_waited_for(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    outcomes, _, told = run(folder, job(folder, "one", "works"), connect=connect_without_pools)
+    assert outcomes["one"].ending == "refused"
+    assert "has no pool l40s in its cluster" in outcomes["one"].message
+    assert "waiting for room" not in {said.phase for _, said in told if isinstance(said, News)}
+
+
+def test_ctrl_c_that_comes_before_the_engine_listens_stops_it_all_the_same(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    outcomes, _, _ = run(folder, job(folder, "one", "waits-late"))
+    assert outcomes["one"].ending == "interrupted"
+
+
+def test_ctrl_c_while_it_is_checked_deploys_nothing(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    outcomes, _, _ = run(folder, job(folder, "one", "works"), connect=connect_on_ctrl_c)
+    assert outcomes["one"].ending == "interrupted"
+    assert not stack_file(folder, StackName.of_agent("one", "local")).exists()
+
+
+def test_a_store_is_built_once_before_all_the_agents_that_need_it(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    names = ("a", "b", "c")
+    jobs = [job(folder, name, "works", store="shared") for name in names]
+    outcomes, _, told = run(folder, *jobs, job(folder, "free", "same"), parallel=4)
+    assert {name: each.ending for name, each in outcomes.items()} == {
+        **dict.fromkeys(names, "done"),
+        "free": "unchanged",
+    }
+    assert (folder / "shared.builds").read_text() == "local\n"
+    for name in names:
+        phases = [said.phase for whose, said in told if whose == name and isinstance(said, News)]
+        assert [phase for phase, _ in groupby(phases)][:3] == ["weights", "queued", "checking"]
+
+
+def test_a_build_that_fails_fails_only_the_agents_that_need_it(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    jobs = [
+        job(folder, "a", "works", store="fails"),
+        job(folder, "b", "works", store="fails"),
+        job(folder, "c", "works", store="other"),
+        job(folder, "d", "works"),
+    ]
+    outcomes, left, _ = run(folder, *jobs, parallel=1)
+    assert {name: each.ending for name, each in outcomes.items()} == {
+        "a": "failed",
+        "b": "failed",
+        "c": "done",
+        "d": "done",
+    }
+    assert not left
+    assert (outcomes["b"].agent, outcomes["b"].message) == (
+        "b",
+        "building it failed: no space left",
+    )
+    assert (folder / "fails.builds").read_text() == "local\n"
+
+
+def test_ctrl_c_ends_the_wait_for_a_build(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    jobs = [job(folder, name, "works", store="waits") for name in ("a", "b")]
+
+    def press() -> None:
+        deadline = time.monotonic() + 60
+        while not (folder / "waits.builds").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press).start()
+    began = time.monotonic()
+    outcomes, _, _ = run(folder, *jobs)
+    assert [each.ending for each in outcomes.values()] == ["interrupted", "interrupted"]
+    assert time.monotonic() - began < 30
+    assert not stack_file(folder, jobs[0].stack).exists()
 
 
 @pytest.mark.parametrize("parallel", [1, 5])
@@ -197,7 +306,6 @@ def test_no_more_run_at_a_time_than_asked_for(tmp_path: Path, parallel: int) -> 
             most[0] = max(most[0], len(running))
 
     jobs = [job(folder, f"a{number}", "works") for number in range(8)]
-    tools = Tools(project=folder, engine_for=engine_for, connect=connect)
-    outcomes, _ = run_jobs(jobs, tools, parallel=parallel, watch=watch)
+    outcomes, _ = run_jobs(jobs, tools(folder), parallel=parallel, watch=watch)
     assert len(outcomes) == 8
     assert 1 <= most[0] <= parallel

@@ -124,10 +124,11 @@ class StoppableCommand(PulumiCommand):
             with self._lock:
                 self._running.add(process)
             try:
-                if process.stdin and text:
-                    with process.stdin:
-                        process.stdin.write(text)
                 readers = [_Reader(process.stdout, on_output), _Reader(process.stderr, on_error)]
+                if process.stdin and text:
+                    # One that fails before it has read it all says why itself.
+                    with suppress(BrokenPipeError), process.stdin:
+                        process.stdin.write(text)
                 stdout, stderr = (reader.text() for reader in readers)
                 code = process.wait()
             finally:

@@ -99,6 +99,13 @@ def test_a_command_that_fails_raises_with_what_it_said(tmp_path: Path) -> None:
         StoppableCommand(program).run(["stack"], str(tmp_path), {})
 
 
+def test_one_that_fails_before_it_has_read_what_it_is_given_says_why(tmp_path: Path) -> None:
+    program = stand_in(tmp_path, body="exec <&-; echo the stack is locked >&2; exit 1")
+
+    with pytest.raises(CommandError, match=r"the stack is locked"):
+        StoppableCommand(program).run(["stack", "import"], str(tmp_path), {}, text="x" * 1_000_000)
+
+
 def test_stopping_lets_the_cli_end_by_itself(tmp_path: Path) -> None:
     command = StoppableCommand(stand_in(tmp_path, body=_SLEEPS))
     begun, failed = threading.Event(), []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from moltghost.engines.embedded.values import UNKNOWN, plain
 from moltghost.errors import Refused
 from moltghost.kube.client import ApiError, Client, Unreachable
+from moltghost.kube.transport import NoCredentials, kubeconfig_path
 
 _PATIENCE_SECONDS = 60.0  # an API server that restarts is back well within this
 
@@ -51,7 +51,8 @@ class Cluster:
         """The client, connected and known to talk to the right cluster.
 
         Raises:
-            Refused: the cluster isn't running, or is another one than the state's.
+            Refused: the cluster isn't running, doesn't let us in, or is another one than the
+                state's.
         """
         with self._lock:
             if self._refusal:
@@ -78,11 +79,13 @@ class Cluster:
                 "give pulumi_kubernetes.Provider the argument kubeconfig",
             )
         text = str(kubeconfig)
-        if "\n" not in text and not Path(text).expanduser().exists():
+        if (path := kubeconfig_path(text)) and not path.exists():
             raise self._not_running(f"there is no {text}")
         client = Client(text, self._inputs.get("context"), on_warning=self._on_warning)
         try:
             uid = client.cluster_uid()
+        except NoCredentials as error:
+            raise Refused(error.message, error.hint) from error
         except Unreachable as error:
             raise self._not_running(error.message) from error
         except ApiError as error:
