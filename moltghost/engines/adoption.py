@@ -8,7 +8,6 @@ no change at all. Until then the old owner's state is kept, and a move that fail
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from moltghost.engines.stock.checkpoint import (
 from moltghost.engines.stock.engine import StockEngine
 from moltghost.engines.stock.workspace import Stacks
 from moltghost.errors import Failed, MoltghostError, Refused
-from moltghost.locks import held
 from moltghost.ownership import EngineName
 from moltghost.progress import Event, Report
 
@@ -76,7 +74,7 @@ class Adoption:
         task = f"adopt {stack}"
         self._report(Event(task=task, state="started"))
         try:
-            with self._locked(stack):
+            with self._store.locked(stack, "adopt"):
                 count = self._to_stock(stack) if engine == "stock" else self._to_embedded(stack)
         except MoltghostError as error:
             self._report(Event(task=task, state="failed", detail=error.message))
@@ -159,9 +157,6 @@ class Adoption:
                 f"stack {stack} stays where it is: its new engine would change\n{changed}",
                 f"bring it up with the engine that it has first: moltghost up {stack}",
             )
-
-    def _locked(self, stack: str) -> AbstractContextManager[None]:
-        return held(self._store.folder / f"{stack}.lock", f"stack {stack}", "adopt")
 
 
 def _require_complete(stack: str, doubtful: list[Any]) -> None:
