@@ -28,7 +28,7 @@ from moltghost.engines.embedded.state import ENGINE, ResourceState, StackState, 
 from moltghost.engines.embedded.update_run import UpdateRun
 from moltghost.engines.embedded.urn import is_provider, stack_of
 from moltghost.engines.embedded.values import masked, plain
-from moltghost.engines.interface import Drift, Preview, Result, StackSummary
+from moltghost.engines.interface import Drift, Preview, Protected, Result, StackSummary
 from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
 from moltghost.progress import Event, Report
 
@@ -102,18 +102,18 @@ class EmbeddedEngine:
             warnings=run.warnings,
         )
 
-    def destroy(self, stack: str, *, keep_protected: bool, report: Report) -> Result:
+    def destroy(self, stack: str, *, protected: Protected, report: Report) -> Result:
         """Delete what the state records, in reverse order of dependency.
 
         Raises:
-            Refused: there is no such stack, or it has protected resources and
-                ``keep_protected`` is off; nothing was changed.
+            Refused: there is no such stack, its cluster isn't running, or it has protected
+                resources that are neither to be kept nor deleted; nothing was changed.
             Failed: some of it is still there; the state has what is left.
         """
         began = time.monotonic()
         with self._store.locked(stack, "destroy"):
             state = self._existing(stack)
-            kept = kept_resources(state, keep_protected=keep_protected)
+            kept = kept_resources(state, protected)
             run = interruptible(lambda cancelled: self._destroy(state, kept, report, cancelled))
         return Result(
             stack=stack,
@@ -131,18 +131,6 @@ class EmbeddedEngine:
         """
         state = self._existing(stack)
         return interruptible(lambda cancelled: find_drift(state, self._store, report, cancelled))
-
-    def unprotect(self, stack: str) -> None:
-        """Take the protection off everything in a stack, as ``pulumi state unprotect --all`` does.
-
-        Raises:
-            Refused: there is no such stack, or it is being changed.
-        """
-        with self._store.locked(stack, "unprotect"):
-            state = self._existing(stack)
-            for resource in state.resources:
-                resource.protect = False
-            self._store.save(state)
 
     def outputs(self, stack: str, *, show_secrets: bool = False) -> dict[str, Any]:
         """The outputs of the last ``up``.

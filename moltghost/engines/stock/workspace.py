@@ -20,13 +20,15 @@ from ruamel.yaml import YAML
 from moltghost import paths
 from moltghost.engines.embedded.crypto import Keyring
 from moltghost.engines.embedded.project import Project
-from moltghost.engines.stock.command import require_cli
+from moltghost.engines.stock.command import INSTALL_HINT, require_cli
 from moltghost.engines.stock.troubles import explained
 from moltghost.errors import Refused
 
 _CHECKPOINT_VERSION = 3
 _PASSPHRASES = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 _SECRETS_KEYS = ("secretsprovider", "encryptedkey", "encryptionsalt")
+_IGNORES_PROTECTION = (3, 256)
+"""The first CLI with ``--ignore-protect``: https://github.com/pulumi/pulumi/pull/24053"""
 _SECRETS_PROVIDER = "MOLTGHOST_SECRETS_PROVIDER"
 
 
@@ -138,9 +140,22 @@ class Stacks:
         options = ["--yes", "--preserve-config", *(["--force"] if force else [])]
         self.run(stack, "stack", "rm", stack, *options)
 
-    def unprotect(self, stack: str) -> None:
-        """Take the protection off everything in a stack."""
-        self.run(stack, "state", "unprotect", "--all", "--yes", "--stack", stack)
+    def ignore_protection(self, stack: Stack) -> None:
+        """Have this ``destroy`` delete what is protected; in the state it stays protected.
+
+        Raises:
+            Refused: the CLI is too old for that.
+        """
+        version = self.command.version
+        if version and (version.major, version.minor) < _IGNORES_PROTECTION:
+            raise Refused(
+                f"the Pulumi CLI {version} can't delete what is protected; "
+                f"{'.'.join(map(str, _IGNORES_PROTECTION))} is the first that can",
+                INSTALL_HINT,
+            )
+        # The Automation API doesn't have the flag; any can be given as a variable.
+        flag = {"PULUMI_OPTION_IGNORE_PROTECT": "true"}
+        stack.workspace.env_vars = {**stack.workspace.env_vars, **flag}
 
     def deployment(self, stack: Stack) -> dict[str, Any]:
         """The checkpoint of a stack, with its secrets in plain text: for this process only."""

@@ -269,7 +269,7 @@ def test_a_stack_of_the_embedded_engine_is_refused_before_the_cli_is_asked(
     for change in (
         lambda: engine.preview("a.local", report=lambda _event: None),
         lambda: engine.up("a.local", report=lambda _event: None),
-        lambda: engine.destroy("a.local", keep_protected=True, report=lambda _event: None),
+        lambda: engine.destroy("a.local", protected="keep", report=lambda _event: None),
         lambda: engine.drift("a.local", report=lambda _event: None),
     ):
         with pytest.raises(Refused, match=r"belongs to the embedded engine") as refusal:
@@ -286,13 +286,43 @@ def test_protected_resources_are_kept_or_the_destroy_is_refused(
     cli.write("stacks", {"a.local": {"resources": [{**space, "protect": True}]}})
 
     with pytest.raises(Refused, match=r"has protected resources: agent-a"):
-        engine.destroy("a.local", keep_protected=False, report=lambda _event: None)
+        engine.destroy("a.local", protected="refuse", report=lambda _event: None)
     assert cli.calls("destroy") == []
 
-    engine.destroy("a.local", keep_protected=True, report=lambda _event: None)
+    engine.destroy("a.local", protected="keep", report=lambda _event: None)
     [call] = cli.calls("destroy")
     assert "--exclude-protected" in call
     assert list(cli.stacks()) == ["a.local"]
+
+
+def test_protected_resources_are_deleted_in_one_run_that_leaves_their_protection(
+    engine: StockEngine, cli: Cli
+) -> None:
+    space = {"urn": "u", "type": "kubernetes:core/v1:Namespace", "custom": True, "id": "agent-a"}
+    protected = {"a.local": {"resources": [{**space, "protect": True}]}}
+    cli.write("stacks", protected)
+    cli.write("fail", {"destroy": "error: configured Kubernetes cluster is unreachable"})
+
+    with pytest.raises(Failed, match=r"is unreachable"):
+        engine.destroy("a.local", protected="delete", report=lambda _event: None)
+    assert cli.stacks() == protected
+
+    cli.write("fail", {})
+    engine.destroy("a.local", protected="delete", report=lambda _event: None)
+    assert cli.stacks() == {}
+    assert cli.calls("state") == []
+
+
+def test_a_cli_that_cannot_delete_what_is_protected_is_not_asked_to(
+    project: Path, cli: Cli
+) -> None:
+    cli.write("version", "v3.255.9")
+    cli.write("stacks", {"a.local": {"resources": [{"urn": "u", "protect": True}]}})
+
+    with pytest.raises(Refused, match=r"3\.255\.9 can't delete what is protected; 3\.256 is"):
+        StockEngine(project).destroy("a.local", protected="delete", report=lambda _event: None)
+
+    assert cli.calls("destroy") == []
 
 
 def test_a_stack_without_resources_is_forgotten_and_its_config_stays(
@@ -300,7 +330,7 @@ def test_a_stack_without_resources_is_forgotten_and_its_config_stays(
 ) -> None:
     cli.write("stacks", {"a.local": {"resources": []}})
 
-    engine.destroy("a.local", keep_protected=False, report=lambda _event: None)
+    engine.destroy("a.local", protected="refuse", report=lambda _event: None)
 
     [call] = cli.calls("stack rm")
     assert "--preserve-config" in call
@@ -320,7 +350,7 @@ def test_a_stack_that_is_not_there_is_refused_with_those_that_are(
     cli.write("stacks", {"a.local": {"resources": []}})
 
     with pytest.raises(Refused, match=r"there is no stack b\.local") as refusal:
-        engine.unprotect("b.local")
+        engine.outputs("b.local")
 
     assert refusal.value.hint == "stacks of this engine: a.local"
 
