@@ -105,6 +105,8 @@ def main(arguments: list[str]) -> None:
     arguments.remove("--non-interactive")
     with (HOME / "calls.jsonl").open("a") as calls:
         calls.write(json.dumps(arguments) + "\n")
+    if text := read("fail").get(" ".join(arguments[:2])):
+        sys.exit(text)
     match arguments:
         case ["stack", "init", *_]:
             init(arguments)
@@ -118,6 +120,9 @@ def main(arguments: list[str]) -> None:
         case ["stack", "export", *_]:
             deployment = read("stacks")[option(arguments, "--stack")]
             answer(json.dumps({"version": 3, "deployment": deployment}))
+        case ["stack", "import", *_]:
+            deployment = json.load(sys.stdin)["deployment"]
+            write("stacks", {**read("stacks"), str(option(arguments, "--stack")): deployment})
         case ["stack", "history", *_]:
             entry = {"kind": "update", "startTime": "2026-11-25T10:00:00.000Z", "message": ""}
             answer(json.dumps([{**entry, "environment": {}, "config": {}, "result": "succeeded"}]))

@@ -5,14 +5,11 @@ With the real CLI it is tested by tests/e2e/test_conformance.py.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,66 +19,11 @@ from moltghost.engines.stock.engine import StockEngine
 from moltghost.errors import ExitCode, Failed, Interrupted, Refused
 from moltghost.progress import Event
 
+from .stand_in import CONFIG, Cli, event
 from .test_events import URN, settings, state
 
-FAKE = Path(__file__).with_name("fake_pulumi.py")
 ROOT = "urn:pulumi:a.local::moltghost::pulumi:pulumi:Stack::moltghost-a.local"
-CONFIG = "config:\n  moltghost:spec: {kind: cloud}\n"
 LOCKED = "error: the stack is currently locked by 1 lock(s). Either wait or `pulumi cancel`"
-
-
-class Cli:
-    """The stand-in's folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-
-    def write(self, name: str, value: Any) -> None:
-        (self.folder / f"{name}.json").write_text(json.dumps(value))
-
-    def stacks(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.folder / "stacks.json").read_text())
-        return found
-
-    def calls(self, command: str) -> list[list[str]]:
-        lines = (self.folder / "calls.jsonl").read_text().splitlines()
-        return [
-            call
-            for call in map(json.loads, lines)
-            if call[: len(command.split())] == command.split()
-        ]
-
-
-def event(kind: str, op: str, urn: str = URN, **states: Any) -> dict[str, Any]:
-    return {kind: {"metadata": {"op": op, "urn": urn, "type": urn.split("::")[2], **states}}}
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.setenv("MOLTGHOST_STATE", str(tmp_path / "state"))
-    for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    program = tmp_path / "bin" / "pulumi"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} {FAKE} "$@"\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    monkeypatch.setenv("FAKE_PULUMI", str(tmp_path / "fake"))
-    found = Cli(tmp_path / "fake")
-    created = [event("resourcePreEvent", "create", new=state(inputs=settings(a="1")))]
-    done = [*created, event("resOutputsEvent", "create", new=state(inputs=settings(a="1")))]
-    found.write("events", {"preview": created, "up": done})
-    return found
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "Pulumi.yaml").write_text("name: moltghost\nruntime: python\n")
-    (folder / "Pulumi.a.local.yaml").write_text(CONFIG)
-    return folder
 
 
 @pytest.fixture
@@ -144,6 +86,47 @@ def test_an_up_that_is_refused_leaves_nothing_in_the_backend(
     assert cli.stacks() == {}
     assert cli.calls("up") == []
     assert (project / "Pulumi.a.local.yaml").read_text() == CONFIG
+
+
+def test_an_edit_made_during_the_preview_of_a_new_stack_stays(
+    engine: StockEngine, cli: Cli, project: Path
+) -> None:
+    file = project / "Pulumi.a.local.yaml"
+
+    def edit(happened: Event) -> None:
+        if happened.state == "started":
+            file.write_text(f"{file.read_text()}# mine\n")
+
+    engine.preview("a.local", report=edit)
+
+    assert cli.stacks() == {}
+    assert file.read_text().startswith(CONFIG)
+    assert file.read_text().endswith("# mine\n")
+
+
+def test_a_stack_that_cannot_be_removed_again_hides_no_refusal(
+    engine: StockEngine, cli: Cli, project: Path
+) -> None:
+    cli.write("fail", {"preview": "error: no such pool", "stack rm": "error: the disk is full"})
+
+    with pytest.raises(Refused, match=r"stack a\.local: no such pool"):
+        engine.up("a.local", report=lambda _event: None)
+
+    assert (project / "Pulumi.a.local.yaml").read_text() == CONFIG
+
+
+def test_a_stack_that_cannot_be_made_leaves_no_config_of_its_own(
+    engine: StockEngine, cli: Cli, project: Path
+) -> None:
+    cli.write("fail", {"stack init": "error: the disk is full"})
+    pending = project / "pending.yaml"
+    pending.write_text(CONFIG)
+
+    with pytest.raises(Refused, match=r"stack b\.local: the disk is full"):
+        engine.up("b.local", config=pending, report=lambda _event: None)
+
+    assert not (project / "Pulumi.b.local.yaml").exists()
+    assert pending.read_text() == CONFIG
 
 
 def test_an_up_that_fails_keeps_the_stack(engine: StockEngine, cli: Cli) -> None:
