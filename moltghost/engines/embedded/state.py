@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -256,6 +256,15 @@ class StateStore:
         return sorted(
             path.name.removesuffix(f".json{_ASIDE}") for path in self.folder.glob(f"*.json{_ASIDE}")
         )
+
+    def put_aside(self, stack: str) -> None:
+        """Put a state aside while the stack is moved."""
+        self.path(stack).rename(self.aside(stack))
+
+    def take_back(self, stack: str) -> None:
+        """Make a state that is aside the stack's again, if there is one."""
+        with suppress(FileNotFoundError):
+            self.aside(stack).rename(self.path(stack))
 
     def names_in(self, kubeconfig: Path) -> list[str]:
         """The stacks whose objects are in the cluster of this kubeconfig, sorted.
