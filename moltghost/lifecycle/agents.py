@@ -135,5 +135,8 @@ def destroy(
     with held(lock_file(project, stack), f"agent {stack.agent}", "destroy"):
         protected: Protected = "delete" if delete_data else "keep"
         result = engine.destroy(str(stack), protected=protected, report=report)
-        discard_pending(project, stack)
+        if stack_file(project, stack).is_file():
+            discard_pending(project, stack)
+        elif pending_text(project, stack) is not None:
+            commit_pending(project, stack)  # of a first deploy that was stopped: all there is
     return result

@@ -258,6 +258,16 @@ def test_destroy_keeps_namespace_and_volume_unless_told_otherwise(
     assert not pending_file(folder, STACK).exists()
 
 
+def test_the_only_config_of_a_first_deploy_that_was_stopped_outlives_the_agent(
+    tmp_path: Path,
+) -> None:
+    folder = project(tmp_path, agent=None)
+    write_pending(folder, STACK, agent_spec())
+    destroy(folder, STACK, FakeEngine(folder), delete_data=True, report=silent)
+    assert read_agent(folder, STACK) == agent_spec()
+    assert not pending_file(folder, STACK).exists()
+
+
 def test_an_agent_that_is_being_changed_is_not_destroyed(tmp_path: Path) -> None:
     folder = project(tmp_path)
     engine = FakeEngine(folder)

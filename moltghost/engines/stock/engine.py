@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pulumi.automation import CommandError, EngineEvent, Stack
 from pulumi.automation.events import StepEventMetadata
@@ -36,9 +36,6 @@ from moltghost.policy.config import config_file
 from moltghost.policy.gate import judged
 from moltghost.policy.pack import FOLDER, has_pack
 from moltghost.progress import Event, Report
-
-T = TypeVar("T")
-_WATCH_SECONDS = 0.1  # how soon the CLI is told of Ctrl-C
 
 
 class StockEngine:
@@ -124,15 +121,15 @@ class StockEngine:
         log = EventLog(stack, report, dry_run=False)
 
         def work() -> None:
-            found.destroy(
-                exclude_protected=protected == "keep" or None,
-                on_event=log.take,
-                suppress_outputs=True,
-                show_secrets=False,
-            )
+            with self._failures(stack, log, Failed):
+                found.destroy(
+                    exclude_protected=protected == "keep" or None,
+                    on_event=log.take,
+                    suppress_outputs=True,
+                    show_secrets=False,
+                )
 
-        with self._failures(stack, log, Failed):
-            stoppable(self._stacks.command, work)
+        stoppable(self._stacks.command, work)
         if not managed(self._stacks.deployment(found)):
             self._stacks.remove(stack)
         return Result(

@@ -338,8 +338,10 @@ def test_a_stack_that_is_not_there_is_refused_with_those_that_are(
     assert refusal.value.hint == "stacks of this engine: a.local"
 
 
-def test_ctrl_c_lets_the_cli_end_in_order(engine: StockEngine, cli: Cli) -> None:
-    (cli.folder / "wait").write_text("up")
+@pytest.mark.parametrize("command", ["up", "destroy"])
+def test_ctrl_c_lets_the_cli_end_in_order(command: str, engine: StockEngine, cli: Cli) -> None:
+    (cli.folder / "wait").write_text(command)
+    cli.write("stacks", {"a.local": {"resources": [{"urn": "u"}]}})
 
     def interrupt() -> None:
         while not (cli.folder / "waiting").exists():
@@ -349,7 +351,10 @@ def test_ctrl_c_lets_the_cli_end_in_order(engine: StockEngine, cli: Cli) -> None
     threading.Thread(target=interrupt, daemon=True).start()
     began = time.monotonic()
     with pytest.raises(Interrupted, match=r"stopped on request"):
-        engine.up("a.local", report=lambda _event: None)
+        if command == "up":
+            engine.up("a.local", report=lambda _event: None)
+        else:
+            engine.destroy("a.local", protected="keep", report=lambda _event: None)
 
     assert time.monotonic() - began < 30
     assert list(cli.stacks()) == ["a.local"]
