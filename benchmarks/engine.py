@@ -63,7 +63,7 @@ def measure(project: Path, stack: str, engine: Engine, name: EngineName) -> dict
     times["up without a change"] = seconds(up, repeats)
     times["preview, own process"] = seconds(process, repeats)
     times["destroy, namespace and volume kept"] = seconds(
-        lambda: engine.destroy(stack, keep_protected=True, report=silent), 1
+        lambda: engine.destroy(stack, protected="keep", report=silent), 1
     )
     times["up on the kept volume"] = seconds(up, 1)
     return times

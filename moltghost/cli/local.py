@@ -48,18 +48,19 @@ def up(machine: bool | None, as_json: bool) -> None:
 @yes_option
 @json_option
 def down(yes: bool, as_json: bool) -> None:
-    """Stop the cluster and remove its data, the engine's records of it included.
+    """Stop the cluster and remove its data, and the engine's records of the stacks in it.
 
     \b
     Example:
       moltghost local down --yes
     """
-    from moltghost.lifecycle.embedded import remove_cluster
+    from moltghost.lifecycle.embedded import recorded_stacks, remove_cluster
     from moltghost.local.cluster import EmbeddedCluster
 
     cluster = EmbeddedCluster()
-    if paths.cluster_home().exists():
-        confirm("Remove the embedded cluster with every agent and volume in it?", yes=yes)
+    if paths.cluster_home().exists() or recorded_stacks():
+        what = "the embedded cluster with every agent and volume in it, and the records of them"
+        confirm(f"Remove {what}?", yes=yes)
     removed = remove_cluster(cluster)
     if as_json:
         click.echo(json.dumps({"removed": removed}))

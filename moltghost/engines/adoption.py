@@ -7,8 +7,8 @@ no change at all. Until then the old owner's state is kept, and a move that fail
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from moltghost.engines.embedded.crypto import Keyring
 from moltghost.engines.embedded.engine import EmbeddedEngine
 from moltghost.engines.embedded.kubernetes.objects import MANAGER
 from moltghost.engines.embedded.project import read_project
-from moltghost.engines.embedded.state import StateStore
-from moltghost.engines.handover import hand_over
+from moltghost.engines.embedded.state import ResourceState, StateStore
+from moltghost.engines.handover import connected, hand_over
 from moltghost.engines.interface import Op, Preview
 from moltghost.engines.stock.checkpoint import (
     field_managers,
@@ -29,11 +29,8 @@ from moltghost.engines.stock.checkpoint import (
 from moltghost.engines.stock.engine import StockEngine
 from moltghost.engines.stock.workspace import Stacks
 from moltghost.errors import Failed, MoltghostError, Refused
-from moltghost.locks import held
 from moltghost.ownership import EngineName
 from moltghost.progress import Event, Report
-
-_ASIDE = ".moved"
 
 
 class Adoption:
@@ -59,9 +56,7 @@ class Adoption:
         """The stacks that an engine has, an interrupted move's included."""
         if engine == "stock":
             return [each.name for each in self._stock.stacks()]
-        for file in self._store.folder.glob(f"*.json{_ASIDE}"):
-            file.rename(file.with_suffix(""))  # a move that was killed
-        return self._store.names()
+        return sorted({*self._store.names(), *self._store.names_aside()})
 
     def adopt(self, stack: str, engine: EngineName) -> int:
         """Give a stack to ``engine``.
@@ -76,7 +71,8 @@ class Adoption:
         task = f"adopt {stack}"
         self._report(Event(task=task, state="started"))
         try:
-            with self._locked(stack):
+            with self._store.locked(stack, "adopt"):
+                self._store.take_back(stack)  # a move was killed
                 count = self._to_stock(stack) if engine == "stock" else self._to_embedded(stack)
         except MoltghostError as error:
             self._report(Event(task=task, state="failed", detail=error.message))
@@ -89,24 +85,22 @@ class Adoption:
         if state is None:
             raise Refused(f"the embedded engine has no stack {stack}", "nothing is to be moved")
         _require_complete(stack, [*state.pending, *(r for r in state.resources if r.delete)])
-        record = self._store.path(stack)
-        aside = record.with_name(f"{record.name}{_ASIDE}")
-        existing = self._backend.select(stack)
-        with self._backend.opened(stack) as target:
-            deployment = self._backend.deployment(target)
-            deployment["resources"] = to_checkpoint(state)
-            self._backend.replace_deployment(stack, deployment)
-
-            def undo() -> None:
-                aside.rename(record)
-                hand_over(state, "embedded", lambda _resource: (MANAGER, MANAGER))
-                if not existing:
-                    self._backend.remove(stack, force=True)
-
-            record.rename(aside)
-            hand_over(state, "stock", lambda _resource: (MANAGER, MANAGER))
-            self._verify(stack, lambda: self._stock.preview(stack, report=self._report), undo)
-        aside.unlink()
+        ours = (MANAGER, MANAGER)
+        with (
+            connected(state) as clients,
+            self._backend.opened(stack) as target,
+            _undone_if_it_fails() as undo,
+        ):
+            before = self._backend.deployment(target)
+            undo.callback(hand_over, clients, state, "embedded", lambda _resource: ours)
+            undo.callback(self._backend.replace_deployment, stack, before)
+            undo.callback(self._store.take_back, stack)
+            resources = to_checkpoint(state)
+            self._backend.replace_deployment(stack, {**before, "resources": resources})
+            self._store.put_aside(stack)
+            hand_over(clients, state, "stock", lambda _resource: ours)
+            _require_no_change(stack, self._stock.preview(stack, report=self._report))
+        self._store.aside(stack).unlink()
         return len(state.resources)
 
     def _to_embedded(self, stack: str) -> int:
@@ -116,52 +110,64 @@ class Adoption:
         doubtful = [each for each in resources if each.get("delete") or each.get("initErrors")]
         _require_complete(stack, [*(deployment.get("pending_operations") or []), *doubtful])
         state = from_checkpoint(deployment, stack=stack, project=self._project.name, clusters={})
-        before = field_managers(deployment)
-        state.clusters = hand_over(
-            state, "embedded", lambda resource: (before.get(resource.urn, MANAGER), MANAGER)
-        )
-        self._store.save(state)
+        managers = field_managers(deployment)
 
-        def undo() -> None:
-            self._store.remove(stack)
-            hand_over(state, "stock", lambda resource: (MANAGER, before.get(resource.urn, MANAGER)))
+        def theirs(resource: ResourceState) -> str:
+            return managers.get(resource.urn, MANAGER)
 
-        def preview() -> Preview:
-            found = self._embedded.preview(stack, report=self._report)
-            if not fill_empties(state, found):
-                return found
+        with connected(state) as clients, _undone_if_it_fails() as undo:
+            undo.callback(hand_over, clients, state, "stock", lambda each: (MANAGER, theirs(each)))
+            undo.callback(self._store.remove, stack)
+            hand_over(clients, state, "embedded", lambda each: (theirs(each), MANAGER))
+            state.clusters = {urn: client.cluster_uid() for urn, client in clients.items()}
             self._store.save(state)
-            return self._embedded.preview(stack, report=self._report)
-
-        self._verify(stack, preview, undo)
+            preview = self._embedded.preview(stack, report=self._report)
+            if fill_empties(state, preview):
+                self._store.save(state)
+                preview = self._embedded.preview(stack, report=self._report)
+            _require_no_change(stack, preview)
         self._backend.remove(stack, force=True)
         return len(state.resources)
 
-    def _verify(self, stack: str, preview: Callable[[], Preview], undo: Callable[[], None]) -> None:
-        """Look whether the new owner finds anything to change.
 
-        Raises:
-            Failed: it does; the move was undone.
-        """
+@contextmanager
+def _undone_if_it_fails() -> Iterator[ExitStack]:
+    """Take steps back, the last first and each whatever becomes of the others, on any error.
+
+    Raises:
+        Failed: undoing failed as well.
+    """
+    undo = ExitStack()
+    try:
+        yield undo
+    except BaseException as error:
         try:
-            found = preview()
-        except BaseException:
-            undo()
-            raise
-        if found.changes:
-            undo()
-            changed = "\n".join(
-                f"  {step.op} {step.title}: {', '.join(change.path for change in step.diff)}"
-                for step in found.steps
-                if step.custom and step.op not in (Op.SAME, Op.READ)
-            )
+            undo.close()
+        except MoltghostError as second:
+            first = error.message if isinstance(error, MoltghostError) else repr(error)
             raise Failed(
-                f"stack {stack} stays where it is: its new engine would change\n{changed}",
-                f"bring it up with the engine that it has first: moltghost up {stack}",
-            )
+                f"{first}\nUndoing the move failed as well: {second.message}",
+                second.hint or "run the same command again",
+            ) from error
+        raise
 
-    def _locked(self, stack: str) -> AbstractContextManager[None]:
-        return held(self._store.folder / f"{stack}.lock", f"stack {stack}", "adopt")
+
+def _require_no_change(stack: str, found: Preview) -> None:
+    """What a move leaves must be what the new owner would make.
+
+    Raises:
+        Failed: it would change something.
+    """
+    if found.changes:
+        changed = "\n".join(
+            f"  {step.op} {step.title}: {', '.join(change.path for change in step.diff)}"
+            for step in found.steps
+            if step.custom and step.op not in (Op.SAME, Op.READ)
+        )
+        raise Failed(
+            f"stack {stack} stays where it is: its new engine would change\n{changed}",
+            f"bring it up with the engine that it has first: moltghost up {stack}",
+        )
 
 
 def _require_complete(stack: str, doubtful: list[Any]) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from moltghost.engines.embedded.kubernetes.goals import recorded
+from moltghost.engines.embedded.kubernetes.cluster import Cluster
+from moltghost.engines.embedded.kubernetes.goals import recorded, recorded_uid
 from moltghost.engines.embedded.kubernetes.objects import MANAGER, Identity, Object
 from moltghost.engines.embedded.state import ResourceState, StackState
 from moltghost.engines.embedded.urn import provider_urn
-from moltghost.engines.embedded.values import plain
 from moltghost.engines.stock.checkpoint import is_object
 from moltghost.errors import Failed
 from moltghost.kube.client import ApiError, Client
@@ -21,42 +22,57 @@ _CLI_CREATOR = "pulumi-kubernetes"
 _TRIES = 5  # a controller may write the object's status in between
 
 
-def hand_over(state: StackState, engine: EngineName, managers: Managers) -> dict[str, str]:
+@contextmanager
+def connected(state: StackState) -> Iterator[dict[str, Client]]:
+    """The clusters of a stack's objects, by URN of their provider.
+
+    Raises:
+        Refused: one isn't running, or is another one than the state's.
+    """
+    providers = {each.urn: each.inputs for each in state.resources}
+    urns = {provider_urn(each.provider) for each in filter(is_object, state.resources)}
+    environment = state.stack.rpartition(".")[2]
+    with ExitStack() as opened:
+        clients = {}
+        for urn in urns:
+            known = state.clusters.get(urn)
+            cluster = Cluster(providers[urn], environment, known, _ignore, _ignore)
+            opened.callback(cluster.close)
+            clients[urn] = cluster.client()
+        yield clients
+
+
+def hand_over(
+    clients: Mapping[str, Client], state: StackState, engine: EngineName, managers: Managers
+) -> None:
     """Make ``engine`` the owner of every object of a stack in its cluster.
 
     Args:
+        clients: the clusters, by URN of their provider.
         state: the stack's state.
         engine: the new owner.
         managers: for a resource, the field manager until now and from now on.
 
-    Returns:
-        The uid of the cluster by URN of its provider.
-
     Raises:
         Failed: an object couldn't be changed.
     """
-    clients: dict[str, Client] = {}
-    providers = {each.urn: plain(each.inputs) for each in state.resources}
-    try:
-        for resource in filter(is_object, state.resources):
-            urn = provider_urn(resource.provider)
-            if urn not in clients:
-                inputs = providers[urn]
-                clients[urn] = Client(str(inputs["kubeconfig"]), inputs.get("context"))
-            _hand_over(clients[urn], recorded(resource), state.stack, engine, managers(resource))
-        return {urn: client.cluster_uid() for urn, client in clients.items()}
-    finally:
-        for client in clients.values():
-            client.close()
+    for resource in filter(is_object, state.resources):
+        client = clients[provider_urn(resource.provider)]
+        _hand_over(client, resource, state.stack, engine, managers(resource))
 
 
 def _hand_over(
-    client: Client, who: Identity, stack: str, engine: EngineName, managers: tuple[str, str]
+    client: Client,
+    resource: ResourceState,
+    stack: str,
+    engine: EngineName,
+    managers: tuple[str, str],
 ) -> None:
+    who, uid = recorded(resource), recorded_uid(resource)
+    live = _get(client, who)
     for attempt in range(_TRIES):
-        live = client.get(who.api_version, who.kind, who.name, who.namespace)
-        if live is None:
-            return  # the preview that follows will say that it is gone
+        if live is None or uid not in (None, live["metadata"]["uid"]):
+            return  # the preview that follows will say that ours is gone
         try:
             client.patch(
                 who.api_version,
@@ -68,13 +84,28 @@ def _hand_over(
                 content_type=_JSON_PATCH,
             )
         except ApiError as error:
-            if error.reason != "Conflict" or attempt == _TRIES - 1:
+            fresh = _get(client, who)
+            unchanged = fresh is not None and _version(fresh) == _version(live)
+            if unchanged or attempt == _TRIES - 1:
                 raise Failed(
                     f"{who.title} can't be handed to the {engine} engine: {error.message}",
                     "run the same command again",
                 ) from error
+            live = fresh
         else:
             return
+
+
+def _get(client: Client, who: Identity) -> Object | None:
+    return client.get(who.api_version, who.kind, who.name, who.namespace)
+
+
+def _version(live: Object) -> str:
+    return str(live["metadata"]["resourceVersion"])
+
+
+def _ignore(_text: str) -> None:
+    """Neither warnings nor the uid are of interest here."""
 
 
 def patch_of(

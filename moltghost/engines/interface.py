@@ -15,11 +15,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from moltghost.errors import Refused
 from moltghost.progress import Report
 
 SECRET_TEXT = "[secret]"  # noqa: S105  what is shown instead of a secret
 UNKNOWN_TEXT = "[unknown]"
 
+Protected = Literal["refuse", "keep", "delete"]
+"""What a ``destroy`` does about protected resources: nothing at all while there are some; leave
+them, and what they need, in the state and in the cluster; delete them like others. It holds for
+that one run: the state's protection isn't changed, so that whatever ends the run, what is left of
+them stays protected."""
 
 UNDONE = "a change made by hand is undone"
 MADE_ANEW = "it is gone from the cluster and made anew"
@@ -257,23 +263,18 @@ class Engine(Protocol):
         """
         ...
 
-    def destroy(self, stack: str, *, keep_protected: bool, report: Report) -> Result:
+    def destroy(self, stack: str, *, protected: Protected, report: Report) -> Result:
         """Delete what the state records, in reverse order of dependency.
 
         Args:
             stack: the stack's name.
-            keep_protected: leave protected resources, and what they need, in the state and in
-                the cluster. Otherwise a stack with protected resources is refused.
+            protected: what becomes of protected resources.
             report: called from several threads.
         """
         ...
 
     def drift(self, stack: str, *, report: Report) -> Drift:
         """How the cluster differs from what the last ``up`` applied; changes nothing."""
-        ...
-
-    def unprotect(self, stack: str) -> None:
-        """Take the protection off everything in a stack, so that ``destroy`` may delete it."""
         ...
 
     def outputs(self, stack: str, *, show_secrets: bool = False) -> dict[str, Any]:
@@ -283,6 +284,14 @@ class Engine(Protocol):
     def stacks(self) -> list[StackSummary]:
         """The stacks that this engine keeps, by name."""
         ...
+
+
+def has_protected(stack: str, names: list[str]) -> Refused:
+    """The refusal to destroy a stack with protected resources."""
+    return Refused(
+        f"stack {stack} has protected resources: {', '.join(names)}",
+        "keep them (agent destroy does), or delete them for good (agent destroy --delete-data)",
+    )
 
 
 def count_steps(steps: tuple[Step, ...]) -> dict[Op, int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from moltghost.config import StackName
 from moltghost.engines.adoption import Adoption
-from moltghost.errors import MoltghostError, Refused
+from moltghost.errors import Refused
 from moltghost.ownership import EngineName
 from moltghost.progress import Report, silent
 
@@ -54,7 +54,7 @@ def adopt_environment(
     for name in names:
         try:
             moved[name] = adoption.adopt(name, engine)
-        except MoltghostError:
+        except BaseException:
             for each in moved:  # layers first: what reads them finds them
                 adoption.adopt(each, other)
             raise

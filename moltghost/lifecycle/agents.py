@@ -10,7 +10,7 @@ from moltghost.config import (
     read_agent,
     stack_file,
 )
-from moltghost.engines.interface import Engine, Result
+from moltghost.engines.interface import Engine, Protected, Result
 from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
 from moltghost.lifecycle.proposal import AgentChange, no_such_agent
 from moltghost.lifecycle.stack_files import (
@@ -133,8 +133,10 @@ def destroy(
         Failed: not everything could be removed.
     """
     with held(lock_file(project, stack), f"agent {stack.agent}", "destroy"):
-        if delete_data:
-            engine.unprotect(str(stack))
-        result = engine.destroy(str(stack), keep_protected=not delete_data, report=report)
-        discard_pending(project, stack)
+        protected: Protected = "delete" if delete_data else "keep"
+        result = engine.destroy(str(stack), protected=protected, report=report)
+        if stack_file(project, stack).is_file():
+            discard_pending(project, stack)
+        elif pending_text(project, stack) is not None:
+            commit_pending(project, stack)  # of a first deploy that was stopped: all there is
     return result

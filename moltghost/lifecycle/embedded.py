@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
+from contextlib import ExitStack
 
 from moltghost import paths
+from moltghost.engines.embedded.crypto import Keyring
+from moltghost.engines.embedded.state import StateStore
 from moltghost.errors import Refused
 from moltghost.images import store
 from moltghost.local import builder, programs
@@ -59,15 +61,29 @@ def _bring_images(cluster: EmbeddedCluster, report: Report) -> None:
         report(Event(task=task, state="done"))
 
 
-def remove_cluster(cluster: EmbeddedCluster) -> list[str]:
-    """Stop the cluster, remove its data and the stacks that were in it; returns what went.
+def recorded_stacks() -> list[str]:
+    """The stacks of the embedded engine that are in the embedded cluster."""
+    return _store().names_in(paths.kubeconfig())
 
-    A stack's record without its cluster would only say what no longer exists. Stack config files
-    stay: they are the user's.
+
+def remove_cluster(cluster: EmbeddedCluster) -> list[str]:
+    """Stop the cluster, remove its data and the records of the stacks in it; returns what went.
+
+    A stack's record without its cluster would only say what no longer exists. Records of stacks in
+    other clusters stay, and stack config files: they are the user's.
+
+    Raises:
+        Refused: a stack in the cluster is being changed; nothing was removed.
     """
-    removed = cluster.down()
-    stacks = paths.stacks_home()
-    if stacks.is_dir():
-        shutil.rmtree(stacks)
-        removed.append(f"records of the embedded engine in {stacks}")
-    return removed
+    store, stacks = _store(), recorded_stacks()
+    with ExitStack() as locks:
+        for stack in stacks:
+            locks.enter_context(store.locked(stack, "local down"))
+        removed = cluster.down()
+        for stack in stacks:
+            store.remove(stack)
+    return [*removed, *(f"record of stack {stack}" for stack in stacks)]
+
+
+def _store() -> StateStore:
+    return StateStore(paths.stacks_home(), Keyring(paths.state_home() / "key"))

@@ -6,7 +6,6 @@ the model is proven does it become the stack's config. A kill in between leaves 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from moltghost.config import SPEC_KEY, AgentSpec, StackName, stack_file
+from moltghost.engines.embedded.files import replace_text
 
 _PENDING_DIR = Path(".moltghost/pending")
 _LOCK_DIR = Path(".moltghost/locks")
@@ -39,7 +39,7 @@ def write_pending(project: Path, stack: StackName, spec: AgentSpec) -> Path:
         document = _yaml().load(f"{_HEADER}config:\n  {SPEC_KEY}: {{}}\n")
         document["config"][SPEC_KEY] = {}
     _merge(document["config"][SPEC_KEY], spec.as_written())
-    return _replace(pending_file(project, stack), _text(document))
+    return replace_text(pending_file(project, stack), _text(document))
 
 
 def write_value(project: Path, stack: StackName, key: str, value: Mapping[str, Any]) -> None:
@@ -51,7 +51,7 @@ def write_value(project: Path, stack: StackName, key: str, value: Mapping[str, A
         _merge(spec[key], value)
     else:
         spec[key] = dict(value)
-    _replace(file, _text(document))
+    replace_text(file, _text(document))
 
 
 def _yaml() -> YAML:
@@ -77,7 +77,7 @@ def restore_pending(project: Path, stack: StackName, text: str | None) -> None:
     if text is None:
         discard_pending(project, stack)
     else:
-        _replace(pending_file(project, stack), text)
+        replace_text(pending_file(project, stack), text)
 
 
 def commit_pending(project: Path, stack: StackName) -> None:
@@ -88,26 +88,6 @@ def commit_pending(project: Path, stack: StackName) -> None:
 def discard_pending(project: Path, stack: StackName) -> None:
     """Forget a change that was not carried out."""
     pending_file(project, stack).unlink(missing_ok=True)
-
-
-def _replace(target: Path, text: str) -> Path:
-    """Write a file in one step: complete in the old version or in the new one.
-
-    The draft's name is always the same, for whoever writes holds the stack's lock: what a kill
-    leaves is overwritten.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.draft")
-    try:
-        with draft.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(target)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
-    return target
 
 
 def _merge(target: Any, values: Mapping[str, Any]) -> None:

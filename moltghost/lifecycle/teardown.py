@@ -8,7 +8,7 @@ from pathlib import Path
 from moltghost.aws.clients import Clients
 from moltghost.aws.leftovers import find_leftovers
 from moltghost.config import AwsCloudSpec, Environment, StackName
-from moltghost.engines.interface import Engine
+from moltghost.engines.interface import Engine, Protected
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
 from moltghost.kube.draining import drain_pools
@@ -86,8 +86,8 @@ def take_down(project: Path, environment: Environment, engine: Engine, report: R
         removed += [f"node {each}" for each in nodes]
     for stack in (platform, cloud):
         if stack in known:
-            keep = on_aws and stack == cloud
-            result = engine.destroy(str(stack), keep_protected=keep, report=report)
+            protected: Protected = "keep" if on_aws and stack == cloud else "refuse"
+            result = engine.destroy(str(stack), protected=protected, report=report)
             removed += [step.title or step.name for step in result.steps]
     if isinstance(environment.cloud, AwsCloudSpec):
         return _looked_at(environment.name, environment.cloud, tuple(removed))

@@ -388,7 +388,7 @@ def test_destroy_says_what_stays(
 ) -> None:
     ran = moltghost("agent", "destroy", "my-agent", "--yes", *flag)
     assert ran.code == 0
-    assert engine.destroyed == [("my-agent.local", not flag)]
+    assert engine.destroyed == [("my-agent.local", "delete" if flag else "keep")]
     assert ("namespace agent-my-agent and its volume stay" in ran.out) == (not flag)
     assert stack_file(moltghost.project, STACK).is_file()
 
@@ -409,7 +409,7 @@ def test_destroy_without_a_terminal_and_yes_is_refused(
     ran = moltghost("agent", "destroy", "my-agent", "--delete-data")
     assert ran.code == 2
     assert "add --yes" in ran.err
-    assert (engine.destroyed, engine.unprotected) == ([], [])
+    assert engine.destroyed == []
 
 
 def test_the_environment_can_come_from_the_users_settings(

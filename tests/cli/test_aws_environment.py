@@ -53,7 +53,7 @@ def test_down_says_what_went_what_stays_and_what_to_look_at(
     assert "environment prod is down\n" in ran.out
     assert "the keys and the weights stay: they are protected" in ran.out
     assert "1 disks are left" in ran.out
-    assert engine.destroyed == [("platform.prod", False), ("prod", True)]
+    assert engine.destroyed == [("platform.prod", "refuse"), ("prod", "keep")]
 
 
 def test_down_in_json_has_what_went_what_stays_and_notes(

@@ -126,6 +126,22 @@ def test_taking_down_what_is_not_there_is_done_already(moltghost: Command) -> No
     assert "nothing was there" in ran.out
 
 
+def test_taking_down_only_what_is_recorded_of_a_cluster_asks_too(moltghost: Command) -> None:
+    record = paths.stacks_home() / "local.json"
+    root = {"type": "pulumi:pulumi:Stack", "outputs": {"kubeconfig": str(paths.kubeconfig())}}
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"deployment": {"resources": [root]}}))
+
+    ran = moltghost("local", "down")
+    assert ran.code == 2
+    assert "nobody can be asked" in ran.err
+    assert record.exists()
+
+    ran = moltghost("local", "down", "--yes", "--json")
+    assert ran.data == {"removed": ["record of stack local"]}
+    assert not record.exists()
+
+
 def test_a_preview_says_what_up_would_change(
     moltghost: Command, engine: FakeEngine, deployed: FakeCluster
 ) -> None:

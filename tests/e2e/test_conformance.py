@@ -172,7 +172,7 @@ def lived(harness: Harness, client: Client, home: str) -> list[tuple[str, str, d
             ends, why = type(error).__name__.lower(), str(error)
         assert ends == edit.ends, f"{edit.says}: {why}"
         story.append((edit.says, ends, held(client, home)))
-    harness.engine.destroy(STACK, keep_protected=False, report=harness.events.append)
+    harness.engine.destroy(STACK, protected="refuse", report=harness.events.append)
     story.append(("destroy", "done", held(client, home)))
     return story
 
@@ -305,7 +305,7 @@ def drifted(harness: Harness, client: Client, home: str) -> tuple[dict[str, Obje
         path for each in left.values() for path in each["left"]
     }
     client.delete("v1", "ConfigMap", "theirs", home)
-    harness.engine.destroy(STACK, keep_protected=False, report=silent)
+    harness.engine.destroy(STACK, protected="refuse", report=silent)
     return told, repaired
 
 
@@ -374,5 +374,5 @@ def test_a_stack_moves_with_its_secrets_and_nothing_changes(
         f"ConfigMap {home}/settings": Op.UPDATE,
         f"Secret {home}/keys": Op.DELETE,
     }
-    new.destroy(STACK, keep_protected=False, report=silent)
+    new.destroy(STACK, protected="refuse", report=silent)
     assert held(client, home) == {}

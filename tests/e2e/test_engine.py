@@ -500,7 +500,7 @@ def test_protected_resources_stay_and_are_taken_up_again_until_they_are_unprotec
         harness.destroy("a.local")
     uid = client.get("v1", "PersistentVolumeClaim", "memory", home)["metadata"]["uid"]  # type: ignore[index]
 
-    gone = harness.destroy("a.local", keep_protected=True)
+    gone = harness.destroy("a.local", protected="keep")
 
     assert ops(gone) == {f"ConfigMap {home}/settings": Op.DELETE}
     assert harness.engine.stacks()[0].resource_count == 2
@@ -513,6 +513,17 @@ def test_protected_resources_stay_and_are_taken_up_again_until_they_are_unprotec
     assert client.get("v1", "PersistentVolumeClaim", "memory", home)["metadata"]["uid"] == uid  # type: ignore[index]
     harness.up("a.local", objects=objects(False))
     harness.destroy("a.local")
+    assert client.get("v1", "Namespace", home) is None
+    assert harness.engine.stacks() == []
+
+
+def test_protected_resources_are_deleted_by_a_run_that_is_told_to(
+    harness: Harness, client: Client, home: str
+) -> None:
+    harness.up("a.local", objects=[item("home", namespace(home), protect=True)])
+
+    harness.destroy("a.local", protected="delete")
+
     assert client.get("v1", "Namespace", home) is None
     assert harness.engine.stacks() == []
 
@@ -959,7 +970,7 @@ def test_an_api_server_that_goes_away_for_20_seconds_is_waited_for(
     until(lambda: harness.details(f"Namespace {home}"))
     os.kill(server.pid, signal.SIGSTOP)
     try:
-        destroy = run(harness.engine.destroy, "b.local", keep_protected=False)
+        destroy = run(harness.engine.destroy, "b.local", protected="refuse")
         time.sleep(20)
     finally:
         os.kill(server.pid, signal.SIGCONT)

@@ -76,4 +76,4 @@ def test_a_credential_that_only_the_update_knows_never_reaches_the_cluster(
     result = engine.up("a.local", report=silent)
     assert [each for each in result.warnings if "undecided" in each] == []
     assert client.get("v1", "ConfigMap", "settings", namespace=namespace) is not None
-    engine.destroy("a.local", keep_protected=False, report=silent)
+    engine.destroy("a.local", protected="refuse", report=silent)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from moltghost.engines.embedded.engine import EmbeddedEngine
-from moltghost.engines.interface import Op, Preview, Result
+from moltghost.engines.interface import Op, Preview, Protected, Result
 from moltghost.progress import Event
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -52,9 +52,9 @@ class Harness:
         assert_integrity(self.state_text(stack))
         return result
 
-    def destroy(self, stack: str, *, keep_protected: bool = False) -> Result:
+    def destroy(self, stack: str, *, protected: Protected = "refuse") -> Result:
         """Destroy a stack."""
-        return self.engine.destroy(stack, keep_protected=keep_protected, report=self.events.append)
+        return self.engine.destroy(stack, protected=protected, report=self.events.append)
 
     def state_text(self, stack: str) -> str:
         """The state file of a stack."""

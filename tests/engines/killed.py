@@ -65,7 +65,7 @@ def _operate(folder: Path, stack: str, operation: str, point: int) -> None:
     if operation == "up":
         engine.up(stack, report=silent)
     else:
-        engine.destroy(stack, keep_protected=False, report=silent)
+        engine.destroy(stack, protected="refuse", report=silent)
 
 
 def killed(folder: Path, stack: str, operation: str, point: int) -> bool:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from moltghost.engines.handover import patch_of
+import pytest
+
+from moltghost.engines.embedded.state import ResourceState, StackState
+from moltghost.engines.handover import hand_over, patch_of
+from moltghost.errors import Failed
+from moltghost.kube.client import Client
+from tests.engines.fake_api import FakeApi
 
 
 def entry(manager: str, operation: str, *fields: str, **more: str) -> dict[str, Any]:
@@ -81,3 +87,53 @@ def test_a_namespace_names_its_new_owner() -> None:
     patch = patch_of(live("Namespace", **marks), "a.local", "stock", ("moltghost", "moltghost"))
 
     assert value(patch, "annotations") == {**marks, "moltghost.dev/engine": "stock"}
+
+
+PROVIDER = "urn:pulumi:a.local::p::pulumi:providers:kubernetes::cluster"
+HANDED = "moltghost.dev/stack"
+
+
+def settings(uid: str = "1") -> dict[str, Any]:
+    metadata = {"name": "x", "namespace": "agent-a", "uid": uid, "resourceVersion": "7"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+
+
+def hand(api: FakeApi) -> dict[str, Any]:
+    """Give the object to the embedded engine; its annotations then."""
+    resource = ResourceState(
+        urn="urn:pulumi:a.local::p::kubernetes:core/v1:ConfigMap::x",
+        type="kubernetes:core/v1:ConfigMap",
+        custom=True,
+        provider=f"{PROVIDER}::1",
+        inputs=settings(),
+        outputs=settings(),
+    )
+    state = StackState(stack="a.local", project="p", resources=[resource])
+    clients = {PROVIDER: cast("Client", api)}
+    hand_over(clients, state, "embedded", lambda _resource: ("cli-1", "moltghost"))
+    annotations: dict[str, Any] = api.objects["ConfigMap", "x"]["metadata"].get("annotations", {})
+    return annotations
+
+
+def test_an_object_that_is_changed_in_between_is_looked_at_again() -> None:
+    api = FakeApi(settings())
+    api.on_patch = lambda number: api.touch("ConfigMap", "x") if number < 3 else None
+
+    assert hand(api) == {HANDED: "a.local"}
+    assert api.patches == 3
+
+
+def test_an_object_that_never_stays_the_same_is_given_up() -> None:
+    api = FakeApi(settings())
+    api.on_patch = lambda _number: api.touch("ConfigMap", "x")
+
+    with pytest.raises(Failed, match="can't be handed to the embedded engine"):
+        hand(api)
+    assert api.patches == 5
+
+
+def test_an_object_that_only_has_the_name_of_ours_is_left_alone() -> None:
+    api = FakeApi(settings(uid="2"))
+
+    assert hand(api) == {}
+    assert api.patches == 0

@@ -309,7 +309,7 @@ def test_a_stack_that_is_not_there_is_refused_with_those_that_are(inline: Inline
 
     for change in (
         lambda: inline.engine.outputs("b.local"),
-        lambda: inline.engine.destroy("b.local", keep_protected=False, report=silent),
+        lambda: inline.engine.destroy("b.local", protected="refuse", report=silent),
         lambda: inline.engine.forget("b.local"),
     ):
         with pytest.raises(Refused, match=r"(?s)no stack b\.local.*a\.local"):
@@ -319,7 +319,7 @@ def test_a_stack_that_is_not_there_is_refused_with_those_that_are(inline: Inline
 def test_a_destroy_leaves_no_state(inline: Inline) -> None:
     inline.up(RANDOM.format(length=20))
 
-    result = inline.engine.destroy("a.local", keep_protected=False, report=silent)
+    result = inline.engine.destroy("a.local", protected="refuse", report=silent)
 
     assert result.counts() == {Op.DELETE: 4}
     assert inline.engine.stacks() == []

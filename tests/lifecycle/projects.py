@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from moltghost.config import AgentSpec, StackName, read_agent, stack_file
-from moltghost.engines.interface import Engine, Op, Preview, Result, StackSummary, Step
+from moltghost.engines.interface import Engine, Op, Preview, Protected, Result, StackSummary, Step
 from moltghost.progress import Event, Report
 from tests.examples import PROJECT, STACK
 
@@ -58,8 +58,7 @@ class FakeEngine:
     name: str = "fake"
     ups: list[AgentSpec | None] = field(default_factory=list)
     configs: list[Path | None] = field(default_factory=list)
-    destroyed: list[tuple[str, bool]] = field(default_factory=list)
-    unprotected: list[str] = field(default_factory=list)
+    destroyed: list[tuple[str, Protected]] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
     applied: dict[str, AgentSpec | None] = field(default_factory=dict)
     """What each stack's last `up` that succeeded made."""
@@ -87,14 +86,11 @@ class FakeEngine:
             self.known.append(stack)
         return Result(stack=stack, steps=(), outputs={}, seconds=1.25)
 
-    def destroy(self, stack: str, *, keep_protected: bool, report: Report) -> Result:
-        again = (stack, keep_protected) in self.destroyed
-        self.destroyed.append((stack, keep_protected))
+    def destroy(self, stack: str, *, protected: Protected, report: Report) -> Result:
+        again = (stack, protected) in self.destroyed
+        self.destroyed.append((stack, protected))
         steps = () if again else (Step(urn="u", type="t", name="n", op=Op.DELETE),)
         return Result(stack=stack, steps=steps, outputs={}, seconds=1.0)
-
-    def unprotect(self, stack: str) -> None:
-        self.unprotected.append(stack)
 
     def forget(self, stack: str) -> int:
         self.known.remove(stack)

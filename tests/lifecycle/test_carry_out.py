@@ -253,9 +253,18 @@ def test_destroy_keeps_namespace_and_volume_unless_told_otherwise(
     write_pending(folder, STACK, agent_spec(context="64k"))
     engine = FakeEngine(folder)
     destroy(folder, STACK, engine, delete_data=delete_data, report=silent)
-    assert engine.destroyed == [("my-agent.local", not delete_data)]
-    assert engine.unprotected == (["my-agent.local"] if delete_data else [])
+    assert engine.destroyed == [("my-agent.local", "delete" if delete_data else "keep")]
     assert stack_file(folder, STACK).is_file(), "its config stays"
+    assert not pending_file(folder, STACK).exists()
+
+
+def test_the_only_config_of_a_first_deploy_that_was_stopped_outlives_the_agent(
+    tmp_path: Path,
+) -> None:
+    folder = project(tmp_path, agent=None)
+    write_pending(folder, STACK, agent_spec())
+    destroy(folder, STACK, FakeEngine(folder), delete_data=True, report=silent)
+    assert read_agent(folder, STACK) == agent_spec()
     assert not pending_file(folder, STACK).exists()
 
 
@@ -269,7 +278,7 @@ def test_an_agent_that_is_being_changed_is_not_destroyed(tmp_path: Path) -> None
 
     engine.on_up = meanwhile
     carry_out(update(folder), engine, silent)
-    assert (engine.destroyed, engine.unprotected) == ([], [])
+    assert engine.destroyed == []
     assert read_agent(folder, STACK).model == "qwen2.5-72b-q4"
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from moltghost.config import AgentSpec, read_agent, stack_file
-from moltghost.engines.interface import Result
+from moltghost.engines.interface import Protected, Result
 from moltghost.errors import MoltghostError
 from moltghost.lifecycle.agents import carry_out, destroy
 from moltghost.lifecycle.proposal import propose
@@ -41,9 +41,9 @@ class RecordingEngine(FakeEngine):
         draft.replace(self.project / "applied")
         return result
 
-    def destroy(self, stack: str, *, keep_protected: bool, report: Report) -> Result:
+    def destroy(self, stack: str, *, protected: Protected, report: Report) -> Result:
         (self.project / "applied").unlink(missing_ok=True)
-        return super().destroy(stack, keep_protected=keep_protected, report=report)
+        return super().destroy(stack, protected=protected, report=report)
 
 
 def running(folder: Path) -> AgentSpec | None:

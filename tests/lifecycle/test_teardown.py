@@ -68,8 +68,7 @@ def test_pools_are_drained_before_the_platform_and_the_platform_goes_before_the_
     world.require()
     went = take_down(world.project, world.environment, world.engine, silent)
     assert world.drained == [0]
-    assert world.engine.destroyed == [("platform.prod", False), ("prod", True)]
-    assert world.engine.unprotected == []
+    assert world.engine.destroyed == [("platform.prod", "refuse"), ("prod", "keep")]
     assert went.removed[0] == "node ip-10-40-0-9"
     assert "docs/runbooks/aws-remove.md" in went.kept
 
@@ -102,7 +101,7 @@ def test_after_a_failure_of_the_platform_the_cloud_layer_goes_alone(world: World
     world.require()
     take_down(world.project, world.environment, world.engine, silent)
     assert world.drained == []
-    assert world.engine.destroyed == [("prod", True)]
+    assert world.engine.destroyed == [("prod", "keep")]
 
 
 def test_a_machine_that_is_left_is_a_failure_with_the_command_that_ends_it(world: World) -> None:

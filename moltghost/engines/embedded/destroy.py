@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from moltghost.engines.embedded.state import StackState
-from moltghost.errors import Refused
+from moltghost.engines.interface import Protected, has_protected
 
 
-def kept_resources(state: StackState, *, keep_protected: bool) -> set[str]:
-    """URNs of the protected resources and of everything that they need.
-
-    Args:
-        state: the stack's state.
-        keep_protected: leave them, as ``pulumi destroy --exclude-protected`` does.
+def kept_resources(state: StackState, protected: Protected) -> set[str]:
+    """URNs of the protected resources, if they are to be kept, and of everything that they need.
 
     Raises:
-        Refused: there are protected resources and they are not to be kept.
+        Refused: there are protected resources, and they are to be refused.
     """
+    if protected == "delete":
+        return set()
     by_urn = {item.urn: item for item in state.resources if not item.delete}
-    protected = [item for item in by_urn.values() if item.protect]
-    if protected and not keep_protected:
-        names = ", ".join(item.id or item.urn for item in protected)
-        raise Refused(
-            f"stack {state.stack} has protected resources: {names}",
-            "keep them (agent destroy does), or unprotect them first (agent destroy --delete-data)",
-        )
+    found = [item for item in by_urn.values() if item.protect]
+    if found and protected == "refuse":
+        raise has_protected(state.stack, [item.id or item.urn for item in found])
     kept: set[str] = set()
-    waiting = [item.urn for item in protected]
+    waiting = [item.urn for item in found]
     while waiting:
         urn = waiting.pop()
         if urn not in kept and urn in by_urn:

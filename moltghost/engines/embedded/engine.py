@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,8 @@ from moltghost.engines.embedded.state import ENGINE, ResourceState, StackState, 
 from moltghost.engines.embedded.update_run import UpdateRun
 from moltghost.engines.embedded.urn import is_provider, stack_of
 from moltghost.engines.embedded.values import masked, plain
-from moltghost.engines.interface import Drift, Preview, Result, StackSummary
+from moltghost.engines.interface import Drift, Preview, Protected, Result, StackSummary
 from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
-from moltghost.locks import held
 from moltghost.progress import Event, Report
 
 
@@ -86,7 +85,7 @@ class EmbeddedEngine:
             Failed: some of it didn't succeed; the state has what was done.
         """
         began = time.monotonic()
-        with self._locked(stack, "up"):
+        with self._store.locked(stack, "up"):
             if expect and expect.basis != self._basis(stack, config):
                 raise Refused(
                     f"stack {stack} or its configuration has changed since the preview",
@@ -103,18 +102,18 @@ class EmbeddedEngine:
             warnings=run.warnings,
         )
 
-    def destroy(self, stack: str, *, keep_protected: bool, report: Report) -> Result:
+    def destroy(self, stack: str, *, protected: Protected, report: Report) -> Result:
         """Delete what the state records, in reverse order of dependency.
 
         Raises:
-            Refused: there is no such stack, or it has protected resources and
-                ``keep_protected`` is off; nothing was changed.
+            Refused: there is no such stack, its cluster isn't running, or it has protected
+                resources that are neither to be kept nor deleted; nothing was changed.
             Failed: some of it is still there; the state has what is left.
         """
         began = time.monotonic()
-        with self._locked(stack, "destroy"):
+        with self._store.locked(stack, "destroy"):
             state = self._existing(stack)
-            kept = kept_resources(state, keep_protected=keep_protected)
+            kept = kept_resources(state, protected)
             run = interruptible(lambda cancelled: self._destroy(state, kept, report, cancelled))
         return Result(
             stack=stack,
@@ -132,18 +131,6 @@ class EmbeddedEngine:
         """
         state = self._existing(stack)
         return interruptible(lambda cancelled: find_drift(state, self._store, report, cancelled))
-
-    def unprotect(self, stack: str) -> None:
-        """Take the protection off everything in a stack, as ``pulumi state unprotect --all`` does.
-
-        Raises:
-            Refused: there is no such stack, or it is being changed.
-        """
-        with self._locked(stack, "unprotect"):
-            state = self._existing(stack)
-            for resource in state.resources:
-                resource.protect = False
-            self._store.save(state)
 
     def outputs(self, stack: str, *, show_secrets: bool = False) -> dict[str, Any]:
         """The outputs of the last ``up``.
@@ -177,13 +164,10 @@ class EmbeddedEngine:
         Raises:
             Refused: there is no such stack.
         """
-        with self._locked(stack, "forget"):
+        with self._store.locked(stack, "forget"):
             state = self._existing(stack)
             self._store.remove(stack)
         return len([item for item in state.resources if _counts(item)])
-
-    def _locked(self, stack: str, operation: str) -> AbstractContextManager[None]:
-        return held(self._store.folder / f"{stack}.lock", f"stack {stack}", operation)
 
     def _preview(
         self, state: StackState, config: Path | None, report: Report, cancelled: threading.Event

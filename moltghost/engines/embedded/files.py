@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,30 @@ def write_private(path: Path, text: str) -> None:
     with _temporary(path, text) as temporary:
         temporary.replace(path)
     _sync_folder(path.parent)
+
+
+def replace_text(target: Path, text: str) -> Path:
+    """Replace a file that others may read in one step; its mode stays.
+
+    The draft's name is always the same, so that what a kill leaves is overwritten.
+
+    Raises:
+        OSError: it couldn't be written; the old file is intact.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.draft")
+    try:
+        with draft.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if target.exists():
+            shutil.copymode(target, draft)
+        draft.replace(target)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    return target
 
 
 def create_private(path: Path, text: str) -> None:

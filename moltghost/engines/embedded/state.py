@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +22,12 @@ from moltghost.engines.embedded.files import remove, write_private
 from moltghost.engines.embedded.urn import ROOT_TYPE
 from moltghost.engines.embedded.values import from_state, to_state
 from moltghost.errors import Refused
+from moltghost.locks import held
 
 ENGINE = "embedded"
 _VERSION = 3
+_KUBERNETES_PROVIDER = "pulumi:providers:kubernetes"
+_ASIDE = ".moved"
 _ENGINE_VERSION = "v3.272.0"  # the Pulumi version whose format this is
 
 
@@ -202,6 +206,27 @@ def load_state(text: str, keyring: Keyring) -> StackState:
     )
 
 
+def _names_cluster(state: Path, kubeconfig: Path) -> bool:
+    """Whether a state file names this kubeconfig: a provider's, or a layer's output.
+
+    No secret is opened. A damaged file names none.
+    """
+    try:
+        named = [
+            properties.get("kubeconfig")
+            for item in json.loads(state.read_text())["deployment"]["resources"]
+            if item["type"] in (ROOT_TYPE, _KUBERNETES_PROVIDER)
+            for properties in (item.get("inputs", {}), item.get("outputs", {}))
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return any(isinstance(each, str) and _same_file(Path(each), kubeconfig) for each in named)
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    return one.expanduser().absolute() == other.expanduser().absolute()
+
+
 class StateStore:
     """The state files of all stacks in one folder.
 
@@ -218,9 +243,45 @@ class StateStore:
         """The state file of a stack."""
         return self.folder / f"{stack}.json"
 
+    def aside(self, stack: str) -> Path:
+        """Where the state is while the stack is moved to the other engine."""
+        return self.folder / f"{stack}.json{_ASIDE}"
+
     def names(self) -> list[str]:
         """The stacks that have a state, sorted."""
         return sorted(path.stem for path in self.folder.glob("*.json"))
+
+    def names_aside(self) -> list[str]:
+        """The stacks whose state is aside, sorted: they are being moved, or a kill ended that."""
+        return sorted(
+            path.name.removesuffix(f".json{_ASIDE}") for path in self.folder.glob(f"*.json{_ASIDE}")
+        )
+
+    def put_aside(self, stack: str) -> None:
+        """Put a state aside while the stack is moved."""
+        self.path(stack).rename(self.aside(stack))
+
+    def take_back(self, stack: str) -> None:
+        """Make a state that is aside the stack's again, if there is one."""
+        with suppress(FileNotFoundError):
+            self.aside(stack).rename(self.path(stack))
+
+    def names_in(self, kubeconfig: Path) -> list[str]:
+        """The stacks whose objects are in the cluster of this kubeconfig, sorted.
+
+        The states tell it themselves, so neither a project nor the key is needed.
+        """
+        files = {name: self.path(name) for name in self.names()}
+        files |= {name: self.aside(name) for name in self.names_aside()}
+        return sorted(name for name, file in files.items() if _names_cluster(file, kubeconfig))
+
+    def locked(self, stack: str, operation: str) -> AbstractContextManager[None]:
+        """Hold the stack's lock.
+
+        Raises:
+            Refused: another process holds it.
+        """
+        return held(self.folder / f"{stack}.lock", f"stack {stack}", operation)
 
     def load(self, stack: str) -> StackState | None:
         """The state of a stack, or ``None`` if it has none.
@@ -255,6 +316,7 @@ class StateStore:
     def remove(self, stack: str) -> None:
         """Forget a stack."""
         remove(self.path(stack))
+        remove(self.aside(stack))
 
     def fingerprint(self, stack: str) -> str:
         """Changes whenever the state does."""

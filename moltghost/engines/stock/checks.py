@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from moltghost.engines.interface import Op, Step
+from moltghost.engines.interface import Op, Step, has_protected
 from moltghost.errors import Refused
 
 
@@ -30,10 +30,7 @@ def refuse_protected(stack: str, deployment: Mapping[str, Any]) -> None:
         if each.get("protect") and not each.get("delete")
     ]
     if protected:
-        raise Refused(
-            f"stack {stack} has protected resources: {', '.join(protected)}",
-            "keep them (agent destroy does), or unprotect them first (agent destroy --delete-data)",
-        )
+        raise has_protected(stack, protected)
 
 
 def refuse_replacements(steps: Sequence[Step]) -> None:

@@ -9,13 +9,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pulumi.automation import CommandError, EngineEvent, Stack
 from pulumi.automation.events import StepEventMetadata
 
 from moltghost.engines.embedded.project import read_project
-from moltghost.engines.interface import SECRET_TEXT, Drift, Preview, Result, StackSummary
+from moltghost.engines.interface import (
+    SECRET_TEXT,
+    Drift,
+    Preview,
+    Protected,
+    Result,
+    StackSummary,
+)
 from moltghost.engines.stock.checkpoint import from_checkpoint
 from moltghost.engines.stock.checks import managed, refuse_protected, refuse_replacements
 from moltghost.engines.stock.drift import find_drift
@@ -29,9 +36,6 @@ from moltghost.policy.config import config_file
 from moltghost.policy.gate import judged
 from moltghost.policy.pack import FOLDER, has_pack
 from moltghost.progress import Event, Report
-
-T = TypeVar("T")
-_WATCH_SECONDS = 0.1  # how soon the CLI is told of Ctrl-C
 
 
 class StockEngine:
@@ -99,31 +103,33 @@ class StockEngine:
 
         return stoppable(self._stacks.command, work)
 
-    def destroy(self, stack: str, *, keep_protected: bool, report: Report) -> Result:
+    def destroy(self, stack: str, *, protected: Protected, report: Report) -> Result:
         """Delete what the state records, as ``pulumi destroy`` does.
 
         Raises:
-            Refused: there is no such stack, or it has protected resources and
-                ``keep_protected`` is off; nothing was changed.
+            Refused: there is no such stack, it has protected resources that are neither to be
+                kept nor deleted, or the CLI can't delete them; nothing was changed.
             Failed: some of it is still there; the state has what is left.
         """
         self._require_ours(stack)
         began = time.monotonic()
         found = self._stacks.require(stack)
-        if not keep_protected:
+        if protected == "refuse":
             refuse_protected(stack, self._stacks.deployment(found))
+        if protected == "delete":
+            self._stacks.ignore_protection(found)
         log = EventLog(stack, report, dry_run=False)
 
         def work() -> None:
-            found.destroy(
-                exclude_protected=keep_protected or None,
-                on_event=log.take,
-                suppress_outputs=True,
-                show_secrets=False,
-            )
+            with self._failures(stack, log, Failed):
+                found.destroy(
+                    exclude_protected=protected == "keep" or None,
+                    on_event=log.take,
+                    suppress_outputs=True,
+                    show_secrets=False,
+                )
 
-        with self._failures(stack, log, Failed):
-            stoppable(self._stacks.command, work)
+        stoppable(self._stacks.command, work)
         if not managed(self._stacks.deployment(found)):
             self._stacks.remove(stack)
         return Result(
@@ -169,16 +175,6 @@ class StockEngine:
         detail = f"{len(drift.objects)} of {drift.checked} objects"
         report(Event(task=task, state="done", detail=detail))
         return drift
-
-    def unprotect(self, stack: str) -> None:
-        """Take the protection off everything in a stack.
-
-        Raises:
-            Refused: there is no such stack, or it is being changed.
-        """
-        self._require_ours(stack)
-        self._stacks.require(stack)
-        self._stacks.unprotect(stack)
 
     def outputs(self, stack: str, *, show_secrets: bool = False) -> dict[str, Any]:
         """The outputs of the last ``up``.

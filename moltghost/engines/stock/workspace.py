@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,17 @@ from ruamel.yaml import YAML
 
 from moltghost import paths
 from moltghost.engines.embedded.crypto import Keyring
+from moltghost.engines.embedded.files import replace_text
 from moltghost.engines.embedded.project import Project
-from moltghost.engines.stock.command import require_cli
+from moltghost.engines.stock.command import INSTALL_HINT, require_cli
 from moltghost.engines.stock.troubles import explained
 from moltghost.errors import Refused
 
 _CHECKPOINT_VERSION = 3
 _PASSPHRASES = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 _SECRETS_KEYS = ("secretsprovider", "encryptedkey", "encryptionsalt")
+_IGNORES_PROTECTION = (3, 256)
+"""The first CLI with ``--ignore-protect``: https://github.com/pulumi/pulumi/pull/24053"""
 _SECRETS_PROVIDER = "MOLTGHOST_SECRETS_PROVIDER"
 
 
@@ -70,37 +74,48 @@ class Stacks:
 
     @contextmanager
     def created(
-        self, stack: str, config: Path | None, *, temporary: bool = False
+        self,
+        stack: str,
+        config: Path | None,
+        *,
+        temporary: bool = False,
+        undone_by: type[BaseException] = Refused,
     ) -> Iterator[Stack]:
         """A new stack, with the provider of its secrets written to its configuration.
 
         That is the provider that the configuration names, else ``$MOLTGHOST_SECRETS_PROVIDER``,
-        else the backend's own. If the work with it is refused, it is as if there had been none.
+        else the backend's own. If the work with it is refused, it is as if there had been none;
+        only a configuration that was edited meanwhile stays as it is.
 
         Args:
             stack: the stack's name.
             config: the configuration file, where it isn't the stack's own.
             temporary: remove it again in any case.
+            undone_by: the errors of the work after which it is removed.
 
         Raises:
             Refused: it couldn't be made.
         """
         file = config or self._project.config_file(stack)
-        before = file.read_text() if file.is_file() else ""
+        before = _text(file)
         made = self._create(stack, config)
-        keep = False
+        written = _text(file)
         try:
             yield made
-            keep = not temporary
-        except Refused:
+        except BaseException as error:
+            if temporary or isinstance(error, undone_by):
+                with suppress(Refused):  # why the work ended counts more
+                    self._undo(stack, file, written, before)
             raise
-        except BaseException:
-            keep = not temporary
-            raise
+        if temporary:
+            self._undo(stack, file, written, before)
+
+    def _undo(self, stack: str, file: Path, written: str | None, before: str | None) -> None:
+        try:
+            self.remove(stack)
         finally:
-            if not keep:
-                self.remove(stack)
-                file.write_text(before)
+            if _text(file) == written:
+                _restore(file, before)
 
     def _create(self, stack: str, config: Path | None) -> Stack:
         own = self._project.config_file(stack)
@@ -108,24 +123,29 @@ class Stacks:
         arguments = ["stack", "init", stack, "--no-select"]
         if workspace.secrets_provider:
             arguments += ["--secrets-provider", workspace.secrets_provider]
-        before = own.read_text() if own.is_file() else None
-        if config and before is None:
-            # Killed here, we leave the configuration that was asked for, and no half of one.
-            own.write_text(config.read_text())
-        self.run(stack, *arguments)
+        before = _text(own)
+        try:
+            if config and before is None:
+                # Killed here, we leave the configuration that was asked for, and no half of one.
+                replace_text(own, config.read_text())
+            self.run(stack, *arguments)
+            if config:
+                # The CLI can't be told of another file here, so what it wrote is moved over.
+                move_secrets_keys(own, config)
+        except BaseException:
+            _restore(own, before)
+            raise
         if config:
-            # The CLI can't be told of another file here, so what it wrote is moved over.
-            move_secrets_keys(own, config)
             _restore(own, before)
         return _Unselected(stack, workspace)
 
     @contextmanager
     def opened(self, stack: str) -> Iterator[Stack]:
-        """A stack, made if it isn't there."""
+        """A stack, made if it isn't there, and removed again if the work with it fails."""
         if found := self.select(stack):
             yield found
             return
-        with self.created(stack, None) as made:
+        with self.created(stack, None, undone_by=BaseException) as made:
             yield made
 
     def remove(self, stack: str, *, force: bool = False) -> None:
@@ -138,9 +158,22 @@ class Stacks:
         options = ["--yes", "--preserve-config", *(["--force"] if force else [])]
         self.run(stack, "stack", "rm", stack, *options)
 
-    def unprotect(self, stack: str) -> None:
-        """Take the protection off everything in a stack."""
-        self.run(stack, "state", "unprotect", "--all", "--yes", "--stack", stack)
+    def ignore_protection(self, stack: Stack) -> None:
+        """Have this ``destroy`` delete what is protected; in the state it stays protected.
+
+        Raises:
+            Refused: the CLI is too old for that.
+        """
+        version = self.command.version
+        if version and (version.major, version.minor) < _IGNORES_PROTECTION:
+            raise Refused(
+                f"the Pulumi CLI {version} can't delete what is protected; "
+                f"{'.'.join(map(str, _IGNORES_PROTECTION))} is the first that can",
+                INSTALL_HINT,
+            )
+        # The Automation API doesn't have the flag; any can be given as a variable.
+        flag = {"PULUMI_OPTION_IGNORE_PROTECT": "true"}
+        stack.workspace.env_vars = {**stack.workspace.env_vars, **flag}
 
     def deployment(self, stack: Stack) -> dict[str, Any]:
         """The checkpoint of a stack, with its secrets in plain text: for this process only."""
@@ -206,15 +239,20 @@ def move_secrets_keys(source: Path, target: Path) -> None:
     for key in _SECRETS_KEYS:
         if key in written:
             document[key] = written[key]
-    with target.open("w", encoding="utf-8") as stream:
-        yaml.dump(document, stream)
+    text = StringIO()
+    yaml.dump(document, text)
+    replace_text(target, text.getvalue())
+
+
+def _text(file: Path) -> str | None:
+    return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 def _restore(file: Path, text: str | None) -> None:
     if text is None:
-        file.unlink()
-    else:
-        file.write_text(text)
+        file.unlink(missing_ok=True)
+    elif text != _text(file):
+        replace_text(file, text)
 
 
 def _secrets_provider(file: Path) -> str | None:

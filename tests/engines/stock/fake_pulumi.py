@@ -1,8 +1,8 @@
 """Stands in for the Pulumi CLI: keeps stacks in a folder and tells the events that a test wrote.
 
 ``$FAKE_PULUMI`` is the folder: ``stacks.json`` (name -> deployment), ``events.json`` (command ->
-events), ``fail.json`` (command -> what it prints to stderr before it fails), ``calls.jsonl`` (what
-was asked). A command that is in ``wait`` waits for SIGINT.
+events), ``fail.json`` (command -> what it prints to stderr before it fails), ``version.json``
+(its version), ``calls.jsonl`` (what was asked). A command that is in ``wait`` waits for SIGINT.
 """
 
 from __future__ import annotations
@@ -83,16 +83,30 @@ def operate(command: str, arguments: list[str]) -> None:
     stacks = read("stacks")
     if command == "up":
         stacks[str(option(arguments, "--stack"))]["resources"] = [{"urn": "u"}]
+    if command == "destroy":
+        destroy(stacks[str(option(arguments, "--stack"))], arguments)
     write("stacks", stacks)
+
+
+def destroy(deployment: dict[str, Any], arguments: list[str]) -> None:
+    protected = [each for each in deployment["resources"] if each.get("protect")]
+    if "--exclude-protected" in arguments:
+        deployment["resources"] = protected
+    elif protected and os.environ.get("PULUMI_OPTION_IGNORE_PROTECT") != "true":
+        sys.exit(f"error: resource {protected[0]['urn']} cannot be deleted because it is protected")
+    else:
+        deployment["resources"] = []
 
 
 def main(arguments: list[str]) -> None:
     if arguments == ["version"]:
-        answer("v3.272.0")
+        answer(read("version") or "v3.272.0")
         return
     arguments.remove("--non-interactive")
     with (HOME / "calls.jsonl").open("a") as calls:
         calls.write(json.dumps(arguments) + "\n")
+    if text := read("fail").get(" ".join(arguments[:2])):
+        sys.exit(text)
     match arguments:
         case ["stack", "init", *_]:
             init(arguments)
@@ -106,11 +120,12 @@ def main(arguments: list[str]) -> None:
         case ["stack", "export", *_]:
             deployment = read("stacks")[option(arguments, "--stack")]
             answer(json.dumps({"version": 3, "deployment": deployment}))
+        case ["stack", "import", *_]:
+            deployment = json.load(sys.stdin)["deployment"]
+            write("stacks", {**read("stacks"), str(option(arguments, "--stack")): deployment})
         case ["stack", "history", *_]:
             entry = {"kind": "update", "startTime": "2026-11-25T10:00:00.000Z", "message": ""}
             answer(json.dumps([{**entry, "environment": {}, "config": {}, "result": "succeeded"}]))
-        case ["state", "unprotect", *_]:
-            pass
         case [("preview" | "up" | "destroy" | "refresh") as command, *_]:
             operate(command, arguments)
         case _:

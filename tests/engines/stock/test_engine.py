@@ -5,14 +5,11 @@ With the real CLI it is tested by tests/e2e/test_conformance.py.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,66 +19,11 @@ from moltghost.engines.stock.engine import StockEngine
 from moltghost.errors import ExitCode, Failed, Interrupted, Refused
 from moltghost.progress import Event
 
+from .stand_in import CONFIG, Cli, event
 from .test_events import URN, settings, state
 
-FAKE = Path(__file__).with_name("fake_pulumi.py")
 ROOT = "urn:pulumi:a.local::moltghost::pulumi:pulumi:Stack::moltghost-a.local"
-CONFIG = "config:\n  moltghost:spec: {kind: cloud}\n"
 LOCKED = "error: the stack is currently locked by 1 lock(s). Either wait or `pulumi cancel`"
-
-
-class Cli:
-    """The stand-in's folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-
-    def write(self, name: str, value: Any) -> None:
-        (self.folder / f"{name}.json").write_text(json.dumps(value))
-
-    def stacks(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.folder / "stacks.json").read_text())
-        return found
-
-    def calls(self, command: str) -> list[list[str]]:
-        lines = (self.folder / "calls.jsonl").read_text().splitlines()
-        return [
-            call
-            for call in map(json.loads, lines)
-            if call[: len(command.split())] == command.split()
-        ]
-
-
-def event(kind: str, op: str, urn: str = URN, **states: Any) -> dict[str, Any]:
-    return {kind: {"metadata": {"op": op, "urn": urn, "type": urn.split("::")[2], **states}}}
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.setenv("MOLTGHOST_STATE", str(tmp_path / "state"))
-    for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    program = tmp_path / "bin" / "pulumi"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} {FAKE} "$@"\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    monkeypatch.setenv("FAKE_PULUMI", str(tmp_path / "fake"))
-    found = Cli(tmp_path / "fake")
-    created = [event("resourcePreEvent", "create", new=state(inputs=settings(a="1")))]
-    done = [*created, event("resOutputsEvent", "create", new=state(inputs=settings(a="1")))]
-    found.write("events", {"preview": created, "up": done})
-    return found
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "Pulumi.yaml").write_text("name: moltghost\nruntime: python\n")
-    (folder / "Pulumi.a.local.yaml").write_text(CONFIG)
-    return folder
 
 
 @pytest.fixture
@@ -144,6 +86,47 @@ def test_an_up_that_is_refused_leaves_nothing_in_the_backend(
     assert cli.stacks() == {}
     assert cli.calls("up") == []
     assert (project / "Pulumi.a.local.yaml").read_text() == CONFIG
+
+
+def test_an_edit_made_during_the_preview_of_a_new_stack_stays(
+    engine: StockEngine, cli: Cli, project: Path
+) -> None:
+    file = project / "Pulumi.a.local.yaml"
+
+    def edit(happened: Event) -> None:
+        if happened.state == "started":
+            file.write_text(f"{file.read_text()}# mine\n")
+
+    engine.preview("a.local", report=edit)
+
+    assert cli.stacks() == {}
+    assert file.read_text().startswith(CONFIG)
+    assert file.read_text().endswith("# mine\n")
+
+
+def test_a_stack_that_cannot_be_removed_again_hides_no_refusal(
+    engine: StockEngine, cli: Cli, project: Path
+) -> None:
+    cli.write("fail", {"preview": "error: no such pool", "stack rm": "error: the disk is full"})
+
+    with pytest.raises(Refused, match=r"stack a\.local: no such pool"):
+        engine.up("a.local", report=lambda _event: None)
+
+    assert (project / "Pulumi.a.local.yaml").read_text() == CONFIG
+
+
+def test_a_stack_that_cannot_be_made_leaves_no_config_of_its_own(
+    engine: StockEngine, cli: Cli, project: Path
+) -> None:
+    cli.write("fail", {"stack init": "error: the disk is full"})
+    pending = project / "pending.yaml"
+    pending.write_text(CONFIG)
+
+    with pytest.raises(Refused, match=r"stack b\.local: the disk is full"):
+        engine.up("b.local", config=pending, report=lambda _event: None)
+
+    assert not (project / "Pulumi.b.local.yaml").exists()
+    assert pending.read_text() == CONFIG
 
 
 def test_an_up_that_fails_keeps_the_stack(engine: StockEngine, cli: Cli) -> None:
@@ -269,7 +252,7 @@ def test_a_stack_of_the_embedded_engine_is_refused_before_the_cli_is_asked(
     for change in (
         lambda: engine.preview("a.local", report=lambda _event: None),
         lambda: engine.up("a.local", report=lambda _event: None),
-        lambda: engine.destroy("a.local", keep_protected=True, report=lambda _event: None),
+        lambda: engine.destroy("a.local", protected="keep", report=lambda _event: None),
         lambda: engine.drift("a.local", report=lambda _event: None),
     ):
         with pytest.raises(Refused, match=r"belongs to the embedded engine") as refusal:
@@ -286,13 +269,43 @@ def test_protected_resources_are_kept_or_the_destroy_is_refused(
     cli.write("stacks", {"a.local": {"resources": [{**space, "protect": True}]}})
 
     with pytest.raises(Refused, match=r"has protected resources: agent-a"):
-        engine.destroy("a.local", keep_protected=False, report=lambda _event: None)
+        engine.destroy("a.local", protected="refuse", report=lambda _event: None)
     assert cli.calls("destroy") == []
 
-    engine.destroy("a.local", keep_protected=True, report=lambda _event: None)
+    engine.destroy("a.local", protected="keep", report=lambda _event: None)
     [call] = cli.calls("destroy")
     assert "--exclude-protected" in call
     assert list(cli.stacks()) == ["a.local"]
+
+
+def test_protected_resources_are_deleted_in_one_run_that_leaves_their_protection(
+    engine: StockEngine, cli: Cli
+) -> None:
+    space = {"urn": "u", "type": "kubernetes:core/v1:Namespace", "custom": True, "id": "agent-a"}
+    protected = {"a.local": {"resources": [{**space, "protect": True}]}}
+    cli.write("stacks", protected)
+    cli.write("fail", {"destroy": "error: configured Kubernetes cluster is unreachable"})
+
+    with pytest.raises(Failed, match=r"is unreachable"):
+        engine.destroy("a.local", protected="delete", report=lambda _event: None)
+    assert cli.stacks() == protected
+
+    cli.write("fail", {})
+    engine.destroy("a.local", protected="delete", report=lambda _event: None)
+    assert cli.stacks() == {}
+    assert cli.calls("state") == []
+
+
+def test_a_cli_that_cannot_delete_what_is_protected_is_not_asked_to(
+    project: Path, cli: Cli
+) -> None:
+    cli.write("version", "v3.255.9")
+    cli.write("stacks", {"a.local": {"resources": [{"urn": "u", "protect": True}]}})
+
+    with pytest.raises(Refused, match=r"3\.255\.9 can't delete what is protected; 3\.256 is"):
+        StockEngine(project).destroy("a.local", protected="delete", report=lambda _event: None)
+
+    assert cli.calls("destroy") == []
 
 
 def test_a_stack_without_resources_is_forgotten_and_its_config_stays(
@@ -300,7 +313,7 @@ def test_a_stack_without_resources_is_forgotten_and_its_config_stays(
 ) -> None:
     cli.write("stacks", {"a.local": {"resources": []}})
 
-    engine.destroy("a.local", keep_protected=False, report=lambda _event: None)
+    engine.destroy("a.local", protected="refuse", report=lambda _event: None)
 
     [call] = cli.calls("stack rm")
     assert "--preserve-config" in call
@@ -320,13 +333,15 @@ def test_a_stack_that_is_not_there_is_refused_with_those_that_are(
     cli.write("stacks", {"a.local": {"resources": []}})
 
     with pytest.raises(Refused, match=r"there is no stack b\.local") as refusal:
-        engine.unprotect("b.local")
+        engine.outputs("b.local")
 
     assert refusal.value.hint == "stacks of this engine: a.local"
 
 
-def test_ctrl_c_lets_the_cli_end_in_order(engine: StockEngine, cli: Cli) -> None:
-    (cli.folder / "wait").write_text("up")
+@pytest.mark.parametrize("command", ["up", "destroy"])
+def test_ctrl_c_lets_the_cli_end_in_order(command: str, engine: StockEngine, cli: Cli) -> None:
+    (cli.folder / "wait").write_text(command)
+    cli.write("stacks", {"a.local": {"resources": [{"urn": "u"}]}})
 
     def interrupt() -> None:
         while not (cli.folder / "waiting").exists():
@@ -336,7 +351,10 @@ def test_ctrl_c_lets_the_cli_end_in_order(engine: StockEngine, cli: Cli) -> None
     threading.Thread(target=interrupt, daemon=True).start()
     began = time.monotonic()
     with pytest.raises(Interrupted, match=r"stopped on request"):
-        engine.up("a.local", report=lambda _event: None)
+        if command == "up":
+            engine.up("a.local", report=lambda _event: None)
+        else:
+            engine.destroy("a.local", protected="keep", report=lambda _event: None)
 
     assert time.monotonic() - began < 30
     assert list(cli.stacks()) == ["a.local"]

@@ -63,12 +63,12 @@ class Planner:
             return _blind(goal, old, who)
         client = self._cluster.client()
         live = self._live(client, who)
-        if live and "deletionTimestamp" in live["metadata"]:
-            self._refuse_foreign(who, live, old, begun=who.id in begun)
-            return self._successor(client, goal, who, live, wait=not check)
         if old and not recorded(old).same_object(who):
             taken_up = who.id in begun
             return self._replacement(client, goal, old, who, live, taken_up, check=check)
+        if live and _is_leaving(live):
+            self._refuse_foreign(who, live, old, begun=who.id in begun)
+            return self._successor(client, goal, who, live, wait=not check)
         if live is None:
             note = MADE_ANEW if old else ""
             return self._creation(client, goal, who, note, check=check)
@@ -102,11 +102,14 @@ class Planner:
     ) -> Plan:
         """The creation of an object whose predecessor is still being deleted."""
         if wait:
-            waiter = Waiter(client, self._cancelled)
-            uid = live["metadata"]["uid"]
-            waiter.until_gone(who, uid, DEFAULT_TIMEOUT_SECONDS, lambda _text: None)
+            self._await_gone(client, who, live)
         note = "made anew once the old one, which is being deleted, is gone"
         return self._creation(client, goal, who, note, check=False)
+
+    def _await_gone(self, client: Client, who: Identity, live: Object) -> None:
+        uid = live["metadata"]["uid"]
+        waiter = Waiter(client, self._cancelled)
+        waiter.until_gone(who, uid, DEFAULT_TIMEOUT_SECONDS, lambda _text: None)
 
     def _creation(
         self, client: Client, goal: Goal, who: Identity, note: str, *, check: bool
@@ -143,9 +146,13 @@ class Planner:
                 f"{before.title} is protected and would be replaced by {who.title}",
                 "keep its name, or unprotect it first",
             )
-        if live is not None:
-            self._refuse_foreign(who, live, None, begun=taken_up)
         plan = self._creation(client, goal, who, "", check=check and live is None)
+        if live is not None:
+            leaving = _is_leaving(live)
+            self._refuse_foreign(who, live, None, begun=taken_up or leaving)
+            if leaving and not check:
+                self._await_gone(client, who, live)
+            live = None if leaving else live
         changed, note = diff(old.inputs, goal.inputs), f"{before.title} is deleted afterwards"
         return replace(plan, op=Op.REPLACE, diff=changed, note=note, live=live)
 
@@ -217,6 +224,11 @@ class Planner:
             f"; if the Pulumi CLI has stack {self._stack}: "
             f"moltghost stack adopt {environment} --engine embedded"
         )
+
+
+def _is_leaving(live: Object) -> bool:
+    """Whether an object is being deleted, which nothing can take back."""
+    return "deletionTimestamp" in live["metadata"]
 
 
 def _blind(goal: Goal, old: ResourceState | None, who: Identity | None) -> Plan:
