@@ -11,6 +11,8 @@ from lightkube.utils.quantity import parse_quantity
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
 from moltghost.kube.reasons import Object, condition
+from moltghost.planning.base import LABEL_PREFIX
+from moltghost.planning.pools import GPU_RESOURCE
 from moltghost.units import format_bytes
 
 _NODE_POOL = ("karpenter.sh/v1", "NodePool")
@@ -18,6 +20,7 @@ _POOL_LABEL = "karpenter.sh/nodepool"
 # Karpenter puts it on a node that it is about to remove.
 _DISRUPTED_TAINT = "karpenter.sh/disrupted"
 _ENDED_PHASES = ("Succeeded", "Failed")
+_AGENT_LABEL, _OWNER_LABEL = f"{LABEL_PREFIX}/agent", f"{LABEL_PREFIX}/owner"
 _MODEL_SERVERS = {"app.kubernetes.io/name": "model-server"}
 
 
@@ -101,6 +104,61 @@ def require_room(
     if nodes <= pool.room_for(instance_type):
         return
     raise _full(pool, environment, f"{purpose} needs {nodes} more {instance_type}")
+
+
+def has_place_beside(
+    client: Client,
+    pool: str,
+    instance_type: str,
+    *,
+    owner: str,
+    share: tuple[int, int, int],
+    but_not: str | None = None,
+) -> bool:
+    """Whether a model server fits on a node where all others are of its owner, and share.
+
+    Args:
+        client: the pool's cluster.
+        pool: the pool.
+        instance_type: of the node.
+        owner: the agent's owner.
+        share: what it requests: CPU in thousandths, memory in bytes, GPUs.
+        but_not: a namespace whose nodes don't count, as of an agent that moves away.
+    """
+    pods = client.list("v1", "Pod")
+    nodes = [node for node in client.list("v1", "Node") if _takes_pods(node, pool)]
+    for node in nodes:
+        servers = [pod for pod in _running_on(node, pods) if _is_model_server(pod)]
+        shared = all(_shares(pod, owner) for pod in servers)
+        left_behind = any(pod["metadata"]["namespace"] == but_not for pod in servers)
+        if not servers or not shared or left_behind or _type(node) != instance_type:
+            continue
+        free = (*free_resources(node, pods), _free_gpus(node, pods))
+        if all(wanted <= there for wanted, there in zip(share, free, strict=True)):
+            return True
+    return False
+
+
+def _is_model_server(pod: Object) -> bool:
+    labels = pod["metadata"].get("labels", {})
+    return all(labels.get(key) == value for key, value in _MODEL_SERVERS.items())
+
+
+def _shares(pod: Object, owner: str) -> bool:
+    """Whether a model server lets its owner's others on its node: what it keeps off says so."""
+    terms = (
+        pod["spec"]
+        .get("affinity", {})
+        .get("podAntiAffinity", {})
+        .get("requiredDuringSchedulingIgnoredDuringExecution", ())
+    )
+    rules = [
+        rule
+        for term in terms
+        for rule in term.get("labelSelector", {}).get("matchExpressions", ())
+        if rule["key"] == _AGENT_LABEL
+    ]
+    return pod["metadata"]["labels"].get(_OWNER_LABEL) == owner and not rules
 
 
 def require_room_for_pod(
@@ -195,19 +253,27 @@ def require_room_on_node(
 
 def free_resources(node: Object, pods: Iterable[Object]) -> tuple[int, int]:
     """CPU in thousandths and memory in bytes that the pods on a node leave for others."""
-    allocatable = node.get("status", {}).get("allocatable", {})
-    name = node["metadata"]["name"]
-    here = [
+    here = _running_on(node, pods)
+    cpu, memory = (_free(node, here, resource) for resource in ("cpu", "memory"))
+    return int(cpu * 1000), int(memory)
+
+
+def _free_gpus(node: Object, pods: Iterable[Object]) -> int:
+    return int(_free(node, _running_on(node, pods), GPU_RESOURCE))
+
+
+def _free(node: Object, here: Iterable[Object], resource: str) -> Decimal:
+    there = node.get("status", {}).get("allocatable", {}).get(resource, "0")
+    return _quantity(there) - sum(_requested(pod, resource) for pod in here)
+
+
+def _running_on(node: Object, pods: Iterable[Object]) -> list[Object]:
+    return [
         pod
         for pod in pods
-        if pod["spec"].get("nodeName") == name
+        if pod["spec"].get("nodeName") == node["metadata"]["name"]
         and pod.get("status", {}).get("phase") not in _ENDED_PHASES
     ]
-    cpu, memory = (
-        _quantity(allocatable.get(resource, "0")) - sum(_requested(pod, resource) for pod in here)
-        for resource in ("cpu", "memory")
-    )
-    return int(cpu * 1000), int(memory)
 
 
 def _requested(pod: Object, resource: str) -> Decimal:

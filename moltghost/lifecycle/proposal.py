@@ -24,6 +24,7 @@ from moltghost.kube.client import Client
 from moltghost.kube.pools import (
     NoRoom,
     PoolStatus,
+    has_place_beside,
     pool_statuses,
     require_node,
     require_room,
@@ -185,7 +186,7 @@ def check(change: AgentChange, client: Client) -> None:
     try:
         require_room(
             _pool(pools, server.pool, name),
-            change.update.added_nodes,
+            0 if _fits_beside_others(change, client) else change.update.added_nodes,
             server.instance_type,
             environment=name,
             purpose="the update's surge" if surge else "the model server",
@@ -204,6 +205,27 @@ def check(change: AgentChange, client: Client) -> None:
             environment=name,
             purpose="the runtime",
         )
+
+
+def _fits_beside_others(change: AgentChange, client: Client) -> bool:
+    """Whether an agent that shares nodes finds its place on one that its owner has already."""
+    plan, old = change.plan, change.old
+    if plan.sharing == "dedicated" or not change.update.added_nodes:
+        return False
+    server = plan.model_server
+    moves = old is not None and old.moves != server.moves
+    return has_place_beside(
+        client,
+        server.pool,
+        server.instance_type,
+        owner=plan.owner,
+        share=(
+            sum(each.cpu_millis for each in server.shares),
+            sum(each.memory_bytes for each in server.shares),
+            server.gpu_count,
+        ),
+        but_not=plan.namespace if moves else None,
+    )
 
 
 def require_room_on_machine(changes: Sequence[AgentChange], client: Client) -> None:

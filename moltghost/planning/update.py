@@ -21,7 +21,7 @@ class Surge(Plan):
     pool: str
     instance_type: str
     nodes: int
-    """Nodes that have to be added; 0 where the old node has room for both."""
+    """Nodes that have to be added, of shared ones at the most; 0 where the old node has room."""
     usd_per_hour: Decimal
     """Price of the added nodes while both run."""
 
@@ -188,10 +188,16 @@ def _restarts(new: AgentPlan, server: bool, runtime: bool, gap: int) -> list[str
 def _surge(old: AgentPlan, new: AgentPlan) -> Surge:
     placement = new.sizing.placement
     # Anti-affinity is against other agents only, so the new pod may use free GPUs of the old node.
+    # On a shared one the owner's other agents may have them, which no plan knows.
+    alone = old.sharing == new.sharing == "dedicated"
     moved = old.model_server.moves != new.model_server.moves and new.model_server.fresh_node
-    shares_node = not moved and (
-        old.model_server.instance_type == placement.instance_type
-        and old.model_server.gpu_count + placement.gpu_count <= placement.node_gpu_count
+    shares_node = (
+        alone
+        and not moved
+        and (
+            old.model_server.instance_type == placement.instance_type
+            and old.model_server.gpu_count + placement.gpu_count <= placement.node_gpu_count
+        )
     )
     nodes = 0 if shares_node else 1
     return Surge(

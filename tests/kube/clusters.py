@@ -160,6 +160,25 @@ def ready_pod(name: str = "model-server-7d9-abcde", **more: Any) -> dict[str, An
     )
 
 
+def sharing_pod(
+    node: str,
+    gpus: int,
+    *,
+    agent: str = "other",
+    owner: str = "team-a",
+    apart: str = "moltghost.dev/owner",
+) -> dict[str, Any]:
+    """A model server that keeps others off its node by the label ``apart``."""
+    made = ready_pod(node=node, agent=agent)
+    made["metadata"]["labels"]["moltghost.dev/owner"] = owner
+    term = {"labelSelector": {"matchExpressions": [{"key": apart, "operator": "NotIn"}]}}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+    made["spec"]["affinity"] = {"podAntiAffinity": required}
+    requests = {"cpu": "5", "memory": "50Gi", "nvidia.com/gpu": str(gpus)}
+    made["spec"]["containers"] = [{"name": "ollama", "resources": {"requests": requests}}]
+    return made
+
+
 def node(
     name: str = GPU_NODE,
     instance_type: str = "p5.4xlarge",

@@ -6,14 +6,24 @@ from moltghost.errors import ExitCode, Refused
 from moltghost.kube.pools import (
     PoolStatus,
     free_resources,
+    has_place_beside,
     pool_statuses,
     require_room,
     require_room_for_pod,
 )
 from moltghost.kube.reasons import Object
-from tests.kube.clusters import client, node, node_pool, ready_pod, requesting, workload
+from tests.kube.clusters import (
+    client,
+    node,
+    node_pool,
+    ready_pod,
+    requesting,
+    sharing_pod,
+    workload,
+)
 
 P5 = "p5.4xlarge"
+GIB = 1024**3
 
 
 def test_a_pools_nodes_are_counted_by_karpenters_own_status() -> None:
@@ -77,8 +87,34 @@ def test_a_full_pool_is_refused_with_what_it_holds_and_the_ways_out(
     assert refused.value.exit_code == ExitCode.REFUSED
 
 
+P4DE = "p4de.24xlarge"
+BIG = {"cpu": "95", "memory": "1100Gi", "nvidia.com/gpu": "8"}
+
+
+@pytest.mark.parametrize(
+    ("pods", "fits"),
+    [
+        ((sharing_pod("p4de", 4),), True),
+        ((sharing_pod("p4de", 4), sharing_pod("p4de", 4, agent="two")), False),
+        ((sharing_pod("p4de", 4, owner="team-b"),), False),
+        ((sharing_pod("p4de", 4, apart="moltghost.dev/agent"),), False),  # a node for itself
+        ((sharing_pod("p4de", 4, agent="mover"),), False),
+        ((), False),  # an idle node is counted elsewhere
+    ],
+)
+def test_a_shared_node_has_a_place_for_its_owners_next_agent(
+    pods: tuple[Object, ...], fits: bool
+) -> None:
+    cluster = client(node("p4de", P4DE, pool="a100-80", allocatable=BIG), *pods)
+    share = (5000, 235 * GIB, 4)
+    found = has_place_beside(
+        cluster, "a100-80", P4DE, owner="team-a", share=share, but_not="agent-mover"
+    )
+    assert found == fits
+    assert not has_place_beside(cluster, "h100", P4DE, owner="team-a", share=share)
+
+
 CPU_NODE = node("cpu-1", "m7i.large", pool="cpu")  # 1930m and 7200Mi are allocatable
-GIB = 1024**3
 
 
 def ask_for_pod(*items: Object, nodes: int = 1, cpu_millis: int = 500) -> None:

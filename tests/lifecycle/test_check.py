@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from moltghost.kube.client import Client
 from moltghost.kube.reasons import Object
 from moltghost.lifecycle.proposal import check, propose
 from tests.examples import STACK, agent_spec
-from tests.kube.clusters import client, node, node_pool, workload
+from tests.kube.clusters import client, node, node_pool, sharing_pod, workload
 from tests.lifecycle.projects import README_FILE, project
 
 SCALE: dict[str, Any] = {"gpu": "h100", "memory": "160gb"}
@@ -54,6 +55,19 @@ def test_a_node_that_another_agent_left_idle_is_room_for_a_surge(tmp_path: Path)
 
 def test_the_surge_is_looked_for_in_the_pool_of_the_new_plan(tmp_path: Path) -> None:
     checked(tmp_path, pools(h100=4), {"model": "llama3.1-8b-q4"}, deployed=True)
+
+
+@pytest.mark.parametrize(("gpus", "fits"), [(2, True), (7, False)])
+def test_a_shared_node_with_room_is_enough_for_an_owners_next_agent(
+    gpus: int, fits: bool, tmp_path: Path
+) -> None:
+    big = {"cpu": "190", "memory": "2000Gi", "nvidia.com/gpu": "8"}
+    shared = node("shared", "p5.48xlarge", pool="h100", allocatable=big)
+    pools = (node_pool("h100", 4, 4), node_pool("cpu", 4, 0))
+    cluster = client(*pools, shared, sharing_pod("shared", gpus))
+    refused = nullcontext() if fits else pytest.raises(Refused, match=r"pool h100 .* is full")
+    with refused:
+        checked(tmp_path, cluster, {**SCALE, "sharing": "owner"}, deployed=False)
 
 
 def test_in_place_in_the_same_pool_needs_no_room(tmp_path: Path) -> None:

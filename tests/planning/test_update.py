@@ -104,6 +104,18 @@ def test_a_surge_says_which_node_it_needs_and_what_it_costs(
     assert NO_GAP in update.restarts
 
 
+def test_on_a_shared_node_a_surge_may_need_another_one() -> None:
+    """Its free GPUs may be taken by the owner's other agents."""
+    shared = {"model": "llama3.1-405b-q4", "sharing": "owner"}
+    update = update_plan(shared, {**shared, "context": "40k"})
+    assert update.surge is not None
+    assert (update.surge.nodes, update.surge.usd_per_hour) == (1, Decimal("27.44705"))
+    alone = {"model": "llama3.1-405b-q4"}
+    apart = update_plan(alone, {**alone, "context": "40k"})
+    assert apart.surge is not None
+    assert apart.surge.nodes == 0
+
+
 def test_sharing_a_node_is_a_change_that_is_told() -> None:
     update = update_plan({}, {"sharing": "owner", "gpu": "h100"})
     assert "sharing of nodes: dedicated -> owner" in update.changes
