@@ -28,7 +28,7 @@ Adding = Callable[..., Added]
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """A GGUF of the right kind, so small that it can be sent around."""
-    return write_gguf(tmp_path / "model.gguf", hidden=1, rows=262_144, layers=18)
+    return write_gguf(tmp_path / "model.gguf", hidden=4, rows=262_144, layers=18)
 
 
 @pytest.fixture
