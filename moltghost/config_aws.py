@@ -80,7 +80,7 @@ def _checked_public(text: str) -> str:
     if network.prefixlen == 0:
         raise ValueError(
             f"{text} opens the API server to everyone; name your own networks, or leave "
-            f"public_cidrs empty and reach the private endpoint from the VPC or a VPN"
+            f"public_cidrs empty and come by a VPN or peering from a network in private_cidrs"
         )
     return str(network)
 
@@ -113,7 +113,7 @@ GroupName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
 
 
 class EndpointSpec(Spec):
-    """Who reaches the API server. From inside the VPC it is always reachable."""
+    """Who reaches the API server, beside the cluster's own nodes."""
 
     public_cidrs: tuple[Annotated[str, AfterValidator(_checked_public)], ...] = ()
     """Networks that may also come over the internet; empty: no public endpoint."""

@@ -50,12 +50,14 @@ class Holdings:
         pools: what scales from zero.
         nat_gateways: zonal gateways.
         interface_endpoints: VPC endpoints times their zones.
+        keys: KMS keys of the environment's own.
     """
 
     fixed: tuple[NodeNeed, ...]
     pools: tuple[NodeNeed, ...]
     nat_gateways: int
     interface_endpoints: int
+    keys: int
 
     @property
     def instance_types(self) -> tuple[str, ...]:

@@ -236,4 +236,5 @@ def _holdings(plans: _Plans) -> Holdings:
         pools=tuple(_pool_need(plans, pool) for pool in plans.pools),
         nat_gateways=len(plans.cloud.network.nat_zones),
         interface_endpoints=doors * len(plans.spec.zone_ids),
+        keys=len(plans.cloud.keys),
     )

@@ -26,14 +26,15 @@ SYSTEM = NodeNeed(
 )
 
 
-# Idle: 0.10 + 2 x 0.045 + 4 x 0.01 + 2 x 0.1008 = 0.4316 $/h, 315.07 $/month.
-# Full: 2 x 6.88 more, 10359.87 $/month.
+# Idle: 0.10 + 2 x 0.045 + 4 x 0.01 + 4 x 0.00137 + 2 x 0.1008 = 0.43708 $/h, 319.07 $/month.
+# Full: 2 x 6.88 more, 10363.87 $/month.
 def holdings(*pools: NodeNeed) -> Holdings:
     return Holdings(
         fixed=(SYSTEM,),
         pools=pools or (need(nodes=1),),
         nat_gateways=2,
         interface_endpoints=4,
+        keys=4,
     )
 
 
