@@ -22,7 +22,7 @@ _INTERFACES_HELD = 2
 # Karpenter's name for a release of the EKS image, al2023@vYYYYMMDD (Karpenter's al2023.go).
 _AMI_PARAMETER = (
     "/aws/service/eks/optimized-ami/{version}/amazon-linux-2023/x86_64/{variant}/"
-    "amazon-eks-node-al2023-x86_64-{variant}-{version}-{release}/image_id"
+    "amazon-eks-node-al2023-x86_64-{variant}-{version}-v{release}/image_id"
 )
 
 
@@ -217,15 +217,18 @@ def _agent_needs(plans: _Plans, plan: AgentPlan, update: UpdatePlan) -> Iterable
 def _ami_parameters(plans: _Plans) -> tuple[str, ...]:
     classes = plans.platform.aws.node_classes if plans.platform.aws else ()
     gpu = {pool.name for pool in plans.pools if pool.gpu}
-    variants = {
-        ("nvidia" if each.name in gpu else "standard", each.ami_alias.partition("@")[2])
+    version = plans.spec.kubernetes_version
+    images = {
+        (version, "nvidia" if each.name in gpu else "standard", each.ami_alias.partition("@v")[2])
         for each in classes
     }
+    images |= {
+        (each.kubernetes_version, "nvidia", each.release_version.partition("-")[2])
+        for each in plans.cloud.fixed_groups
+    }
     return tuple(
-        _AMI_PARAMETER.format(
-            version=plans.spec.kubernetes_version, variant=variant, release=release
-        )
-        for variant, release in sorted(variants)
+        _AMI_PARAMETER.format(version=version, variant=variant, release=release)
+        for version, variant, release in sorted(images)
     )
 
 

@@ -254,6 +254,12 @@ def test_every_agent_pod_has_a_pool_that_it_can_land_on() -> None:
         assert {(each["key"], each["value"]) for each in pool["taints"]} <= tolerated
 
 
+def test_a_groups_image_comes_with_its_kubernetes_version() -> None:
+    """EKS refuses an image of another version than the group's."""
+    for each in by_type("capacity", "aws:eks/nodeGroup:NodeGroup"):
+        assert each.inputs["releaseVersion"].startswith(f"{each.inputs['version']}.")
+
+
 def test_a_fixed_groups_nodes_look_like_its_pools() -> None:
     (group,) = (e for e in by_type("capacity", "aws:eks/nodeGroup:NodeGroup") if e.name == "block")
     (pool,) = (

@@ -172,7 +172,7 @@ def plan_aws_cloud(environment: str, spec: AwsCloudSpec) -> AwsCloudPlan:
         cluster=cluster,
         node_role=_nodes(place, spec, "node"),
         system_nodes=plan_system_nodes(spec, release),
-        fixed_groups=plan_fixed_groups(spec, release),
+        fixed_groups=plan_fixed_groups(spec),
         karpenter=karpenter,
         weights_bucket=bucket,
         weights_builder=builder,
