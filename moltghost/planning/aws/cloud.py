@@ -128,8 +128,8 @@ def plan_aws_cloud(environment: str, spec: AwsCloudSpec) -> AwsCloudPlan:
     """Decide the cloud layer.
 
     Raises:
-        Refused: the environment's name is too long, or the version of Kubernetes or an instance
-            type isn't one that this can do.
+        Refused: the environment's name is too long, or the region, the version of Kubernetes or
+            an instance type isn't one that this can do.
     """
     place = checked_place(environment, spec.account_id, spec.region)
     release = kubernetes_release(spec.kubernetes_version)
