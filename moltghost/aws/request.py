@@ -96,6 +96,8 @@ class PreflightRequest:
         images: container images in ECR, with tag or digest.
         weights_bucket: the weights store; empty leaves the check out.
         kms_key_aliases: keys, such as ``alias/moltghost-prod-weights``.
+        principals: ARNs of the roles and users that the cluster lets in.
+        permissions_boundary: ARN of the policy that the platform's roles carry; empty for none.
         monthly_ceiling_usd: what the environment may cost; None where it has no ceiling.
         holdings: what it consists of; needed for the ceiling only.
         frees: instance types of nodes that a change gives back once it is done.
@@ -117,6 +119,8 @@ class PreflightRequest:
     images: tuple[str, ...] = ()
     weights_bucket: str = ""
     kms_key_aliases: tuple[str, ...] = ()
+    principals: tuple[str, ...] = ()
+    permissions_boundary: str = ""
     monthly_ceiling_usd: Decimal | None = None
     holdings: Holdings | None = None
     frees: tuple[str, ...] = ()

@@ -55,7 +55,12 @@ def environment_request(environment: Environment) -> PreflightRequest:
     images = list(plans.cloud.images.model_dump().values())
     if plans.platform.aws:
         images += [plans.platform.aws.device_plugin_image, plans.platform.aws.dcgm_image]
-    return _request(plans, (*fixed, *pools), images, scope="environment")
+    asked = _request(plans, (*fixed, *pools), images, scope="environment")
+    return replace(
+        asked,
+        principals=tuple(each.principal for each in plans.cloud.cluster.access),
+        permissions_boundary=plans.spec.permissions_boundary or "",
+    )
 
 
 def agent_request(

@@ -12,6 +12,8 @@ AMI = (
     "/aws/service/eks/optimized-ami/1.36/amazon-linux-2023/x86_64/nvidia/"
     "amazon-eks-node-al2023-x86_64-nvidia-1.36-v20260818/image_id"
 )
+ADMIN = f"arn:aws:iam::{ACCOUNT}:role/moltghost-admin"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/moltghost-boundary"
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/moltghost-prod/ollama:0.33"
 
 
@@ -55,6 +57,8 @@ def request(**changes: Any) -> PreflightRequest:
         "images": (IMAGE,),
         "weights_bucket": f"moltghost-weights-prod-{ACCOUNT}",
         "kms_key_aliases": ("alias/moltghost-prod-weights",),
+        "principals": (ADMIN,),
+        "permissions_boundary": BOUNDARY,
         "monthly_ceiling_usd": Decimal(50_000),
         "holdings": holdings(),
     }

@@ -14,7 +14,7 @@ from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTim
 from moltghost.aws.clients import Clients
 from moltghost.aws.preflight import PERMISSIONS, PROBES, Check, Status, preflight
 from moltghost.aws.request import SubnetPlan
-from tests.aws.requests import AMI, holdings, need, request
+from tests.aws.requests import ADMIN, AMI, BOUNDARY, holdings, need, request
 from tests.aws.simulated import (
     ACCOUNT,
     OFFERED,
@@ -23,6 +23,7 @@ from tests.aws.simulated import (
     SimulatedAccount,
     cluster_version,
     day,
+    iam_role,
     instances,
     offerings,
     reservation,
@@ -36,6 +37,12 @@ BLOCK = "cr-0123456789abcdef0"
 
 def cluster(**changes: Any) -> dict[str, Any]:
     return {"cluster": {"status": "ACTIVE", "version": "1.36", **changes}}
+
+
+def with_path(params: dict[str, Any]) -> dict[str, Any]:
+    """A role of the same name below a path, which is another ARN."""
+    found = iam_role(params)["Role"]
+    return {"Role": {**found, "Arn": found["Arn"].replace("role/", "role/people/")}}
 
 
 def run(account: SimulatedAccount, **changes: Any) -> dict[str, Check]:
@@ -65,6 +72,8 @@ def test_an_account_where_all_is_well_has_only_ok(account: SimulatedAccount) -> 
         "image.ollama",
         "weights-store",
         "kms-key.moltghost-prod-weights",
+        "principal.moltghost-admin",
+        "permissions-boundary",
         "endpoint",
         "monthly-ceiling",
     }
@@ -359,6 +368,41 @@ CASES: list[tuple[str, str, Spoil, str, str]] = [
         "network",
     ),
     (
+        "principal.moltghost-admin",
+        "blocker",
+        lambda a: a.fail("GetRole", Fault("NoSuchEntity", status=404)),
+        f"there is no {ADMIN}",
+        "aws iam get-role --role-name moltghost-admin",
+    ),
+    (
+        "principal.moltghost-admin",
+        "blocker",
+        lambda a: a.answer("GetRole", with_path),
+        f"is arn:aws:iam::{ACCOUNT}:role/people/moltghost-admin, not {ADMIN}",
+        "correct it in Pulumi.prod.yaml",
+    ),
+    (
+        "principal.moltghost-admin",
+        "unknown",
+        lambda a: a.deny("GetRole"),
+        "iam:GetRole was denied",
+        "granted",
+    ),
+    (
+        "permissions-boundary",
+        "blocker",
+        lambda a: a.fail("GetPolicy", Fault("NoSuchEntity", status=404)),
+        f"there is no policy {BOUNDARY}",
+        "leave permissions_boundary out of Pulumi.prod.yaml",
+    ),
+    (
+        "permissions-boundary",
+        "unknown",
+        lambda a: a.deny("GetPolicy"),
+        "iam:GetPolicy was denied",
+        "granted",
+    ),
+    (
         "addresses",
         "unknown",
         lambda a: a.deny("DescribeSubnets"),
@@ -439,6 +483,8 @@ REQUESTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("image", "ok", {"images": ("docker.io/library/caddy:2",)}, "no image from ECR"),
     ("weights-store", "ok", {"weights_bucket": ""}, "no bucket"),
     ("kms-key", "ok", {"kms_key_aliases": ()}, "no key"),
+    ("principal.b", "ok", {"principals": (f"arn:aws:iam::{ACCOUNT}:user/b",)}, "user/b is there"),
+    ("principal.b", "unknown", {"principals": ("arn:aws:iam::444455556666:role/b",)}, "of account"),
     ("quotas", "ok", {"needs": ()}, "nothing on demand"),
 ]
 
@@ -801,7 +847,12 @@ def test_a_missing_permission_is_unknown_and_named(account: SimulatedAccount, ac
         account.deny(OPERATIONS[action])
     needs = (need(nodes=1), need("pool x", capacity="reserved", reservation_ids=(BLOCK,)))
 
-    found = run(account, needs=needs, ami_parameters=(AMI,) if action[:3] != "ecr" else ())
+    found = run(
+        account,
+        needs=needs,
+        ami_parameters=(AMI,) if action[:3] != "ecr" else (),
+        principals=(ADMIN, f"arn:aws:iam::{ACCOUNT}:user/b"),
+    )
 
     named = [check for check in found.values() if f"{action} " in f"{check.found} "]
     assert named

@@ -61,6 +61,9 @@ def test_an_environment_asks_for_its_pools_system_nodes_images_keys_and_costs(
     assert len(asked.images) == 6
     assert asked.holdings is not None
     assert asked.holdings.interface_endpoints == 20
+    assert asked.holdings.keys == 4
+    assert [arn.rpartition("/")[2] for arn in asked.principals] == ["admin"]
+    assert asked.permissions_boundary == ""
 
 
 def test_the_image_of_a_fixed_group_is_asked_for_as_its_group_names_it(tmp_path: Path) -> None:
