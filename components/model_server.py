@@ -21,7 +21,7 @@ from components.agent_tokens import TOKEN_KEY
 from components.gate import TOKEN_FILE, caddyfile
 from components.hardening import pod_security, scratch
 from components.model_containers import init_containers, main_containers
-from components.naming import content_name, seconds
+from components.naming import NOT_AWAITED, content_name, seconds
 from components.tolerations import tolerate
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.base import LABEL_PREFIX, MODEL_SERVER
@@ -97,7 +97,8 @@ class ModelServer(pulumi.ComponentResource):
     def _service(self, opts: pulumi.ResourceOptions) -> core.Service:
         return core.Service(
             f"{MODEL_SERVER}-service",
-            metadata=self._meta(MODEL_SERVER),
+            # It has endpoints only when the model is proven, which the Deployment waits for.
+            metadata=self._meta(MODEL_SERVER, NOT_AWAITED),
             spec=core.ServiceSpecArgs(
                 type="ClusterIP",
                 selector=self._labels,
@@ -107,8 +108,7 @@ class ModelServer(pulumi.ComponentResource):
                     )
                 ],
             ),
-            # A service has endpoints only when the model is proven; nothing waits for that here.
-            opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions()),
+            opts=opts,
         )
 
     def _disruption_budget(self, opts: pulumi.ResourceOptions) -> None:

@@ -1,10 +1,12 @@
-"""Names that change with the content, and conversions to what Kubernetes expects."""
+"""Names that change with the content, and words of Kubernetes and of Pulumi's provider for it."""
 
 from __future__ import annotations
 
 import hashlib
 
 _HASH_LENGTH = 10
+NOT_AWAITED = {"pulumi.com/skipAwait": "true"}
+"""Annotation of an object that an `up` goes on without; an engine waits 10 minutes at most else."""
 
 
 def content_name(prefix: str, content: str) -> str:

@@ -13,7 +13,7 @@ from pulumi_kubernetes.core import v1 as core
 from components.agent_namespace import RUNTIME, selector
 from components.agent_tokens import TOKEN_KEY
 from components.hardening import container_security, pod_security, scratch
-from components.naming import content_name
+from components.naming import NOT_AWAITED, content_name
 from components.tolerations import tolerate
 from moltghost.planning.agent import AgentPlan
 
@@ -52,11 +52,14 @@ class Runtime(pulumi.ComponentResource):
         self.deployment = self._deployment(child)
         self.register_outputs({})
 
-    def _meta(self, name: str) -> k8s.meta.v1.ObjectMetaArgs:
+    def _meta(
+        self, name: str, annotations: dict[str, str] | None = None
+    ) -> k8s.meta.v1.ObjectMetaArgs:
         return k8s.meta.v1.ObjectMetaArgs(
             name=name,
             namespace=self._plan.namespace,
             labels={**self._plan.labels, **self._labels},
+            annotations=annotations,
         )
 
     def _config(self, opts: pulumi.ResourceOptions) -> core.ConfigMap:
@@ -90,7 +93,8 @@ class Runtime(pulumi.ComponentResource):
     def _service(self, opts: pulumi.ResourceOptions) -> core.Service:
         return core.Service(
             f"{RUNTIME}-service",
-            metadata=self._meta(RUNTIME),
+            # Endpoints come with the pod, which the Deployment waits for; a paused agent has none.
+            metadata=self._meta(RUNTIME, NOT_AWAITED),
             spec=core.ServiceSpecArgs(
                 type="ClusterIP",
                 selector=self._labels,

@@ -21,14 +21,14 @@ def declare_agent(plan: AgentPlan) -> None:
     opts = pulumi.ResourceOptions(provider=cluster)
     space = AgentNamespace("agent", plan, opts)
     server_ready = list(space.ready)
+    before_tokens: list[pulumi.Resource] = [space.namespace]
     if plan.aws:
         # Loading AWS's SDK takes a second that no other environment has to wait for.
-        from infra.aws_agent import declare_identity
+        from infra.aws_agent import declare_deployers, declare_identity
 
         server_ready += declare_identity(plan, plan.aws, space.ready, cluster)
-    inside = pulumi.ResourceOptions.merge(
-        opts, pulumi.ResourceOptions(depends_on=[space.namespace])
-    )
+        before_tokens.append(declare_deployers(plan, plan.aws, space.namespace, cluster))
+    inside = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=before_tokens))
     tokens = AgentTokens("tokens", plan, inside)
     ModelServer(
         "model-server",

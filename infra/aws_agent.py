@@ -1,4 +1,4 @@
-"""The AWS part of an agent: who its model server is to AWS."""
+"""The AWS part of an agent: who its model server is to AWS, and who may deploy it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.aws.agent_deployers import AgentDeployers
 from components.aws.agent_role import AgentRole
 from infra.aws_access import aws_provider
 from moltghost.planning.agent import AgentPlan
@@ -26,3 +27,11 @@ def declare_identity(
     """
     both = pulumi.ResourceOptions(providers=[aws_provider(identity.place), cluster])
     return AgentRole("identity", plan, identity, namespace_ready, both).ready
+
+
+def declare_deployers(
+    plan: AgentPlan, identity: AwsAgent, namespace: pulumi.Resource, cluster: k8s.Provider
+) -> pulumi.Resource:
+    """Declare what deployers may do with this agent; without it they can't see a Secret end."""
+    opts = pulumi.ResourceOptions(provider=cluster)
+    return AgentDeployers("deployers", plan, identity.deployers_group, namespace, opts).binding

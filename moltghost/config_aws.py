@@ -17,6 +17,7 @@ MIN_ZONES, MAX_ZONES = 2, 4
 
 # A /17 leaves /20 for each zone's isolated nodes; AWS allows no VPC larger than /16.
 _VPC_PREFIXES = (16, 17)
+_KUBELET_MINORS_OLDER = 3
 _SERVICE_NETWORK = ip_network("172.20.0.0/16")
 # The Docker bridge of EKS images and Pod Identity's link-local address stay free.
 _DIRECTIONS = {
@@ -80,7 +81,7 @@ def _checked_public(text: str) -> str:
     if network.prefixlen == 0:
         raise ValueError(
             f"{text} opens the API server to everyone; name your own networks, or leave "
-            f"public_cidrs empty and reach the private endpoint from the VPC or a VPN"
+            f"public_cidrs empty and come by a VPN or peering from a network in private_cidrs"
         )
     return str(network)
 
@@ -113,7 +114,7 @@ GroupName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
 
 
 class EndpointSpec(Spec):
-    """Who reaches the API server. From inside the VPC it is always reachable."""
+    """Who reaches the API server, beside the cluster's own nodes."""
 
     public_cidrs: tuple[Annotated[str, AfterValidator(_checked_public)], ...] = ()
     """Networks that may also come over the internet; empty: no public endpoint."""
@@ -159,8 +160,16 @@ class FixedGroupSpec(Spec):
     instance_type: str
     nodes: int = Field(ge=0)
     zone_id: ZoneId
+    release_version: Annotated[str, Field(pattern=r"^1\.\d\d\.\d+-\d{8}$")]
+    """The EKS image of its nodes, ``1.36.2-20260818``. It follows nothing: EKS replaces the nodes
+    of a group whose image changes, and fails at the first that an agent runs on."""
     reservation: str | None = None
     """Id of a reservation of this spec; Karpenter then leaves it alone."""
+
+    @property
+    def kubernetes_version(self) -> str:
+        """The kubelet's minor version, ``1.36``."""
+        return self.release_version.rpartition(".")[0]
 
 
 class AwsCloudSpec(Spec):
@@ -232,6 +241,7 @@ class AwsCloudSpec(Spec):
             self._check_zone(reservation.zone_id, f"reservation {reservation.id}")
         for name, group in self.fixed_groups.items():
             self._check_zone(group.zone_id, f"fixed_groups.{name}")
+            self._check_kubelet(name, group)
             if group.reservation is None:
                 continue
             if group.reservation not in known:
@@ -248,6 +258,18 @@ class AwsCloudSpec(Spec):
                 raise ValueError(
                     f"fixed_groups.{name}: {held.id} holds {held.count} nodes, not {group.nodes}"
                 )
+
+    def _check_kubelet(self, name: str, group: FixedGroupSpec) -> None:
+        """Kubernetes' version skew policy: a kubelet is never newer, and three minors older."""
+        mine, theirs = (
+            int(each[2:]) for each in (self.kubernetes_version, group.kubernetes_version)
+        )
+        if not 0 <= mine - theirs <= _KUBELET_MINORS_OLDER:
+            raise ValueError(
+                f"fixed_groups.{name}: nodes of {group.release_version} can't join a cluster of "
+                f"{self.kubernetes_version}: a kubelet may be {_KUBELET_MINORS_OLDER} minor "
+                f"versions older, and never newer"
+            )
 
     def _check_zone(self, zone: str, where: str) -> None:
         if zone not in self.zone_ids:

@@ -93,15 +93,23 @@ def _rbac(subject: Subject, config: Config) -> Iterator[str]:
         for part in ("verbs", "resources", "apiGroups"):
             if "*" in items(rule, part):
                 yield f"it allows * in {part}"
-        reads = {"get", "list", "watch"} & set(items(rule, "verbs"))
-        if "secrets" in items(rule, "resources") and reads & {"list", "watch"}:
+        listing = {"list", "watch"} & set(items(rule, "verbs"))
+        if listing and "secrets" in items(rule, "resources") and not _of_one_agent(subject, config):
             yield "it lists or watches secrets"
+
+
+def _of_one_agent(role: Subject, config: Config) -> bool:
+    """Whether it can be bound in single agents' namespaces only; `_binding_problems` sees to it."""
+    return matches(str(get(role.props, "metadata.name")), config["agent_roles"])
 
 
 def _binding_problems(binding: Subject, config: Config) -> Iterator[str]:
     if get(binding.props, "roleRef.name") == "cluster-admin":
         yield "it binds cluster-admin"
     own = get(binding.props, "metadata.namespace", "")
+    role = str(get(binding.props, "roleRef.name"))
+    if matches(role, config["agent_roles"]) and not matches(str(own), config["namespaces"]):
+        yield f"it binds {role} outside the namespace of an agent"
     for who in items(binding.props, "subjects"):
         other = str(get(who, "namespace", own))
         if matches(str(own), config["namespaces"]) and other != own:
@@ -169,14 +177,21 @@ RULES = (
     Rule(
         id="rbac-no-wildcards",
         area="identity",
-        says="Kubernetes roles name what they allow; nobody lists secrets.",
+        says="Kubernetes roles name what they allow; nobody lists the secrets of all namespaces.",
         why="A wildcard also allows what is added later; listing secrets reads every token.",
-        fix="name verbs, resources and groups; read single secrets by name",
+        fix="name verbs, resources and groups; read single secrets by name, or bind the role in "
+        "the namespaces of agents alone and name it in agent_roles",
         severity=CRITICAL,
         level=MANDATORY,
         types=(*_ROLES, *_BINDINGS),
         sources=("CKV_K8S_49", "CKV_K8S_155", "KSV-0041", "KSV-0044", "KSV-0045", "KSV-0046"),
-        schema=AGENTS,
+        schema={
+            **AGENTS,
+            "agent_roles": texts(
+                ["moltghost-deployers-in-agents"],
+                "ClusterRoles that only agents' namespaces bind, and that may list secrets there.",
+            ),
+        },
         check=_rbac,
     ),
 )

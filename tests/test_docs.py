@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from moltghost.cli.main import cli
+from moltghost.lifecycle.preflight import cost_at_most
 from tests.examples import PROJECT
 from tools import (
     gen_cli_reference,
@@ -180,6 +181,17 @@ def test_what_the_readme_shows_of_a_sizing_is_what_the_command_prints() -> None:
 
 
 # Generated pages
+
+
+@pytest.mark.parametrize("file", ["docs/guide/aws.md", "Pulumi.dev.yaml"])
+def test_an_idle_environment_costs_what_the_plan_says(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # the catalogue's prices alone
+    cost = cost_at_most(PROJECT, "dev")
+    assert cost is not None
+    written = (PROJECT / file).read_text(encoding="utf-8")
+    assert f"about {cost.idle_usd_per_month:.0f} USD" in written
 
 
 @pytest.mark.parametrize(

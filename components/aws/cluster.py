@@ -84,7 +84,9 @@ class Cluster(pulumi.ComponentResource):
                 provider=aws.eks.ClusterEncryptionConfigProviderArgs(key_arn=inputs.secrets_key),
             ),
             enabled_cluster_log_types=list(plan.logs),
-            upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(support_type="STANDARD"),
+            # AWS would upgrade it by itself on the day that STANDARD ends, untested and with the
+            # add-ons and the Karpenter of the version before; this costs more, and says so before.
+            upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(support_type="EXTENDED"),
             tags=self._tags,
             opts=child_of(self, after=after, protect=True),
         )

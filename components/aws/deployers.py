@@ -1,7 +1,11 @@
 """What people may do in the cluster who deploy agents and nothing else.
 
 Kubernetes can't limit a role to namespaces by the start of their name, so the role says what, and
-an admission policy says where.
+an admission policy says where. Admission doesn't see reading: what may be read of one's agents only
+is a second role, which the stack of each agent binds in its namespace.
+
+Whoever deletes an object has to be able to list and watch its kind: Pulumi's provider waits for the
+end by a watch, and without the right to it for ever (pulumi/pulumi-kubernetes#4580).
 """
 
 from __future__ import annotations
@@ -13,8 +17,10 @@ from pulumi_kubernetes.rbac import v1 as rbac
 
 from components.aws.options import child_of
 
-_CHANGE = ["get", "create", "update", "patch", "delete"]
+RBAC = "rbac.authorization.k8s.io"
+_WRITE = ["get", "create", "update", "patch", "delete"]
 _LOOK = ["get", "list", "watch"]
+_CHANGE = [*_WRITE, "list", "watch"]
 # API group -> what an agent's stack has of it.
 _CHANGED: dict[str, list[str]] = {
     "": [
@@ -29,13 +35,18 @@ _CHANGED: dict[str, list[str]] = {
     "apps": ["deployments"],
     "networking.k8s.io": ["networkpolicies"],
     "policy": ["poddisruptionbudgets"],
+    RBAC: ["rolebindings"],
 }
 _SEEN: dict[str, list[str]] = {
-    "": ["nodes", "namespaces", "pods", "pods/log", "events", "persistentvolumeclaims"],
-    "apps": ["deployments", "replicasets"],
+    "": ["nodes", "pods", "pods/log", "events"],
+    "apps": ["replicasets"],
     "karpenter.sh": ["nodepools", "nodeclaims"],
+    # The provider waits for no volume whose class says that it comes with its first pod.
+    "storage.k8s.io": ["storageclasses"],
 }
 _NAME = "moltghost-deployers"
+IN_AGENTS = "moltghost-deployers-in-agents"
+"""Name of the role that is bound in agents' namespaces alone."""
 
 
 class Deployers(pulumi.ComponentResource):
@@ -58,20 +69,33 @@ class Deployers(pulumi.ComponentResource):
             rules=[
                 *(_rule(api, what, _CHANGE) for api, what in _CHANGED.items()),
                 # An agent's tokens; without `list`, only by a name that one knows.
-                _rule("", ["secrets"], _CHANGE),
+                _rule("", ["secrets"], _WRITE),
                 *(_rule(api, what, _LOOK) for api, what in _SEEN.items()),
+                rbac.PolicyRuleArgs(
+                    api_groups=[RBAC],
+                    resources=["clusterroles"],
+                    resource_names=[IN_AGENTS],
+                    verbs=["bind"],
+                ),
+            ],
+            opts=child_of(self),
+        )
+        rbac.ClusterRole(
+            "deployers-in-agents-role",
+            metadata=k8s.meta.v1.ObjectMetaArgs(name=IN_AGENTS, labels=labels),
+            rules=[
+                # To see the end of tokens that a rotation or a `destroy` removes.
+                _rule("", ["secrets"], ["list", "watch"]),
+                # `moltghost agent chat` and `connect`. A kubectl of before 1.35 asks for less.
+                _rule("", ["pods/portforward"], ["get", "create"]),
             ],
             opts=child_of(self),
         )
         rbac.ClusterRoleBinding(
             "deployers-binding",
             metadata=meta,
-            role_ref=rbac.RoleRefArgs(
-                api_group="rbac.authorization.k8s.io", kind="ClusterRole", name=_NAME
-            ),
-            subjects=[
-                rbac.SubjectArgs(api_group="rbac.authorization.k8s.io", kind="Group", name=group)
-            ],
+            role_ref=rbac.RoleRefArgs(api_group=RBAC, kind="ClusterRole", name=_NAME),
+            subjects=[rbac.SubjectArgs(api_group=RBAC, kind="Group", name=group)],
             opts=child_of(self, after=[role, *wall]),
         )
         self.register_outputs({})

@@ -53,6 +53,7 @@ class NodeGroup(pulumi.ComponentResource):
             node_role_arn=inputs.role_arn,
             subnet_ids=inputs.subnet_ids,
             ami_type=plan.ami_type,
+            version=plan.kubernetes_version,
             release_version=plan.release_version,
             capacity_type=plan.capacity_type,
             scaling_config=aws.eks.NodeGroupScalingConfigArgs(

@@ -114,6 +114,10 @@ class Clients:
         client: EKSClient = self._client("eks")
         return client
 
+    def iam(self) -> Any:  # two calls, which don't pay for the types of all its others
+        """IAM, which has no region."""
+        return self._client("iam")
+
     def kms(self) -> KMSClient:
         """KMS in the region."""
         client: KMSClient = self._client("kms")

@@ -78,12 +78,15 @@ def month(usd_per_hour: Decimal) -> Decimal:
     return (usd_per_hour * HOURS_PER_MONTH).quantize(_CENT)
 
 
-def environment_cost(holdings: Holdings, prices: Mapping[str, Price]) -> EnvironmentCost:
+def environment_cost(
+    holdings: Holdings, prices: Mapping[str, Price], *, extended_support: bool = False
+) -> EnvironmentCost:
     """What an environment costs idle and full.
 
     Args:
         holdings: what it consists of.
         prices: by instance type.
+        extended_support: whether its Kubernetes version has left standard support.
     """
     fixed_nodes, pools = holdings.fixed, holdings.pools
     needs = (*fixed_nodes, *pools)
@@ -91,8 +94,10 @@ def environment_cost(holdings: Holdings, prices: Mapping[str, Price]) -> Environ
     return EnvironmentCost(
         fixed=(
             _fee_line("EKS control plane", "eks_control_plane", 1),
+            *([_fee_line("EKS extended support", "eks_extended_support", 1)] * extended_support),
             _fee_line("NAT gateways", "nat_gateway", holdings.nat_gateways),
             _fee_line("interface endpoints", "interface_endpoint", holdings.interface_endpoints),
+            _fee_line("KMS keys", "kms_key", holdings.keys),
             *(_node_line(need, need.nodes, priced[need.name]) for need in fixed_nodes),
         ),
         pools=tuple(

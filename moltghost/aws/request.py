@@ -50,12 +50,14 @@ class Holdings:
         pools: what scales from zero.
         nat_gateways: zonal gateways.
         interface_endpoints: VPC endpoints times their zones.
+        keys: KMS keys of the environment's own.
     """
 
     fixed: tuple[NodeNeed, ...]
     pools: tuple[NodeNeed, ...]
     nat_gateways: int
     interface_endpoints: int
+    keys: int
 
     @property
     def instance_types(self) -> tuple[str, ...]:
@@ -94,6 +96,8 @@ class PreflightRequest:
         images: container images in ECR, with tag or digest.
         weights_bucket: the weights store; empty leaves the check out.
         kms_key_aliases: keys, such as ``alias/moltghost-prod-weights``.
+        principals: ARNs of the roles and users that the cluster lets in.
+        permissions_boundary: ARN of the policy that the platform's roles carry; empty for none.
         monthly_ceiling_usd: what the environment may cost; None where it has no ceiling.
         holdings: what it consists of; needed for the ceiling only.
         frees: instance types of nodes that a change gives back once it is done.
@@ -116,6 +120,8 @@ class PreflightRequest:
     images: tuple[str, ...] = ()
     weights_bucket: str = ""
     kms_key_aliases: tuple[str, ...] = ()
+    principals: tuple[str, ...] = ()
+    permissions_boundary: str = ""
     monthly_ceiling_usd: Decimal | None = None
     holdings: Holdings | None = None
     frees: tuple[str, ...] = ()

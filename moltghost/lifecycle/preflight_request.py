@@ -22,7 +22,7 @@ _INTERFACES_HELD = 2
 # Karpenter's name for a release of the EKS image, al2023@vYYYYMMDD (Karpenter's al2023.go).
 _AMI_PARAMETER = (
     "/aws/service/eks/optimized-ami/{version}/amazon-linux-2023/x86_64/{variant}/"
-    "amazon-eks-node-al2023-x86_64-{variant}-{version}-{release}/image_id"
+    "amazon-eks-node-al2023-x86_64-{variant}-{version}-v{release}/image_id"
 )
 
 
@@ -55,7 +55,12 @@ def environment_request(environment: Environment) -> PreflightRequest:
     images = list(plans.cloud.images.model_dump().values())
     if plans.platform.aws:
         images += [plans.platform.aws.device_plugin_image, plans.platform.aws.dcgm_image]
-    return _request(plans, (*fixed, *pools), images, scope="environment")
+    asked = _request(plans, (*fixed, *pools), images, scope="environment")
+    return replace(
+        asked,
+        principals=tuple(each.principal for each in plans.cloud.cluster.access),
+        permissions_boundary=plans.spec.permissions_boundary or "",
+    )
 
 
 def agent_request(
@@ -219,15 +224,18 @@ def _agent_needs(plans: _Plans, plan: AgentPlan, update: UpdatePlan) -> Iterable
 def _ami_parameters(plans: _Plans) -> tuple[str, ...]:
     classes = plans.platform.aws.node_classes if plans.platform.aws else ()
     gpu = {pool.name for pool in plans.pools if pool.gpu}
-    variants = {
-        ("nvidia" if each.name in gpu else "standard", each.ami_alias.partition("@")[2])
+    version = plans.spec.kubernetes_version
+    images = {
+        (version, "nvidia" if each.name in gpu else "standard", each.ami_alias.partition("@v")[2])
         for each in classes
     }
+    images |= {
+        (each.kubernetes_version, "nvidia", each.release_version.partition("-")[2])
+        for each in plans.cloud.fixed_groups
+    }
     return tuple(
-        _AMI_PARAMETER.format(
-            version=plans.spec.kubernetes_version, variant=variant, release=release
-        )
-        for variant, release in sorted(variants)
+        _AMI_PARAMETER.format(version=version, variant=variant, release=release)
+        for version, variant, release in sorted(images)
     )
 
 
@@ -238,4 +246,5 @@ def _holdings(plans: _Plans) -> Holdings:
         pools=tuple(_pool_need(plans, pool) for pool in plans.pools),
         nat_gateways=len(plans.cloud.network.nat_zones),
         interface_endpoints=doors * len(plans.spec.zone_ids),
+        keys=len(plans.cloud.keys),
     )

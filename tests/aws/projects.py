@@ -46,7 +46,7 @@ BLOCK = """
           zone_id: use1-az2, count: 2, ends: 2030-01-31T11:30:00Z }
     fixed_groups:
       block: { pool: h100, instance_type: p5.4xlarge, nodes: 2, zone_id: use1-az2,
-               reservation: cr-0123456789abcdef0 }
+               release_version: 1.36.2-20260818, reservation: cr-0123456789abcdef0 }
 """
 
 

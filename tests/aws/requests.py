@@ -12,6 +12,8 @@ AMI = (
     "/aws/service/eks/optimized-ami/1.36/amazon-linux-2023/x86_64/nvidia/"
     "amazon-eks-node-al2023-x86_64-nvidia-1.36-v20260818/image_id"
 )
+ADMIN = f"arn:aws:iam::{ACCOUNT}:role/moltghost-admin"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/moltghost-boundary"
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/moltghost-prod/ollama:0.33"
 
 
@@ -26,14 +28,15 @@ SYSTEM = NodeNeed(
 )
 
 
-# Idle: 0.10 + 2 x 0.045 + 4 x 0.01 + 2 x 0.1008 = 0.4316 $/h, 315.07 $/month.
-# Full: 2 x 6.88 more, 10359.87 $/month.
+# Idle: 0.10 + 2 x 0.045 + 4 x 0.01 + 4 x 0.00137 + 2 x 0.1008 = 0.43708 $/h, 319.07 $/month.
+# Full: 2 x 6.88 more, 10363.87 $/month.
 def holdings(*pools: NodeNeed) -> Holdings:
     return Holdings(
         fixed=(SYSTEM,),
         pools=pools or (need(nodes=1),),
         nat_gateways=2,
         interface_endpoints=4,
+        keys=4,
     )
 
 
@@ -54,6 +57,8 @@ def request(**changes: Any) -> PreflightRequest:
         "images": (IMAGE,),
         "weights_bucket": f"moltghost-weights-prod-{ACCOUNT}",
         "kms_key_aliases": ("alias/moltghost-prod-weights",),
+        "principals": (ADMIN,),
+        "permissions_boundary": BOUNDARY,
         "monthly_ceiling_usd": Decimal(50_000),
         "holdings": holdings(),
     }

@@ -157,6 +157,9 @@ class SimulatedAccount:
             "DescribeImages": describe_images,
             "HeadBucket": {"BucketRegion": REGION},
             "DescribeKey": {"KeyMetadata": {"KeyId": "key-1", "KeyState": "Enabled"}},
+            "GetRole": iam_role,
+            "GetUser": lambda params: {"User": _identity("User", params["UserName"])},
+            "GetPolicy": lambda params: {"Policy": {"Arn": params["PolicyArn"]}},
             "GetProducts": products(PRICES),
             "DescribeCluster": Fault("ResourceNotFoundException", status=404),
         }
@@ -196,6 +199,21 @@ class _FaultError(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.code)
         self.fault = fault
+
+
+def iam_role(params: Params) -> dict[str, Any]:
+    return {"Role": {**_identity("Role", params["RoleName"]), "AssumeRolePolicyDocument": "{}"}}
+
+
+def _identity(kind: str, name: str) -> dict[str, Any]:
+    arn = f"arn:aws:iam::{ACCOUNT}:{kind.lower()}/{name}"
+    return {
+        "Path": "/",
+        f"{kind}Name": name,
+        f"{kind}Id": "AIDA0123456789ABCDEF",
+        "Arn": arn,
+        "CreateDate": day(-9),
+    }
 
 
 def describe_images(params: Params) -> dict[str, Any]:

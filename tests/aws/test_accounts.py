@@ -140,7 +140,7 @@ ACCOUNTS: dict[str, tuple[Spoil, str, int, list[str]]] = {
         2,
         ["the 384 vCPU of spot quota L-C4BD4855 are no use for on-demand nodes"],
     ),
-    "well": (well, "", 0, ["nothing stops environment prod: all 28 checks are ok"]),
+    "well": (well, "", 0, ["nothing stops environment prod: all 30 checks are ok"]),
     "throttled": (
         throttled,
         "",
@@ -201,7 +201,7 @@ def test_json_has_the_keys_that_scripts_rely_on(
     assert result.return_value == 2
 
 
-CLUSTER = {"cluster": {"status": "ACTIVE", "endpoint": "https://127.0.0.1:1"}}
+CLUSTER = {"cluster": {"status": "ACTIVE", "version": "1.36", "endpoint": "https://127.0.0.1:1"}}
 
 
 def by_id(result: Result) -> dict[str, dict[str, Any]]:
@@ -265,7 +265,7 @@ def test_the_cost_of_an_environment_is_shown_with_its_prices_sources(
 
     assert "NAT gateways 2 about 0.090 us-east-1" in text
     assert "pool h100 (p5.4xlarge) 3 20.640 pricing-api of 2026-11-20" in text
-    assert "0.59 $/h (431.87 $/month) with every pool empty" in text
+    assert "0.60 $/h (435.87 $/month) with every pool empty" in text
 
 
 def test_the_cost_in_json_adds_up(preflight: Callable[..., Result]) -> None:
@@ -273,7 +273,7 @@ def test_the_cost_in_json_adds_up(preflight: Callable[..., Result]) -> None:
 
     total = sum(line["usd_per_hour"] for line in cost["lines"])
     assert total == pytest.approx(cost["full_usd_per_hour"])
-    assert cost["idle_usd_per_month"] == pytest.approx(431.87)
+    assert cost["idle_usd_per_month"] == pytest.approx(435.87)
     assert cost["unpriced"] == []
 
 

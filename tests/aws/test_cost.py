@@ -21,25 +21,35 @@ PRICES = {
 POOL = need(instance_types=("p5.4xlarge", "p5.48xlarge"), nodes=2, surge_nodes=1)
 
 
+def holdings(*pools: NodeNeed) -> Holdings:
+    return Holdings(fixed=(SYSTEM,), pools=pools, nat_gateways=2, interface_endpoints=20, keys=4)
+
+
 def of(*pools: NodeNeed) -> EnvironmentCost:
-    return environment_cost(
-        Holdings(fixed=(SYSTEM,), pools=pools, nat_gateways=2, interface_endpoints=20), PRICES
-    )
+    return environment_cost(holdings(*pools), PRICES)
 
 
-def test_an_idle_environment_costs_its_control_plane_gateways_endpoints_and_system_nodes() -> None:
+def test_an_idle_environment_costs_all_that_is_there_without_an_agent() -> None:
     found = of(POOL)
 
     assert found.idle_usd_per_hour == Decimal("0.10") + Decimal("0.09") + Decimal("0.20") + (
-        2 * Decimal("0.1008")
+        4 * Decimal("0.00137") + 2 * Decimal("0.1008")
     )
-    assert found.idle_usd_per_month == Decimal("431.87")
+    assert found.idle_usd_per_month == Decimal("435.87")
     assert {line.what: line.approximate for line in found.fixed} == {
         "EKS control plane": False,
         "NAT gateways": True,
         "interface endpoints": True,
+        "KMS keys": True,
         "system nodes (m7i.large)": False,
     }
+
+
+def test_extended_support_is_a_line_of_its_own() -> None:
+    found = environment_cost(holdings(), PRICES, extended_support=True)
+
+    assert found.idle_usd_per_hour - of().idle_usd_per_hour == Decimal("0.50")
+    assert "EKS extended support" in {line.what for line in found.fixed}
 
 
 def test_a_full_pool_costs_its_dearest_type_on_every_node_surge_included() -> None:

@@ -14,7 +14,7 @@ from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTim
 from moltghost.aws.clients import Clients
 from moltghost.aws.preflight import PERMISSIONS, PROBES, Check, Status, preflight
 from moltghost.aws.request import SubnetPlan
-from tests.aws.requests import AMI, holdings, need, request
+from tests.aws.requests import ADMIN, AMI, BOUNDARY, holdings, need, request
 from tests.aws.simulated import (
     ACCOUNT,
     OFFERED,
@@ -23,6 +23,7 @@ from tests.aws.simulated import (
     SimulatedAccount,
     cluster_version,
     day,
+    iam_role,
     instances,
     offerings,
     reservation,
@@ -32,6 +33,16 @@ from tests.aws.simulated import (
 Spoil = Callable[[SimulatedAccount], None]
 KEY = "kms-key.moltghost-prod-weights"
 BLOCK = "cr-0123456789abcdef0"
+
+
+def cluster(**changes: Any) -> dict[str, Any]:
+    return {"cluster": {"status": "ACTIVE", "version": "1.36", **changes}}
+
+
+def with_path(params: dict[str, Any]) -> dict[str, Any]:
+    """A role of the same name below a path, which is another ARN."""
+    found = iam_role(params)["Role"]
+    return {"Role": {**found, "Arn": found["Arn"].replace("role/", "role/people/")}}
 
 
 def run(account: SimulatedAccount, **changes: Any) -> dict[str, Check]:
@@ -56,10 +67,13 @@ def test_an_account_where_all_is_well_has_only_ok(account: SimulatedAccount) -> 
         "quota.L-1216C47A",
         "addresses",
         "kubernetes-version",
+        "cluster-version",
         "ami.al2023-x86_64-nvidia-1.36-v20260818",
         "image.ollama",
         "weights-store",
         "kms-key.moltghost-prod-weights",
+        "principal.moltghost-admin",
+        "permissions-boundary",
         "endpoint",
         "monthly-ceiling",
     }
@@ -239,7 +253,7 @@ CASES: list[tuple[str, str, Spoil, str, str]] = [
         lambda a: a.answer(
             "DescribeClusterVersions", cluster_version("EXTENDED_SUPPORT", day(-5), day(300))
         ),
-        "0.50 $/h more",
+        "0.50 $/h more (365.00 $/month)",
         "plan an update",
     ),
     (
@@ -256,6 +270,27 @@ CASES: list[tuple[str, str, Spoil, str, str]] = [
         "unknown",
         lambda a: a.deny("DescribeClusterVersions"),
         "eks:DescribeClusterVersions was denied",
+        "granted",
+    ),
+    (
+        "cluster-version",
+        "blocker",
+        lambda a: a.answer("DescribeCluster", cluster(version="1.37")),
+        "runs Kubernetes 1.37, and Pulumi.prod.yaml says 1.36",
+        'write kubernetes_version: "1.37" into Pulumi.prod.yaml',
+    ),
+    (
+        "cluster-version",
+        "blocker",
+        lambda a: a.answer("DescribeCluster", cluster(version="1.34")),
+        "runs Kubernetes 1.34, and Pulumi.prod.yaml says 1.36",
+        "to 1.35 first",
+    ),
+    (
+        "cluster-version",
+        "unknown",
+        lambda a: a.deny("DescribeCluster"),
+        "eks:DescribeCluster was denied",
         "granted",
     ),
     (
@@ -321,7 +356,7 @@ CASES: list[tuple[str, str, Spoil, str, str]] = [
     (
         "endpoint",
         "blocker",
-        lambda a: a.answer("DescribeCluster", {"cluster": {"status": "FAILED"}}),
+        lambda a: a.answer("DescribeCluster", cluster(status="FAILED")),
         "is FAILED",
         "aws eks describe-cluster",
     ),
@@ -331,6 +366,41 @@ CASES: list[tuple[str, str, Spoil, str, str]] = [
         lambda a: a.fail("DescribeCluster", ConnectTimeoutError(endpoint_url="https://eks")),
         "no answer in time",
         "network",
+    ),
+    (
+        "principal.moltghost-admin",
+        "blocker",
+        lambda a: a.fail("GetRole", Fault("NoSuchEntity", status=404)),
+        f"there is no {ADMIN}",
+        "aws iam get-role --role-name moltghost-admin",
+    ),
+    (
+        "principal.moltghost-admin",
+        "blocker",
+        lambda a: a.answer("GetRole", with_path),
+        f"is arn:aws:iam::{ACCOUNT}:role/people/moltghost-admin, not {ADMIN}",
+        "correct it in Pulumi.prod.yaml",
+    ),
+    (
+        "principal.moltghost-admin",
+        "unknown",
+        lambda a: a.deny("GetRole"),
+        "iam:GetRole was denied",
+        "granted",
+    ),
+    (
+        "permissions-boundary",
+        "blocker",
+        lambda a: a.fail("GetPolicy", Fault("NoSuchEntity", status=404)),
+        f"there is no policy {BOUNDARY}",
+        "leave permissions_boundary out of Pulumi.prod.yaml",
+    ),
+    (
+        "permissions-boundary",
+        "unknown",
+        lambda a: a.deny("GetPolicy"),
+        "iam:GetPolicy was denied",
+        "granted",
     ),
     (
         "addresses",
@@ -378,10 +448,10 @@ REQUESTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("quota.x99.large", "unknown", {"needs": (need(kind="x99.large"),)}, "which quota x99.large"),
     ("addresses", "ok", {"subnets": ()}, "no subnets"),
     ("addresses", "blocker", {"addresses_total": 5000}, "have 4091 addresses; 5000 with"),
-    ("monthly-ceiling", "ok", {}, "315.07 of 50000.00 $/month at the rate of what runs"),
-    ("monthly-ceiling", "ok", {}, "10359.87 with every pool full; prices: pricing-api"),
-    ("monthly-ceiling", "blocker", {"monthly_ceiling_usd": Decimal(300)}, "315.07 of 300.00"),
-    ("monthly-ceiling", "warning", {"monthly_ceiling_usd": Decimal(9_000)}, "10359.87 with every"),
+    ("monthly-ceiling", "ok", {}, "319.07 of 50000.00 $/month at the rate of what runs"),
+    ("monthly-ceiling", "ok", {}, "10363.87 with every pool full; prices: pricing-api"),
+    ("monthly-ceiling", "blocker", {"monthly_ceiling_usd": Decimal(300)}, "319.07 of 300.00"),
+    ("monthly-ceiling", "warning", {"monthly_ceiling_usd": Decimal(9_000)}, "10363.87 with every"),
     ("monthly-ceiling", "warning", {"monthly_ceiling_usd": None}, "no monthly ceiling"),
     (
         "monthly-ceiling",
@@ -394,7 +464,7 @@ REQUESTS: list[tuple[str, str, dict[str, Any], str]] = [
         "monthly-ceiling",
         "blocker",
         {"scope": "agent", "needs": (need(),), "monthly_ceiling_usd": Decimal(5_000)},
-        "5337.47 of 5000.00",
+        "5341.47 of 5000.00",
     ),
     (
         "monthly-ceiling",
@@ -405,7 +475,7 @@ REQUESTS: list[tuple[str, str, dict[str, Any], str]] = [
             "monthly_ceiling_usd": Decimal(4_000),
             "frees": ("g6e.2xlarge",),
         },
-        "3700.75 of 4000.00",
+        "3704.75 of 4000.00",
     ),
     ("endpoint", "ok", {}, "up creates it"),
     ("endpoint", "blocker", {"scope": "agent"}, "has no cluster moltghost-prod"),
@@ -413,6 +483,8 @@ REQUESTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("image", "ok", {"images": ("docker.io/library/caddy:2",)}, "no image from ECR"),
     ("weights-store", "ok", {"weights_bucket": ""}, "no bucket"),
     ("kms-key", "ok", {"kms_key_aliases": ()}, "no key"),
+    ("principal.b", "ok", {"principals": (f"arn:aws:iam::{ACCOUNT}:user/b",)}, "user/b is there"),
+    ("principal.b", "unknown", {"principals": ("arn:aws:iam::444455556666:role/b",)}, "of account"),
     ("quotas", "ok", {"needs": ()}, "nothing on demand"),
 ]
 
@@ -496,13 +568,33 @@ def test_a_node_image_is_found_available_or_not(
 def test_the_endpoint_is_reached_by_tcp_or_the_way_there_is_said(account: SimulatedAccount) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        cluster = {"status": "ACTIVE", "endpoint": f"https://127.0.0.1:{port}"}
-        account.answer("DescribeCluster", {"cluster": cluster})
+        account.answer("DescribeCluster", cluster(endpoint=f"https://127.0.0.1:{port}"))
         assert run(account)["endpoint"].status == "ok"
 
     refused = run(account)["endpoint"]
     assert refused.status == "blocker"
-    assert "VPN" in refused.remedy
+    # From inside the VPC it can't be reached either: the cluster's security group has members.
+    assert "to endpoint.private_cidrs" in refused.remedy
+    assert "to endpoint.public_cidrs" in refused.remedy
+
+
+def test_a_version_that_goes_up_is_well_and_one_that_is_ahead_stops_no_agent(
+    account: SimulatedAccount,
+) -> None:
+    account.answer("DescribeCluster", cluster(version="1.35"))
+    assert run(account)["cluster-version"].status == "ok"
+    account.answer("DescribeCluster", cluster(version="1.37"))
+    assert run(account, scope="agent")["cluster-version"].status == "warning"
+
+
+def test_extended_support_is_counted_against_the_ceiling(account: SimulatedAccount) -> None:
+    account.answer("DescribeClusterVersions", cluster_version("EXTENDED_SUPPORT", day(-5), day(9)))
+    assert "684.07 of 50000.00" in run(account)["monthly-ceiling"].found
+
+
+def test_the_end_of_standard_support_is_said_with_what_it_costs(account: SimulatedAccount) -> None:
+    found = run(account)["kubernetes-version"].found
+    assert f"until {day(300):%Y-%m-%d}; then 0.50 $/h more" in found
 
 
 def test_free_addresses_count_in_the_environments_own_subnets_only(
@@ -605,7 +697,7 @@ def test_the_ceiling_counts_nodes_that_run_beside_those_that_are_always_there(
     block = running("p5.4xlarge", InstanceLifecycle="capacity-block", **OWN)
     account.answer("DescribeInstances", instances(*nodes, block, running("p5.48xlarge")))
 
-    assert "5337.47 of 50000.00" in run(account)["monthly-ceiling"].found
+    assert "5341.47 of 50000.00" in run(account)["monthly-ceiling"].found
 
 
 def test_the_ceiling_is_held_without_the_pricing_api_and_says_so(account: SimulatedAccount) -> None:
@@ -769,7 +861,12 @@ def test_a_missing_permission_is_unknown_and_named(account: SimulatedAccount, ac
         account.deny(OPERATIONS[action])
     needs = (need(nodes=1), need("pool x", capacity="reserved", reservation_ids=(BLOCK,)))
 
-    found = run(account, needs=needs, ami_parameters=(AMI,) if action[:3] != "ecr" else ())
+    found = run(
+        account,
+        needs=needs,
+        ami_parameters=(AMI,) if action[:3] != "ecr" else (),
+        principals=(ADMIN, f"arn:aws:iam::{ACCOUNT}:user/b"),
+    )
 
     named = [check for check in found.values() if f"{action} " in f"{check.found} "]
     assert named

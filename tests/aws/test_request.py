@@ -61,6 +61,17 @@ def test_an_environment_asks_for_its_pools_system_nodes_images_keys_and_costs(
     assert len(asked.images) == 6
     assert asked.holdings is not None
     assert asked.holdings.interface_endpoints == 20
+    assert asked.holdings.keys == 4
+    assert [arn.rpartition("/")[2] for arn in asked.principals] == ["admin"]
+    assert asked.permissions_boundary == ""
+
+
+def test_the_image_of_a_fixed_group_is_asked_for_as_its_group_names_it(tmp_path: Path) -> None:
+    older = BLOCK.replace("1.36.2-20260818", "1.35.9-20260701")
+    asked = environment_request(read_environment(project(tmp_path, older), "prod"))
+
+    (image,) = [each for each in asked.ami_parameters if "20260701" in each]
+    assert image.endswith("/nvidia/amazon-eks-node-al2023-x86_64-nvidia-1.35-v20260701/image_id")
 
 
 def test_reservations_go_to_their_pool_and_a_block_to_its_group(tmp_path: Path) -> None:

@@ -189,8 +189,11 @@ def test_volumes_are_encrypted_gp3_in_the_zone_of_their_pod() -> None:
 
 
 def test_who_deploys_agents_changes_nothing_outside_their_namespaces() -> None:
-    (role,) = by_type("platform.prod", "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole")
-    for rule in role.inputs["rules"]:
+    roles = {
+        each.inputs["metadata"]["name"]: each.inputs["rules"]
+        for each in by_type("platform.prod", "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole")
+    }
+    for rule in roles["moltghost-deployers"]:
         assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
         if "secrets" in rule["resources"]:
             assert not {"list", "watch"} & set(rule["verbs"])
@@ -249,6 +252,12 @@ def test_every_agent_pod_has_a_pool_that_it_can_land_on() -> None:
         assert wanted is None or wanted in offered["node.kubernetes.io/instance-type"]
         tolerated = {(each["key"], each["value"]) for each in pod.get("tolerations", ())}
         assert {(each["key"], each["value"]) for each in pool["taints"]} <= tolerated
+
+
+def test_a_groups_image_comes_with_its_kubernetes_version() -> None:
+    """EKS refuses an image of another version than the group's."""
+    for each in by_type("capacity", "aws:eks/nodeGroup:NodeGroup"):
+        assert each.inputs["releaseVersion"].startswith(f"{each.inputs['version']}.")
 
 
 def test_a_fixed_groups_nodes_look_like_its_pools() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from moltghost.engines.embedded.kubernetes.readiness import SKIP_AWAIT
 from moltghost.planning.agent import AgentPlan
 from tests.components.cases import AGENTS, agent, container, environment, options, pod_of
 from tests.examples import agent_plan, agent_spec
@@ -384,3 +385,12 @@ def test_the_gates_config_has_balanced_braces_and_no_admin_endpoint() -> None:
     assert text.count("{") == text.count("}")
     assert "admin off" in directives(text)
     assert "auto_https off" in directives(text)
+
+
+@of_cases
+def test_no_engine_waits_for_an_endpoint_of_a_service(case: str) -> None:
+    """Pulumi's provider gives up after 10 minutes; a large model takes longer to be proven."""
+    services = objects(agent(case), "Service")
+    assert set(services) == {"model-server", "runtime"}
+    for each in services.values():
+        assert each["metadata"]["annotations"] == {SKIP_AWAIT: "true"}

@@ -8,6 +8,8 @@ nodes for the way down.
 from __future__ import annotations
 
 import copy
+import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 
 from moltghost.kube.client import ApiError, Client
 from moltghost.kube.draining import drain_pools
+from moltghost.local import programs
 from moltghost.progress import Event
 from tests.components.aws_stacks import declared
 from tests.e2e.aws_definitions import definitions
@@ -138,6 +141,60 @@ def test_a_node_class_with_a_slip_is_refused(
     target[path[-1]] = value
     with pytest.raises(ApiError, match=said):
         client.create(broken, manager=MANAGER, dry_run=True)
+
+
+@pytest.fixture
+def deployer(client: Client, running_cluster: RunningCluster) -> Callable[..., str]:
+    """kubectl as somebody of the deployers' group, with what the platform gives the group."""
+    kinds = ("ClusterRole", "ValidatingAdmissionPolicy")
+    for each in objects("platform.prod"):
+        ours = each["metadata"]["name"].startswith("moltghost-deployers")
+        if ours and each["kind"].removesuffix("Binding") in kinds:
+            client.apply(each, manager=MANAGER)
+    command = [str(programs.binary("kubectl")), "--kubeconfig"]
+    command += [
+        str(running_cluster.status.kubeconfig),
+        "--as",
+        "somebody",
+        "--as-group",
+        "moltghost.dev:deployers",
+    ]
+
+    def run(*arguments: str, given: Any = None) -> str:
+        done = subprocess.run(
+            [*command, *arguments],
+            input=json.dumps(given) if given else None,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        return done.stdout + done.stderr
+
+    return run
+
+
+def test_a_deployer_lists_secrets_where_an_agents_stack_lets_it_and_lets_itself_in_nowhere_else(
+    deployer: Callable[..., str],
+) -> None:
+    (binding,) = (each for each in objects("agent") if each["kind"] == "RoleBinding")
+    elsewhere = copy.deepcopy(binding)
+    elsewhere["metadata"]["namespace"] = "kube-system"
+    # The wall takes a moment to be asked.
+    until(lambda: "agent-NAME" in deployer("create", "--dry-run=server", "-f-", given=elsewhere))
+    assert "agent-NAME" in deployer("create", "-f-", given=elsewhere)
+    other = copy.deepcopy(binding)
+    other["metadata"]["name"], other["roleRef"]["name"] = "admins", "cluster-admin"
+    assert "attempting to grant RBAC permissions not currently held" in deployer(
+        "create", "-f-", given=other
+    )
+
+    assert "forbidden" in deployer("get", "secrets", "-n", "agent-my-agent")
+    assert "created" in deployer("create", "-f-", given=binding)
+    until(lambda: "No resources found" in deployer("get", "secrets", "-n", "agent-my-agent"))
+    assert "forbidden" in deployer("get", "secrets", "-n", "kube-system")
+    reach = ("auth", "can-i", "create", "pods", "--subresource", "portforward", "-n")
+    assert deployer(*reach, "agent-my-agent") == "yes\n"
+    assert deployer(*reach, "kube-system") == "no\n"
 
 
 def test_the_way_down_gives_back_every_node_of_a_pool(client: Client) -> None:

@@ -36,6 +36,7 @@ FIXED = {
     "instance_type": "p5.48xlarge",
     "nodes": 2,
     "zone_id": "use1-az4",
+    "release_version": "1.36.2-20260818",
     "reservation": BLOCK["id"],
 }
 

@@ -8,7 +8,14 @@ import pytest
 
 from moltghost.config_aws import zone_prefix
 from moltghost.errors import Refused
-from tests.planning.aws import BLOCK, FIXED, RESERVATION, cloud_plan, cloud_spec
+from tests.planning.aws import (
+    BLOCK,
+    FIXED,
+    RESERVATION,
+    cloud_plan,
+    cloud_spec,
+    with_capacity,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +59,20 @@ from tests.planning.aws import BLOCK, FIXED, RESERVATION, cloud_plan, cloud_spec
             },
             "is for p5.48xlarge in use1-az4, not for p5.4xlarge",
         ),
+        (
+            {
+                "reservations": [BLOCK],
+                "fixed_groups": {"block": {**FIXED, "release_version": "1.37.0-20261001"}},
+            },
+            "nodes of 1.37.0-20261001 can't join a cluster of 1.36",
+        ),
+        (
+            {
+                "reservations": [BLOCK],
+                "fixed_groups": {"block": {**FIXED, "release_version": "1.32.9-20260101"}},
+            },
+            "may be 3 minor versions older",
+        ),
         ({"bogus": 1}, "bogus: there is no such field; there are"),
     ],
 )
@@ -78,6 +99,14 @@ def test_a_fixed_group_of_a_type_that_its_pool_has_not_is_refused() -> None:
     with pytest.raises(Refused, match=r"g6e\.xlarge is no type of pool h100") as caught:
         cloud_plan(fixed_groups={"odd": group})
     assert "p5.48xlarge" in caught.value.hint
+
+
+def test_a_newer_image_or_kubernetes_replaces_no_node_of_a_fixed_group() -> None:
+    """EKS would drain them in turn, and an agent's pod can't be evicted."""
+    before = cloud_plan(**with_capacity())
+    after = cloud_plan(**with_capacity(), ami_release="20261101")
+    assert after.system_nodes.release_version == "1.36.2-20261101"
+    assert after.fixed_groups == before.fixed_groups
 
 
 @pytest.mark.parametrize(

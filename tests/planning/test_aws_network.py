@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from moltghost.errors import Refused
 from tests.planning.aws import ACCOUNT, cloud_plan
 
 ZONES = ["use1-az1", "use1-az2", "use1-az4", "use1-az6"]
@@ -74,6 +75,34 @@ def test_the_resolver_knows_the_sources_of_models_and_of_weights_but_not_all_of_
     assert f"moltghost-weights-prod-{ACCOUNT}.s3.us-east-1.amazonaws.com" in names
     assert {"huggingface.co", "registry.ollama.ai"} <= set(names)
     assert not {"*", "*.amazonaws.com", "*.s3.us-east-1.amazonaws.com"} & set(names)
+
+
+@pytest.mark.parametrize(
+    ("region", "zones", "account"),
+    [
+        ("us-east-1", "use1", "602401143452"),
+        ("eu-central-1", "euc1", "602401143452"),
+        ("eu-central-2", "euc2", "900612956339"),
+        ("il-central-1", "ilc1", "066635153087"),
+        ("ap-southeast-3", "apse3", "296578399912"),
+        ("ca-west-1", "caw1", "761377655185"),
+    ],
+)
+def test_the_resolver_knows_the_registry_of_ekss_own_images(
+    region: str, zones: str, account: str
+) -> None:
+    plan = cloud_plan(region=region, zone_ids=[f"{zones}-az1", f"{zones}-az2"])
+    registries = [name for name in plan.network.dns_allowed if ".dkr.ecr." in name]
+    assert registries == [
+        f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com",
+        f"{account}.dkr.ecr.{region}.amazonaws.com",
+    ]
+
+
+def test_a_region_whose_registry_is_not_known_is_refused() -> None:
+    with pytest.raises(Refused, match="own images in region cn-north-1 isn't known") as caught:
+        cloud_plan(region="cn-north-1", zone_ids=["cnn1-az1", "cnn1-az2"])
+    assert "take one of af-south-1" in caught.value.hint
 
 
 def _endpoint(service: str) -> dict[str, Any]:

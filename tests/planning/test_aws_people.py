@@ -9,10 +9,15 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
+from moto import mock_aws
 
 from moltghost.aws.preflight import PERMISSIONS
 from moltghost.aws.preflight.account import CREDENTIALS
+from moltghost.aws.preflight.principals import PRINCIPALS
+from moltghost.aws.weights.bucket import Bucket, Place
+from moltghost.aws.weights.store import StoreState, read_store
 from moltghost.planning.aws.iam import document
+from tests.aws.weights.stores import PREFIX, publish
 from tests.planning.aws import ACCOUNT, cloud_plan
 from tests.planning.test_aws_iam import agent_role
 
@@ -20,6 +25,10 @@ AGENT_ROLE = f"arn:aws:iam::{ACCOUNT}:role/moltghost-prod-agent-mine"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/moltghost-prod-agents-boundary"
 IDENTITY = f"arn:aws:eks:us-east-1:{ACCOUNT}:podidentityassociation/moltghost-prod/a-1"
 CLUSTER = f"arn:aws:eks:us-east-1:{ACCOUNT}:cluster/moltghost-prod"
+BUCKET = f"arn:aws:s3:::moltghost-weights-prod-{ACCOUNT}"
+KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/k-1"
+WEIGHTS_KEY = {"kms:ResourceAliases": "alias/moltghost-prod-weights"}
+VIA_S3 = {"kms:ViaService": "s3.us-east-1.amazonaws.com"}
 TESTS: dict[str, Callable[[str | None, tuple[str, ...]], bool]] = {
     "StringEquals": lambda has, wanted: has in wanted,
     "StringLike": lambda has, wanted: has is not None and any(fnmatchcase(has, w) for w in wanted),
@@ -55,6 +64,8 @@ MAY = [
     ("eks:TagResource", IDENTITY, ASKED),
     ("eks:DeletePodIdentityAssociation", IDENTITY, AGENT),
     ("eks:DescribeCluster", CLUSTER, {}),
+    ("s3:GetObject", f"{BUCKET}/{PREFIX}store.json", {}),
+    ("kms:Decrypt", KEY, {**WEIGHTS_KEY, **VIA_S3}),
 ]
 MAY_NOT = [
     ("iam:CreateRole", AGENT_ROLE, {}),
@@ -75,7 +86,12 @@ MAY_NOT = [
     ("eks:TagResource", CLUSTER, ASKED),
     ("eks:CreateAccessEntry", CLUSTER, {}),
     ("eks:UpdateClusterConfig", CLUSTER, {}),
-    ("s3:GetObject", f"arn:aws:s3:::moltghost-weights-prod-{ACCOUNT}/stores/a", {}),
+    ("s3:GetObject", f"{BUCKET}/{PREFIX}blobs/sha256-0", {}),
+    ("s3:GetObject", f"{BUCKET}/{PREFIX}manifests/registry.ollama.ai/moltghost/agent/current", {}),
+    ("s3:GetObject", f"{BUCKET}/sources/store.json", {}),
+    ("s3:PutObject", f"{BUCKET}/{PREFIX}store.json", {}),
+    ("kms:Decrypt", KEY, WEIGHTS_KEY),
+    ("kms:Decrypt", KEY, {"kms:ResourceAliases": "alias/moltghost-prod-disks", **VIA_S3}),
     ("ec2:RunInstances", f"arn:aws:ec2:us-east-1:{ACCOUNT}:instance/i-1", {}),
 ]
 
@@ -92,8 +108,30 @@ def test_a_deployer_may_not(action: str, resource: str, context: dict[str, str])
 
 def test_a_deployer_may_ask_all_that_preflight_asks() -> None:
     asked = {*PERMISSIONS, *CREDENTIALS.permissions} - {"sts:GetCallerIdentity"}
+    asked -= {*PRINCIPALS.permissions}  # of who brings an environment up
     granted = {a for each in cloud_plan().deployers_policy.statements for a in each.actions}
     assert asked <= granted
+
+
+def test_a_deployer_may_ask_all_that_a_deploy_asks_of_the_weights_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL")  # moto answers at AWS's own addresses only
+    asked: list[tuple[str, str]] = []
+
+    def note(params: dict[str, Any], model: Any, **_: Any) -> None:
+        asked.append((model.name, "/".join(filter(None, (BUCKET, params.get("Key"))))))
+
+    with mock_aws():
+        bucket = Bucket(Place(bucket=BUCKET.rpartition(":")[2]))
+        bucket.client.create_bucket(Bucket=bucket.name)
+        publish(bucket)
+        bucket.client.meta.events.register("before-parameter-build.s3", note)
+        assert read_store(bucket, PREFIX).state is StoreState.COMPLETE
+    actions = {"ListObjectsV2": "s3:ListBucket", "GetObject": "s3:GetObject"}
+    assert {operation for operation, _ in asked} == set(actions)
+    for operation, resource in asked:
+        assert deployer(actions[operation], resource), operation
 
 
 def test_an_agents_role_is_within_the_boundary_that_deployers_have_to_set() -> None:

@@ -304,10 +304,19 @@ CASES: dict[str, Case] = {
         (with_(p.model_server, service_account_name=None), SERVER, "account default"),
     ),
     "rbac-no-wildcards": case(
-        all_(with_(p.role, ["get"], ["secrets"]), with_(p.binding, "view")),
+        all_(
+            with_(p.role, ["get"], ["secrets"]),
+            with_(p.role, ["list"], ["secrets"], "moltghost-deployers-in-agents"),
+            with_(p.binding, "view"),
+        ),
         (with_(p.role, ["*"], ["pods"]), "Role agent-x/reader", "* in verbs"),
         (with_(p.role, ["list"], ["secrets"]), "Role agent-x/reader", "lists or watches secrets"),
         (with_(p.binding, "cluster-admin"), "ClusterRoleBinding binding", "cluster-admin"),
+        (
+            with_(p.binding, "moltghost-deployers-in-agents"),
+            "ClusterRoleBinding binding",
+            "outside the namespace of an agent",
+        ),
     ),
     "required-tags": case(
         all_(p.node_group, p.launch_template, p.node_class),

@@ -380,10 +380,10 @@ def space(opts: Opts, *, skip: str = "") -> None:
             part(opts)
 
 
-def role(opts: Opts, verbs: list[str], resources: list[str]) -> None:
+def role(opts: Opts, verbs: list[str], resources: list[str], name: str = "reader") -> None:
     rbac.Role(
-        "reader",
-        metadata=meta("reader"),
+        name,
+        metadata=meta(name),
         rules=[rbac.PolicyRuleArgs(api_groups=[""], resources=resources, verbs=verbs)],
         opts=opts,
     )

@@ -15,6 +15,7 @@ from moltghost.aws.preflight.cluster import ENDPOINT, VERSION
 from moltghost.aws.preflight.images import AMIS, IMAGES
 from moltghost.aws.preflight.network import ADDRESSES
 from moltghost.aws.preflight.offerings import OFFERINGS
+from moltghost.aws.preflight.principals import PRINCIPALS
 from moltghost.aws.preflight.probe import Context, Probe
 from moltghost.aws.preflight.quotas import QUOTAS
 from moltghost.aws.preflight.reservations import RESERVATIONS
@@ -36,6 +37,7 @@ PROBES: tuple[Probe, ...] = (
     IMAGES,
     BUCKET,
     KEYS,
+    PRINCIPALS,
     ENDPOINT,
     CEILING,
 )

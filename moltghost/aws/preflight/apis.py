@@ -37,7 +37,18 @@ CALLED_BY_UP: dict[str, tuple[str, ...]] = {
     ),
     "agent": ("eks", "iam", "sts"),
 }
-CALLED_BY_PREFLIGHT = ("ec2", "ecr", "eks", "kms", "pricing", "s3", "service-quotas", "ssm", "sts")
+CALLED_BY_PREFLIGHT = (
+    "ec2",
+    "ecr",
+    "eks",
+    "iam",
+    "kms",
+    "pricing",
+    "s3",
+    "service-quotas",
+    "ssm",
+    "sts",
+)
 _HTTPS = 443
 # Connection and answer have 5 s each; the rest is for the resolver.
 _SECONDS = 15.0

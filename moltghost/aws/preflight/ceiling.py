@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 from moltghost.aws.cost import EnvironmentCost, environment_cost, month
+from moltghost.aws.preflight.cluster import EXTENDED_SUPPORT, SUPPORT_PERMISSIONS, support_of
 from moltghost.aws.preflight.probe import Context, Probe, joined
 from moltghost.aws.preflight.result import Check, blocker, ok, unknown, warning
 from moltghost.aws.preflight.usage import own_nodes
@@ -28,7 +29,8 @@ def _ceiling(context: Context) -> Sequence[Check]:
         return [warning(name, "the environment has no monthly ceiling", f"set one in {file}")]
     running = own_nodes(context)
     known = prices([*holdings.instance_types, *running, *request.frees], context.clients)
-    cost = environment_cost(holdings, known)
+    extended = support_of(context).get("versionStatus") == EXTENDED_SUPPORT
+    cost = environment_cost(holdings, known, extended_support=extended)
     rate = month(_rate(request, holdings, cost, running, known))
     found = (
         f"{rate:.2f} of {limit:.2f} $/month at the rate of what runs and what was asked for, "
@@ -89,4 +91,6 @@ def _sources(known: Collection[Price]) -> str:
     return f"prices: {joined(origins)}{why}"
 
 
-CEILING = Probe("monthly-ceiling", ("ec2:DescribeInstances", *PERMISSIONS), _ceiling)
+CEILING = Probe(
+    "monthly-ceiling", ("ec2:DescribeInstances", *SUPPORT_PERMISSIONS, *PERMISSIONS), _ceiling
+)

@@ -5,41 +5,99 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from moltghost.aws.cost import month
 from moltghost.aws.facts import fee
-from moltghost.aws.preflight.probe import Context, Probe
+from moltghost.aws.preflight.probe import Context, Probe, guarded
 from moltghost.aws.preflight.result import Check, blocker, ok, warning
 from moltghost.aws.troubles import error_code
 
+if TYPE_CHECKING:
+    from mypy_boto3_eks.type_defs import ClusterVersionInformationTypeDef
+
+EXTENDED_SUPPORT = "EXTENDED_SUPPORT"
+SUPPORT_PERMISSIONS = ("eks:DescribeClusterVersions",)
+_LIVE, _LIVE_PERMISSIONS = "cluster-version", ("eks:DescribeCluster",)
+_NO_CLUSTER = "ResourceNotFoundException"
 _ENDS_SOON = timedelta(days=60)
 _CONNECT_SECONDS = 5.0
 _HTTPS = 443
 
 
 def _version(context: Context) -> Sequence[Check]:
+    return [
+        guarded("kubernetes-version", SUPPORT_PERMISSIONS, partial(_support, context)),
+        guarded(_LIVE, _LIVE_PERMISSIONS, partial(_live_version, context)),
+    ]
+
+
+def _support(context: Context) -> Check:
     name, version = "kubernetes-version", context.request.kubernetes_version
-    listed = (
-        context.clients.eks()
-        .describe_cluster_versions(clusterVersions=[version], includeAll=True)
-        .get("clusterVersions", [])
-    )
+    listed = support_of(context)
     newest = f"aws eks describe-cluster-versions --region {context.request.region} lists others"
-    status = str(listed[0].get("versionStatus", "")) if listed else ""
-    if not listed or status == "UNSUPPORTED":
-        return [blocker(name, f"EKS does not support Kubernetes {version}", newest)]
-    standard = listed[0].get("endOfStandardSupportDate")
-    extended = listed[0].get("endOfExtendedSupportDate")
-    if status == "EXTENDED_SUPPORT":
-        more = fee("eks_extended_support").usd_per_hour
-        found = f"Kubernetes {version} is in extended support until {_day(extended)}"
-        return [warning(name, f"{found}: {more} $/h more per cluster", f"plan an update: {newest}")]
-    found = f"Kubernetes {version} is in standard support until {_day(standard)}"
+    status = str(listed.get("versionStatus", ""))
+    if status in {"", "UNSUPPORTED"}:
+        return blocker(name, f"EKS does not support Kubernetes {version}", newest)
+    standard = listed.get("endOfStandardSupportDate")
+    extended = listed.get("endOfExtendedSupportDate")
+    more = fee("eks_extended_support").usd_per_hour
+    price = f"{more} $/h more ({month(more)} $/month)"
+    if status == EXTENDED_SUPPORT:
+        found = (
+            f"Kubernetes {version} is in extended support until {_day(extended)}, for {price}; "
+            "then AWS upgrades the cluster by itself"
+        )
+        return warning(name, found, f"plan an update: {newest}")
+    found = f"Kubernetes {version} is in standard support until {_day(standard)}; then {price}"
     if standard and standard - context.now < _ENDS_SOON:
-        return [warning(name, found, f"plan an update: {newest}")]
-    return [ok(name, found)]
+        return warning(name, found, f"plan an update: {newest}")
+    return ok(name, found)
+
+
+def support_of(context: Context) -> ClusterVersionInformationTypeDef:
+    """What EKS says of the config's Kubernetes version; empty where it doesn't know it.
+
+    Needs `SUPPORT_PERMISSIONS`.
+    """
+    versions = [context.request.kubernetes_version]
+    answer = context.clients.eks().describe_cluster_versions(
+        clusterVersions=versions, includeAll=True
+    )
+    found = answer.get("clusterVersions", [])
+    return found[0] if found else {}
+
+
+def _live_version(context: Context) -> Check:
+    """The version that runs, held against the config's: EKS goes up one at a time, never back."""
+    request = context.request
+    file = f"Pulumi.{request.environment}.yaml"
+    try:
+        cluster = context.clients.eks().describe_cluster(name=request.cluster_name)["cluster"]
+    except ClientError as error:
+        if error_code(error) != _NO_CLUSTER:
+            raise
+        return ok(_LIVE, f"cluster {request.cluster_name} isn't there yet")
+    live, wanted = cluster["version"], request.kubernetes_version
+    found = f"cluster {request.cluster_name} runs Kubernetes {live}, and {file} says {wanted}"
+    # What keeps `up` from working keeps no agent from it.
+    report = blocker if request.scope == "environment" else warning
+    steps = _minor(wanted) - _minor(live)
+    if steps < 0:
+        remedy = f'write kubernetes_version: "{live}" into {file}: EKS never goes back'
+        return report(_LIVE, found, remedy)
+    if steps > 1:
+        remedy = f"go up one minor version at a time, to 1.{_minor(live) + 1} first"
+        return report(_LIVE, found, remedy)
+    return ok(_LIVE, found)
+
+
+def _minor(version: str) -> int:
+    return int(version.partition(".")[2])
 
 
 def _day(moment: datetime | None) -> str:
@@ -51,7 +109,7 @@ def _endpoint(context: Context) -> Sequence[Check]:
     try:
         cluster = context.clients.eks().describe_cluster(name=request.cluster_name)["cluster"]
     except ClientError as error:
-        if error_code(error) != "ResourceNotFoundException":
+        if error_code(error) != _NO_CLUSTER:
             raise
         return [_no_cluster(context)]
     status, endpoint = cluster.get("status", ""), cluster.get("endpoint", "")
@@ -72,7 +130,9 @@ def _endpoint(context: Context) -> Sequence[Check]:
             blocker(
                 name,
                 f"the API server {host}:{port} can't be reached from here: {error}",
-                "connect to the VPC from a machine of yours (VPN, bastion): it is private",
+                f"in Pulumi.{request.environment}.yaml, add your network to endpoint.private_cidrs "
+                "(it comes by VPN or peering), or your address to endpoint.public_cidrs; somebody "
+                f"who reaches AWS's APIs then runs moltghost up {request.environment}",
             )
         ]
     return [ok(name, f"the API server {host}:{port} accepts connections")]
@@ -89,5 +149,5 @@ def _no_cluster(context: Context) -> Check:
     )
 
 
-VERSION = Probe("kubernetes-version", ("eks:DescribeClusterVersions",), _version)
-ENDPOINT = Probe("endpoint", ("eks:DescribeCluster",), _endpoint)
+VERSION = Probe("kubernetes-version", (*SUPPORT_PERMISSIONS, *_LIVE_PERMISSIONS), _version)
+ENDPOINT = Probe("endpoint", _LIVE_PERMISSIONS, _endpoint)

@@ -17,9 +17,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moltghost.aws.weights.bucket import Bucket
+from moltghost.planning.aws.weights import RECORD
 
 STORES = "stores/"
-RECORD = "store.json"
 _RECORD_MOST_BYTES = 1024**2
 _READERS = 8
 _PREFIX = re.compile(r"stores/ollama-(?P<ollama>[^/]+)/(?P<model>[^/]+)/(?P<quantization>[^/]+)/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moltghost.planning.aws.cloud import AwsCloudPlan
+from moltghost.planning.aws.cluster import DEPLOYERS_GROUP
 from moltghost.planning.aws.flows import POD_IDENTITY
 from moltghost.planning.aws.iam import RolePlan, Statement, trust_of_pods
 from moltghost.planning.aws.names import Place
@@ -20,6 +21,7 @@ class AwsAgent(Plan):
     role: RolePlan
     identity_cidr: str
     identity_port: int
+    deployers_group: str = DEPLOYERS_GROUP
     tags: dict[str, str]
 
 

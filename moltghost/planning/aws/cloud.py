@@ -128,8 +128,8 @@ def plan_aws_cloud(environment: str, spec: AwsCloudSpec) -> AwsCloudPlan:
     """Decide the cloud layer.
 
     Raises:
-        Refused: the environment's name is too long, or the version of Kubernetes or an instance
-            type isn't one that this can do.
+        Refused: the environment's name is too long, or the region, the version of Kubernetes or
+            an instance type isn't one that this can do.
     """
     place = checked_place(environment, spec.account_id, spec.region)
     release = kubernetes_release(spec.kubernetes_version)
@@ -172,7 +172,7 @@ def plan_aws_cloud(environment: str, spec: AwsCloudSpec) -> AwsCloudPlan:
         cluster=cluster,
         node_role=_nodes(place, spec, "node"),
         system_nodes=plan_system_nodes(spec, release),
-        fixed_groups=plan_fixed_groups(spec, release),
+        fixed_groups=plan_fixed_groups(spec),
         karpenter=karpenter,
         weights_bucket=bucket,
         weights_builder=builder,

@@ -61,6 +61,18 @@ def node_images() -> dict[str, str]:
     return dict(_facts()["images"])
 
 
-def eks_registry_account() -> str:
-    """The account whose registry EKS's own images come from, in most regions."""
-    return str(_facts()["eks_registry_account"])
+def eks_registry_account(region: str) -> str:
+    """The account whose registry EKS's own images come from in a region.
+
+    Raises:
+        Refused: no such account is known, so that nodes could pull none of them.
+    """
+    accounts: dict[str, str] = _facts()["eks_registries"]
+    if region not in accounts:
+        raise Refused(
+            f"the account of EKS's own images in region {region} isn't known here, and nodes "
+            "reach no registry but those that are named",
+            f"take one of {', '.join(accounts)}; another comes with its entry in "
+            "moltghost/planning/aws/facts.json",
+        )
+    return accounts[region]

@@ -113,6 +113,9 @@ def plan_network(
         spec: the environment's config.
         bucket: the weights store's bucket.
         used: all statements of the environment's roles; an endpoint lets through what they allow.
+
+    Raises:
+        Refused: the region's registry of EKS's own images isn't known.
     """
     return NetworkPlan(
         cidr=spec.vpc_cidr,
@@ -251,7 +254,7 @@ def _dns_allowed(place: Place, bucket: str) -> tuple[str, ...]:
         f"eks-auth.{region}.api.aws",
         f"*.{region}.eks.amazonaws.com",
         f"{place.account_id}.dkr.ecr.{region}.amazonaws.com",
-        f"{eks_registry_account()}.dkr.ecr.{region}.amazonaws.com",
+        f"{eks_registry_account(region)}.dkr.ecr.{region}.amazonaws.com",
         f"{bucket}.s3.{region}.amazonaws.com",
         f"prod-{region}-starport-layer-bucket.s3.{region}.amazonaws.com",
         "iam.amazonaws.com",

@@ -46,6 +46,11 @@ class NodeGroupPlan(Plan):
     """Whether EKS replaces a node that it finds broken."""
 
     @property
+    def kubernetes_version(self) -> str:
+        """The kubelet's minor version; EKS takes a newer image only together with it."""
+        return self.release_version.rpartition(".")[0]
+
+    @property
     def scaled_by_eks(self) -> tuple[str, ...]:
         """Inputs that EKS changes by itself: it empties a Capacity Block's group before its end.
 
@@ -73,7 +78,7 @@ def plan_system_nodes(spec: AwsCloudSpec, release: KubernetesRelease) -> NodeGro
         zone_ids=spec.zone_ids,
         instance_type=wanted.instance_type,
         ami_type="AL2023_x86_64_STANDARD",
-        release_version=_release(spec, release),
+        release_version=f"{release.ami_kubernetes}-{ami_release(spec, release)}",
         capacity_type="ON_DEMAND",
         nodes=wanted.count,
         max_nodes=wanted.count + 1,  # room for the one that an update brings up first
@@ -85,7 +90,7 @@ def plan_system_nodes(spec: AwsCloudSpec, release: KubernetesRelease) -> NodeGro
     )
 
 
-def plan_fixed_groups(spec: AwsCloudSpec, release: KubernetesRelease) -> tuple[NodeGroupPlan, ...]:
+def plan_fixed_groups(spec: AwsCloudSpec) -> tuple[NodeGroupPlan, ...]:
     """Groups of constant size, on reserved capacity or on demand.
 
     Raises:
@@ -93,7 +98,7 @@ def plan_fixed_groups(spec: AwsCloudSpec, release: KubernetesRelease) -> tuple[N
     """
     reserved = {each.id: each for each in spec.reservations}
     return tuple(
-        _fixed_group(name, group, reserved.get(group.reservation or ""), spec, release)
+        _fixed_group(name, group, reserved.get(group.reservation or ""))
         for name, group in sorted(spec.fixed_groups.items())
     )
 
@@ -102,8 +107,6 @@ def _fixed_group(
     name: str,
     group: FixedGroupSpec,
     reservation: ReservationSpec | None,
-    spec: AwsCloudSpec,
-    release: KubernetesRelease,
 ) -> NodeGroupPlan:
     kind = instance_types().get(group.instance_type)
     if kind is None or kind.gpu != group.pool:
@@ -118,7 +121,7 @@ def _fixed_group(
         zone_ids=(group.zone_id,),
         instance_type=group.instance_type,
         ami_type="AL2023_x86_64_NVIDIA",
-        release_version=_release(spec, release),
+        release_version=group.release_version,
         capacity_type="CAPACITY_BLOCK" if block else "ON_DEMAND",
         nodes=group.nodes,
         max_nodes=max(group.nodes, 1),
@@ -142,10 +145,6 @@ def karpenter_reservations(spec: AwsCloudSpec) -> tuple[ReservationSpec, ...]:
 def ami_release(spec: AwsCloudSpec, release: KubernetesRelease) -> str:
     """The release date of the images."""
     return spec.ami_release or release.ami_release
-
-
-def _release(spec: AwsCloudSpec, release: KubernetesRelease) -> str:
-    return f"{release.ami_kubernetes}-{ami_release(spec, release)}"
 
 
 def _known_cpu_type(name: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from moltghost.planning.aws.iam import ANYTHING, Statement
 from moltghost.planning.aws.names import Place
-from moltghost.planning.aws.weights import reader_statements
+from moltghost.planning.aws.weights import reader_statements, record_statements
 from moltghost.planning.base import Plan
 
 _AGENT_TAG, _ENVIRONMENT_TAG = "moltghost.dev/agent", "moltghost.dev/environment"
@@ -72,7 +72,7 @@ def plan_agents_boundary(place: Place, bucket: str) -> PolicyPlan:
 
 
 def plan_deployers_policy(place: Place, bucket: str) -> PolicyPlan:
-    """What deployers attach to themselves: agents' roles and identities, and preflight."""
+    """What deployers attach to themselves: agents' roles and identities, and questions."""
     return PolicyPlan(
         name=f"{place.name}-deployers",
         description=f"To deploy agents in {place.name}, without a hand on the platform",
@@ -171,11 +171,7 @@ def _questions(place: Place, bucket: str) -> tuple[Statement, ...]:
             actions=("ssm:GetParameter",),
             resources=(f"arn:aws:ssm:{place.region}::parameter/aws/service/eks/optimized-ami/*",),
         ),
-        Statement(
-            sid="AskForTheBucket",
-            actions=("s3:ListBucket",),
-            resources=(place.bucket_arn(bucket),),
-        ),
+        *record_statements(place, bucket),
         Statement(
             sid="AskForKeys",
             actions=("kms:DescribeKey",),

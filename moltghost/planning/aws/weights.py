@@ -9,6 +9,8 @@ STORES = "stores"
 """Prefix of the model stores in the bucket."""
 SOURCES = "sources"
 """Prefix of the files that stores are built from."""
+RECORD = "store.json"
+"""Name of a store's record, which lies beside its files."""
 
 
 def reader_statements(place: Place, bucket: str, prefix: str) -> tuple[Statement, ...]:
@@ -66,6 +68,24 @@ def builder_statements(place: Place, bucket: str) -> tuple[Statement, ...]:
             resources=(place.bucket_arn(bucket),),
         ),
         _by_key(place, ("kms:Decrypt", "kms:GenerateDataKey")),
+    )
+
+
+def record_statements(place: Place, bucket: str) -> tuple[Statement, ...]:
+    """What a deploy asks of a store before anything changes: its record, not a byte of weights."""
+    return (
+        Statement(
+            sid="ReadRecords",
+            actions=("s3:GetObject",),
+            resources=(place.bucket_arn(f"{bucket}/{STORES}/*/*/*/{RECORD}"),),
+        ),
+        # Without a prefix as condition, as for builders above; preflight's HeadBucket has none.
+        Statement(
+            sid="ListStores",
+            actions=("s3:ListBucket",),
+            resources=(place.bucket_arn(bucket),),
+        ),
+        _by_key(place, ("kms:Decrypt",)),
     )
 
 
