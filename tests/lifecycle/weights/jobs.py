@@ -94,6 +94,8 @@ class JobCluster:
         self, _api: str, kind: str, name: str, _namespace: str, body: Any, *, manager: str
     ) -> None:
         assert (kind, manager) == ("Job", "moltghost")
+        if body["metadata"]["uid"] != self.jobs[name]["metadata"]["uid"]:
+            raise ApiError(409, "Conflict", "Precondition failed: UID in precondition")
         self.jobs[name]["spec"].update(body["spec"])
         self._on_run()
 
