@@ -14,6 +14,7 @@ from moltghost.kube.reasons import condition, container_statuses, pod_reason, tr
 from moltghost.lifecycle.weights import objects
 from moltghost.lifecycle.weights.objects import BUILD, PLAN_ANNOTATION
 from moltghost.lifecycle.weights.stages import Stages
+from moltghost.planning.cloud_base import WEIGHTS_NAMESPACE
 from moltghost.planning.weights import WeightsJobPlan
 from moltghost.progress import Report
 
@@ -120,6 +121,12 @@ def follow(client: Client, plan: WeightsJobPlan, report: Report) -> None:
         time.sleep(_POLL_SECONDS)
 
 
+def sources_in_use(client: Client) -> set[str]:
+    """sha256 of the source of every job that goes on."""
+    jobs = client.list(*_JOB, WEIGHTS_NAMESPACE)
+    return {_source_of(job) for job in jobs if not ended(job)}
+
+
 def ended(job: Object) -> str:
     """``Complete`` or ``Failed``; empty while it goes on."""
     kinds = ("Complete", "Failed")
@@ -139,13 +146,21 @@ def _no_namespace(plan: WeightsJobPlan) -> Refused:
 
 def _require_same(found: Mapping[str, Any], wanted: Object, plan: WeightsJobPlan) -> None:
     """Joining a job that builds something else would end with the wrong store."""
-    there = found.get("metadata", {}).get("annotations", {}).get(PLAN_ANNOTATION, "")
-    if there != wanted["metadata"]["annotations"][PLAN_ANNOTATION]:
-        source = json.loads(there or "{}").get("sha256", "another source")
+    if _what(found) != _what(wanted):
+        source = _source_of(found) or "another source"
         raise Refused(
             f"the store of {plan.model} {plan.quantization} is being built from {source}",
             f"wait until that ends, or kubectl delete job -n {plan.namespace} {plan.name} stops it",
         )
+
+
+def _what(job: Mapping[str, Any]) -> str:
+    annotations = job.get("metadata", {}).get("annotations", {})
+    return str(annotations.get(PLAN_ANNOTATION, ""))
+
+
+def _source_of(job: Mapping[str, Any]) -> str:
+    return str(json.loads(_what(job) or "{}").get("sha256", ""))
 
 
 def _remove(client: Client, job: Object) -> None:

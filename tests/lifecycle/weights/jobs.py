@@ -110,6 +110,8 @@ class JobCluster:
     def list(self, _api: str, kind: str, *_: str, **__: Any) -> list[dict[str, Any]]:
         if kind == "Node":
             return [node("machine", "machine", simulated=False)] if self._machine else []
+        if kind == "Job":
+            return list(deepcopy(self.jobs).values())
         if kind != "Pod":
             return []
         return [self._pod(job) for job in self.jobs.values() if not job["spec"]["suspend"]]
