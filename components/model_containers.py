@@ -15,9 +15,16 @@ from moltghost.planning.model_server import (
     OLLAMA_PORT,
     Share,
 )
-from moltghost.units import GIB
+from moltghost.units import GIB, MIB
 
 MODELS_DIR = "/models"
+CUDA_CACHE = "cuda-cache"
+CUDA_CACHE_BYTES = 1280 * MIB
+"""Limit of the volume for what CUDA's driver compiles where Ollama has no code for a GPU."""
+_CUDA_CACHE_DIR = "/cuda-cache"
+# NVIDIA's default (CUDA C++ Programming Guide, environment variables), written out because the
+# volume's limit is above it: whoever passes that is evicted. Never seen on a GPU.
+_CUDA_CACHE_MOST_BYTES = GIB
 _PROBE_PERIOD_SECONDS = 5
 # agent-tools leaves the reason of a failure as the container's termination message; where it can't,
 # because it was killed, its last lines stand for it.
@@ -79,6 +86,7 @@ def _ollama(plan: AgentPlan) -> core.ContainerArgs:
                 "OLLAMA_LOAD_TIMEOUT": seconds(server.startup_budget_seconds),
                 "OLLAMA_NO_CLOUD": "1",
                 "OLLAMA_NOPRUNE": "1",
+                **(_cuda_cache() if server.gpu_count else {}),
             }
         ),
         security_context=container_security(),
@@ -89,9 +97,18 @@ def _ollama(plan: AgentPlan) -> core.ContainerArgs:
         volume_mounts=[
             _mount("models", MODELS_DIR, read_only=True),
             _mount("home", "/home/ollama"),
+            *([_mount(CUDA_CACHE, _CUDA_CACHE_DIR)] if server.gpu_count else []),
             _tmp("ollama"),
         ],
     )
+
+
+def _cuda_cache() -> dict[str, str]:
+    """Away from the home, which is small."""
+    return {
+        "CUDA_CACHE_PATH": _CUDA_CACHE_DIR,
+        "CUDA_CACHE_MAXSIZE": str(_CUDA_CACHE_MOST_BYTES),
+    }
 
 
 def _loader(plan: AgentPlan) -> core.ContainerArgs:

@@ -20,7 +20,12 @@ from components.agent_namespace import selector
 from components.agent_tokens import TOKEN_KEY
 from components.gate import TOKEN_FILE, caddyfile
 from components.hardening import pod_security, scratch
-from components.model_containers import init_containers, main_containers
+from components.model_containers import (
+    CUDA_CACHE,
+    CUDA_CACHE_BYTES,
+    init_containers,
+    main_containers,
+)
 from components.naming import NOT_AWAITED, content_name, seconds
 from components.tolerations import tolerate
 from moltghost.planning.agent import AgentPlan
@@ -190,6 +195,7 @@ class ModelServer(pulumi.ComponentResource):
             volumes=[
                 scratch("models", server.weights_bytes),
                 scratch("home", _HOME_BYTES),
+                *([scratch(CUDA_CACHE, CUDA_CACHE_BYTES)] if server.gpu_count else []),
                 scratch("tmp", _TMP_BYTES),
                 core.VolumeArgs(
                     name="gate-config",

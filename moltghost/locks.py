@@ -72,8 +72,9 @@ def _acquire(path: Path, on_wait: Callable[[str], None]) -> int:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if _try_lock(descriptor) and _is_current(descriptor, path):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            with suppress(OSError):  # as in `held`
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, str(os.getpid()).encode(), 0)
             return descriptor
         holder = os.pread(descriptor, 20, 0).decode() or "?"
         os.close(descriptor)

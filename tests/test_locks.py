@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -64,6 +65,17 @@ def test_a_lock_left_by_a_dead_process_is_free(tmp_path: Path) -> None:
     path.write_text("1")
     with exclusive(path, on_wait=fail_if_waiting):
         assert path.read_text() == str(os.getpid())
+
+
+def test_a_full_disk_keeps_nobody_from_a_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with exclusive(tmp_path / "lock", on_wait=fail_if_waiting):
+        pass
 
 
 HOLD = """

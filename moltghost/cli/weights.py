@@ -12,6 +12,9 @@ from moltghost.errors import ExitCode
 from moltghost.units import format_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from moltghost.aws.weights.store import Store
     from moltghost.lifecycle.weights.care import Listed, Verified
 
@@ -82,19 +85,25 @@ def add(
 def list_command(ctx: click.Context, environment: str, as_json: bool) -> None:
     """List the model stores of an environment, with what state they are in and who needs them.
 
+    Sources, which stores were built from, are listed by their size.
+
     \b
     Example:
       moltghost weights list --env local
     """
-    from moltghost.lifecycle.weights.care import list_weights
+    from moltghost.lifecycle.weights.care import list_sources, list_weights
 
     found = list_weights(project_folder(ctx), environment)
+    sources = list_sources(project_folder(ctx), environment)
     if as_json:
-        click.echo(json.dumps([_listed_json(each) for each in found]))
-    elif found:
+        stores = [_listed_json(each) for each in found]
+        click.echo(json.dumps({"stores": stores, "sources": _sources_json(sources)}))
+        return
+    if found:
         _print_list(found)
     else:
         click.echo(f"no model store in {environment}; moltghost weights add MODEL builds one")
+    _print_sources(sources, environment)
 
 
 @weights.command()
@@ -127,21 +136,50 @@ def verify(ctx: click.Context, model: str, environment: str, as_json: bool) -> N
 
 
 @weights.command()
-@click.argument("model")
+@click.argument("model", default="")
+@click.option("--sources", is_flag=True, help="Instead: every source that no job builds from.")
 @env_option
 @yes_option
 @json_option
 @click.pass_context
-def remove(ctx: click.Context, model: str, environment: str, yes: bool, as_json: bool) -> None:
+def remove(
+    ctx: click.Context, /, model: str, sources: bool, environment: str, yes: bool, as_json: bool
+) -> None:
     """Remove the store of MODEL; refused while an agent uses it, or would go back to it.
 
-    \b
-    Example:
-      moltghost weights remove gemma3-270m-q4 --yes
-    """
-    from moltghost.lifecycle.weights.care import removable, remove_weights
+    A store doesn't need what it was built from: --sources removes that. What is built from it
+    again is uploaded again.
 
-    project = project_folder(ctx)
+    \b
+    Examples:
+      moltghost weights remove gemma3-270m-q4 --yes
+      moltghost weights remove --sources --env prod
+    """
+    if bool(model) == sources:
+        raise click.UsageError("name a MODEL, or give --sources")
+    if sources:
+        _remove_sources(project_folder(ctx), environment, yes=yes, as_json=as_json)
+    else:
+        _remove_store(project_folder(ctx), environment, model, yes=yes, as_json=as_json)
+
+
+def _remove_sources(project: Path, environment: str, *, yes: bool, as_json: bool) -> None:
+    from moltghost.lifecycle.weights.care import removable_sources, remove_sources
+
+    sources = removable_sources(project, environment)
+    size = format_bytes(sum(sources.values()))
+    if sources:
+        confirm(f"Remove {len(sources)} sources ({size}) from {environment}?", yes=yes)
+    removed = remove_sources(project, environment, sources)
+    if as_json:
+        click.echo(json.dumps({"sources": _sources_json(sources), "removed_objects": removed}))
+    else:
+        click.echo(f"{removed} sources are removed from {environment}: {size}")
+
+
+def _remove_store(project: Path, environment: str, model: str, *, yes: bool, as_json: bool) -> None:
+    from moltghost.lifecycle.weights.care import list_sources, removable, remove_weights
+
     store = removable(project, environment, model)
     size = format_bytes(store.size_bytes)
     confirm(f"Remove the store of {store.name} ({size}) from {environment}?", yes=yes)
@@ -150,6 +188,7 @@ def remove(ctx: click.Context, model: str, environment: str, yes: bool, as_json:
         click.echo(json.dumps({**_store_json(store), "removed_objects": removed}))
     else:
         click.echo(f"{store.name} is removed from {environment}: {removed} objects, {size}")
+        _print_sources(list_sources(project, environment), environment)
 
 
 def _facts(store: Store) -> str:
@@ -178,6 +217,14 @@ def _print_list(found: list[Listed]) -> None:
         ],
         right=("size",),
     )
+
+
+def _print_sources(sources: Mapping[str, int], environment: str) -> None:
+    if sources:
+        click.echo(
+            f"{len(sources)} sources of stores take {format_bytes(sum(sources.values()))}; "
+            f"moltghost weights remove --sources --env {environment} removes them"
+        )
 
 
 def _print_verified(found: Verified, environment: str) -> None:
@@ -213,6 +260,10 @@ def _store_json(store: Store) -> dict[str, Any]:
 def _listed_json(found: Listed) -> dict[str, Any]:
     used = None if found.used_by is None else list(found.used_by)
     return {**_store_json(found.store), "used_by": used}
+
+
+def _sources_json(sources: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [{"object": key, "size_bytes": size} for key, size in sources.items()]
 
 
 def _verified_json(found: Verified) -> dict[str, Any]:

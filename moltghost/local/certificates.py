@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -91,6 +92,9 @@ def _leaves(service_address: str, node_address: str) -> tuple[_Leaf, ...]:
 def ensure_certificates(home: Path, *, service_address: str, node_address: str = "") -> bool:
     """Issue all certificates anew if one is missing, expires within 30 days or names others.
 
+    What an interrupted issue left, certificates of another authority or for another key, is
+    recognised and issued anew as well.
+
     Args:
         home: folder for the files.
         service_address: first address of the Service range, where pods find the API server.
@@ -102,9 +106,8 @@ def ensure_certificates(home: Path, *, service_address: str, node_address: str =
     found = CertificatePaths(home)
     leaves = _leaves(service_address, node_address)
     authority_names = sorted({leaf.authority for leaf in leaves})
-    keys_exist = all(found.key(leaf.name).exists() for leaf in leaves)
-    issued = all(_is_valid(found.certificate(leaf.name), leaf) for leaf in leaves)
-    if keys_exist and issued and all(_is_valid(found.certificate(n)) for n in authority_names):
+    there = {name: _load(found.certificate(name)) for name in authority_names}
+    if all(there.values()) and all(_is_good(leaf, there[leaf.authority], found) for leaf in leaves):
         return False
     authorities = {name: _Authority(name) for name in authority_names}
     for leaf in leaves:
@@ -120,17 +123,27 @@ def ensure_service_account_key(path: Path) -> None:
         write_private(path, _private_pem(ec.generate_private_key(ec.SECP256R1())))
 
 
-def _is_valid(path: Path, leaf: _Leaf | None = None) -> bool:
+def _load(path: Path) -> x509.Certificate | None:
+    """The certificate in a file; None without one that is valid for a while."""
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
     except (FileNotFoundError, ValueError):
+        return None
+    return certificate if certificate.not_valid_after_utc - _now() > RENEW_BEFORE else None
+
+
+def _is_good(leaf: _Leaf, authority: x509.Certificate | None, found: CertificatePaths) -> bool:
+    """Whether a leaf's certificate is its authority's, for its names and the key beside it."""
+    certificate = _load(found.certificate(leaf.name))
+    if certificate is None or authority is None:
         return False
-    if certificate.not_valid_after_utc - _now() <= RENEW_BEFORE:
+    try:
+        certificate.verify_directly_issued_by(authority)
+        key = serialization.load_pem_private_key(found.key(leaf.name).read_bytes(), password=None)
+    except (FileNotFoundError, ValueError, InvalidSignature):
         return False
-    if leaf is None:
-        return True
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    return names.value == _alternative_names(leaf)
+    return names.value == _alternative_names(leaf) and certificate.public_key() == key.public_key()
 
 
 class _Authority:

@@ -66,6 +66,7 @@ class Convergence:
         Raises:
             Failed: a process did not become healthy.
         """
+        self._supervisor.bound_logs()
         components = self._prepare()
         self._bring_up(components.etcd())
         self._bring_up(components.api_server())

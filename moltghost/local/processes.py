@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moltghost.errors import Failed
-from moltghost.local.files import make_private_folder
+from moltghost.local.files import make_private_folder, write_private
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _LOG_LIMIT_BYTES = 20 * 1024**2
@@ -111,6 +111,17 @@ class Supervisor:
         """Of all processes that were ever started here and not stopped."""
         return sorted(path.stem for path in self._records.glob("*.json"))
 
+    def bound_logs(self) -> None:
+        """Empty the logs that have grown too long, and set their ends aside as ``.log.old``.
+
+        Processes that run have opened theirs for append: what they write next begins it anew.
+        """
+        for log in self._logs.glob("*.log"):
+            if log.stat().st_size > _LOG_LIMIT_BYTES:
+                end = _end(log, _LOG_LIMIT_BYTES)
+                os.truncate(log, 0)  # first: the disk may be full
+                write_private(log.with_suffix(".log.old"), end)
+
     def start(self, command: Command) -> None:
         """Start a process in a session of its own; it outlives this one.
 
@@ -120,8 +131,6 @@ class Supervisor:
         make_private_folder(self._records)
         make_private_folder(self._logs)
         log = self.log(command.name)
-        if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:
-            log.replace(log.with_suffix(".log.old"))
         record = self._records / f"{command.name}.json"
         record.unlink(missing_ok=True)
         settings = {
@@ -174,9 +183,13 @@ def last_lines(log: Path, count: int = 15) -> str:
     """The end of a log, for an error message."""
     if not log.exists():
         return ""
+    return "\n".join(_end(log, _TAIL_BYTES).decode(errors="replace").splitlines()[-count:])
+
+
+def _end(log: Path, size: int) -> bytes:
     with log.open("rb") as file:
-        file.seek(-min(log.stat().st_size, _TAIL_BYTES), os.SEEK_END)
-        return "\n".join(file.read().decode(errors="replace").splitlines()[-count:])
+        file.seek(-min(log.stat().st_size, size), os.SEEK_END)
+        return file.read(size)
 
 
 def _signal(records: Iterable[Record], number: signal.Signals) -> None:

@@ -18,7 +18,8 @@ MEMORY_MAX_BYTES = 512 * GB // GIB * GIB
 MEMORY_BESIDE_FILE_BYTES = 8 * GIB
 # A judgement: one core feeds a GPU (sampling, tokenizing, launching), one is for gate and loader.
 CPU_BASE, CPU_PER_GPU = 1, 1
-# An update in place holds the old store and the new one; logs and temporary files beside them.
+# An update in place holds the old store and the new one; logs, temporary files and what
+# CUDA's driver compiles lie beside them.
 STORES_WHILE_UPDATING = 2
 SCRATCH_BYTES = 2 * GIB
 # What a node needs beside this pod. Daemon sets (VPC CNI, kube-proxy, Pod Identity agent, EBS CSI,

@@ -74,7 +74,7 @@ def test_the_list_shows_state_and_users(moltghost: Command, bucket: Bucket) -> N
     assert first.split()[-2:] == ["complete", "-"]
     assert second.split()[-2:] == ["partial", "-"]
     data = moltghost("weights", "list", "--json").data
-    assert [(each["model"], each["state"], each["used_by"]) for each in data] == [
+    assert [(each["model"], each["state"], each["used_by"]) for each in data["stores"]] == [
         ("gemma3-270m", "complete", []),
         ("llama3.1-8b", "partial", []),
     ]
@@ -105,6 +105,33 @@ def test_remove_asks_and_then_the_store_is_gone(moltghost: Command, bucket: Buck
     assert ran.code == 0
     assert "is removed from local: 4 objects" in ran.out
     assert bucket.sizes("") == {}
+
+
+def test_sources_are_listed_and_go_when_they_are_asked_to(
+    moltghost: Command, bucket: Bucket
+) -> None:
+    publish(bucket, prefix=PREFIX)
+    put(bucket, "sources/abc.gguf", bytes(2048), prefix="")
+    line = (
+        "1 sources of stores take 2.0 KiB; "
+        "moltghost weights remove --sources --env local removes them"
+    )
+    assert moltghost("weights", "list").out.splitlines()[-1] == line
+    source = {"object": "sources/abc.gguf", "size_bytes": 2048}
+    assert moltghost("weights", "list", "--json").data["sources"] == [source]
+    assert line in moltghost("weights", "remove", "gemma3-270m-q4", "--yes").out
+    assert moltghost("weights", "remove", "--sources").code == 2
+    ran = moltghost("weights", "remove", "--sources", "--yes")
+    assert ran.out == "1 sources are removed from local: 2.0 KiB\n"
+    assert bucket.sizes("") == {}
+    assert moltghost("weights", "remove", "--sources", "--json").data["removed_objects"] == 0
+
+
+def test_remove_takes_a_model_or_sources(moltghost: Command) -> None:
+    for arguments in ([], ["gemma3-270m-q4", "--sources"]):
+        ran = moltghost("weights", "remove", *arguments)
+        assert ran.code == 2
+        assert "name a MODEL, or give --sources" in ran.err
 
 
 def test_deploy_on_the_machines_own_node_refuses_without_the_store(

@@ -274,9 +274,24 @@ def test_a_killed_container_of_ours_leaves_its_last_lines_as_the_reason(case: st
 def test_the_pods_disk_holds_the_weights_and_every_other_volume_filled(case: str) -> None:
     """The kubelet evicts a pod that uses more than its containers' limits together."""
     pod = pod_of(case, "model-server")["spec"]
-    other = [v["emptyDir"]["sizeLimit"] for v in pod["volumes"] if v["name"] in {"home", "tmp"}]
+    empty = {v["name"]: int(v["emptyDir"]["sizeLimit"]) for v in pod["volumes"] if "emptyDir" in v}
+    other = [size for name, size in empty.items() if name != "models"]
     limit = int(container(case, "ollama")["resources"]["limits"]["ephemeral-storage"])
-    assert limit >= plan_of(case).sizing.file_bytes + sum(map(int, other))
+    assert limit >= plan_of(case).sizing.file_bytes + sum(other)
+
+
+@of_cases
+def test_what_cuda_compiles_has_a_volume_that_it_can_not_fill(case: str) -> None:
+    """The kubelet evicts a pod that fills a volume above its limit, and the next one as well."""
+    env = {each["name"]: each.get("value", "") for each in container(case, "ollama")["env"]}
+    mounts = {m["mountPath"]: m["name"] for m in container(case, "ollama")["volumeMounts"]}
+    volumes = {each["name"]: each for each in pod_of(case, "model-server")["spec"]["volumes"]}
+    if not plan_of(case).model_server.gpu_count:
+        assert "CUDA_CACHE_PATH" not in env
+        assert "cuda-cache" not in volumes
+        return
+    volume = volumes[mounts[env["CUDA_CACHE_PATH"]]]
+    assert int(env["CUDA_CACHE_MAXSIZE"]) < int(volume["emptyDir"]["sizeLimit"])
 
 
 @of_cases

@@ -107,4 +107,4 @@ def test_without_the_machines_own_node_nothing_begins(moltghost: Moltghost) -> N
         pytest.skip("this machine is a node")
     told = moltghost("weights", "add", "gemma3-270m-q4", code=2)
     assert "environment local has no node machine" in told
-    assert moltghost.json("weights", "list") == []
+    assert moltghost.json("weights", "list")["stores"] == []

@@ -119,6 +119,37 @@ def test_a_lost_file_is_replaced_with_all_that_belongs_to_it(
     load(issued.certificate("kube-scheduler")).verify_directly_issued_by(authority)
 
 
+@pytest.mark.parametrize("writes", range(1, 16))
+def test_what_an_interrupted_issue_left_is_issued_anew(
+    issued: CertificatePaths, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    left = writes
+    write = certificates.write_private
+
+    def full_disk(path: Path, content: bytes | str) -> bool:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(28, "No space left on device")
+        return write(path, content)
+
+    address = {"service_address": SERVICE_ADDRESS, "node_address": "198.18.7.2"}
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(certificates, "write_private", full_disk)
+        ensure_certificates(issued.home, **address)
+    assert ensure_certificates(issued.home, **address)
+    for name in ("kubelet", "kube-apiserver", "kube-scheduler"):
+        load(issued.certificate(name)).verify_directly_issued_by(load(issued.cluster_ca))
+    for name in ("etcd", "etcd-client"):
+        load(issued.certificate(name)).verify_directly_issued_by(load(issued.etcd_ca))
+    assert not ensure_certificates(issued.home, **address)
+
+
+def test_a_certificate_for_another_key_is_issued_anew(issued: CertificatePaths) -> None:
+    issued.key("etcd").write_bytes(issued.key("etcd-client").read_bytes())
+    assert ensure_certificates(issued.home, service_address=SERVICE_ADDRESS)
+
+
 def test_the_service_account_key_outlives_a_renewal(tmp_path: Path) -> None:
     key = tmp_path / "service-account.key"
     ensure_service_account_key(key)

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from moltghost.errors import Refused
-from moltghost.local import builder, programs
+from moltghost.local import builder, convergence, programs
 from moltghost.local.cluster import EmbeddedCluster
 from moltghost.local.health import HealthCheck
+from moltghost.local.layout import Layout
 from moltghost.local.ports import PORTS
-from moltghost.progress import Report
+from moltghost.local.processes import Supervisor
+from moltghost.progress import Report, silent
 
 
 @pytest.fixture
@@ -96,3 +98,21 @@ def test_versions_in_the_status_are_those_that_are_built(tmp_path: Path) -> None
     status = EmbeddedCluster(tmp_path / "cluster").status()
     assert status.kubernetes_version == programs.kubernetes_version()
     assert {p.name: p.version for p in status.processes}["etcd"] == programs.program("etcd").version
+
+
+def test_every_up_empties_big_logs_first_for_the_disk_may_be_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> bool:
+        raise OSError(28, "No space left on device")
+
+    log = Supervisor(tmp_path).log("etcd")
+    log.parent.mkdir()
+    with log.open("wb") as file:
+        file.truncate(21 * 1024**2)
+    monkeypatch.setattr(convergence, "ensure_certificates", full)
+    with pytest.raises(OSError, match="No space"):
+        convergence.Convergence(
+            Layout(tmp_path), Supervisor(tmp_path), silent, node_types=(), machine=None
+        ).run()
+    assert log.stat().st_size == 0

@@ -135,14 +135,28 @@ def test_a_program_that_cannot_be_executed_is_an_error_that_says_why(
     assert record is None or not record.is_alive()
 
 
-def test_a_big_log_is_put_aside_at_the_next_start(supervisor: Supervisor) -> None:
-    log = supervisor.log("sleeper")
-    log.parent.mkdir()
-    with log.open("wb") as file:
+def test_a_big_log_is_emptied_while_its_process_writes_on(supervisor: Supervisor) -> None:
+    supervisor.start(shell("while [ ! -e more ]; do sleep 0.02; done; echo new; exec sleep 60"))
+    log = supervisor.log("shell")
+    with log.open("ab") as file:
         file.truncate(21 * 1024**2)
-    supervisor.start(sleeping())
-    assert log.stat().st_size == 0
-    assert log.with_suffix(".log.old").exists()
+        file.write(b"the end")
+    supervisor.bound_logs()
+    (log.parents[1] / "more").touch()
+    wait_for(lambda: log.read_text())
+    assert log.read_text() == "new\n"
+    old = log.with_suffix(".log.old")
+    assert old.stat().st_size == 20 * 1024**2
+    assert old.read_bytes().endswith(b"the end")
+    assert stat.S_IMODE(old.stat().st_mode) == 0o600
+
+
+def test_a_log_that_is_not_big_is_left_alone(supervisor: Supervisor) -> None:
+    supervisor.start(shell("echo hello; exec sleep 60"))
+    wait_for(lambda: supervisor.log("shell").read_text())
+    supervisor.bound_logs()
+    assert supervisor.log("shell").read_text() == "hello\n"
+    assert not supervisor.log("shell").with_suffix(".log.old").exists()
 
 
 def test_the_fingerprint_follows_arguments_environment_and_file_contents(tmp_path: Path) -> None:

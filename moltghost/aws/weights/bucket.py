@@ -22,6 +22,9 @@ _CHUNK_BYTES = 1024**2
 _DELETED_AT_ONCE = 1000  # the most that DeleteObjects takes
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _NO_BUCKET = "NoSuchBucket"
+_READ_SECONDS = 60
+# versitygw copies all parts of an object before it answers that they are one.
+_ASSEMBLY_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,10 @@ class Bucket:
             with self.explained("connecting", ()):
                 self._made = _connect(self.place)
         return self._made
+
+    def unhurried_client(self) -> S3Client:
+        """A client for a request that is answered when its work is done."""
+        return _connect(self.place, _ASSEMBLY_SECONDS)
 
     @contextmanager
     def explained(self, what: str, permissions: tuple[str, ...]) -> Iterator[None]:
@@ -184,7 +191,7 @@ class MissingObject(Failed):
     """There is no such object."""
 
 
-def _connect(place: Place) -> S3Client:
+def _connect(place: Place, read_seconds: int = _READ_SECONDS) -> S3Client:
     key = place.key
     session = boto3.Session(
         aws_access_key_id=key.access if key else None,
@@ -192,7 +199,7 @@ def _connect(place: Place) -> S3Client:
     )
     settings: dict[str, Any] = {
         "connect_timeout": 5,
-        "read_timeout": 60,
+        "read_timeout": read_seconds,
         "retries": {"mode": "standard", "total_max_attempts": 5},
         "max_pool_connections": place.connections,
         "user_agent_extra": "moltghost",

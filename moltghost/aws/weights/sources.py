@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
+from moltghost.aws.troubles import error_code
 from moltghost.aws.weights.bucket import Bucket
+from moltghost.errors import Failed
 from moltghost.progress import Event, Meter, Report
 from moltghost.units import MIB
 
@@ -25,6 +30,7 @@ _PART_BYTES = 16 * MIB
 _MOST_PARTS = 10_000  # S3's limit
 _UPLOADERS = 4
 _HASH_BYTES = MIB
+_ASSEMBLED_WITHIN_SECONDS, _POLL_SECONDS = 600.0, 1.0
 _PERMISSIONS = (
     "s3:PutObject",
     "s3:ListBucketMultipartUploads",
@@ -78,7 +84,7 @@ class _Upload:
     """One multipart upload of a file, new or taken up again."""
 
     def __init__(self, bucket: Bucket, key: str, path: Path) -> None:
-        self._client, self._name = bucket.client, bucket.name
+        self._bucket, self._client, self._name = bucket, bucket.client, bucket.name
         self._key, self._path = key, path
         self._size = path.stat().st_size
         self._part_bytes = max(_PART_BYTES, -(-self._size // _MOST_PARTS))
@@ -90,16 +96,35 @@ class _Upload:
         meter = Meter(report, f"upload {self._path.name}", self._size, kept=kept)
         try:
             parts = self._parts(upload, there, meter)
-            self._client.complete_multipart_upload(
+            self._complete(upload, parts)
+        except BaseException:
+            meter.end("failed")
+            raise
+        meter.end()
+
+    def _complete(self, upload: str, parts: list[CompletedPartTypeDef]) -> None:
+        """Make the parts one object, and wait until it is.
+
+        versitygw says success to a second request while it still copies the parts for the first.
+        """
+        try:
+            self._bucket.unhurried_client().complete_multipart_upload(
                 Bucket=self._name,
                 Key=self._key,
                 UploadId=upload,
                 MultipartUpload={"Parts": parts},
             )
-        except BaseException:
-            meter.end("failed")
-            raise
-        meter.end()
+        except ClientError as error:
+            if error_code(error) != "NoSuchUpload":  # a try whose answer was lost had completed it
+                raise
+        deadline = time.monotonic() + _ASSEMBLED_WITHIN_SECONDS
+        while self._bucket.size(self._key) != self._size:
+            if time.monotonic() > deadline:
+                raise Failed(
+                    f"{self._name}/{self._key} was uploaded and isn't there in its size",
+                    "run the same command again: it uploads what is missing",
+                )
+            time.sleep(_POLL_SECONDS)
 
     def _open(self) -> str:
         """The latest upload of this file that was begun and not ended, else a new one."""
@@ -127,13 +152,15 @@ class _Upload:
         """Send what isn't there, some parts at a time; the first failure ends it."""
         count = max(1, -(-self._size // self._part_bytes))
         with ThreadPoolExecutor(max_workers=_UPLOADERS) as pool:
-            sending = [
-                pool.submit(self._part, upload, number, there.get(number), meter)
-                for number in range(1, count + 1)
-            ]
-            wait(sending, return_when=FIRST_EXCEPTION)
-            for each in sending:
-                each.cancel()
+            try:
+                sending = [
+                    pool.submit(self._part, upload, number, there.get(number), meter)
+                    for number in range(1, count + 1)
+                ]
+                wait(sending, return_when=FIRST_EXCEPTION)
+            finally:
+                # Also of an interrupt: leaving the pool would wait for every part there is.
+                pool.shutdown(wait=False, cancel_futures=True)
         # A failed one first: of a cancelled one nothing can be learned.
         failed = next(
             (e for each in sending if not each.cancelled() and (e := each.exception())), None

@@ -105,6 +105,11 @@ class Store:
         """As a person calls it."""
         return f"{self.model} {self.quantization}"
 
+    @property
+    def has_record(self) -> bool:
+        """A build would find it finished, or refuse it as unreadable."""
+        return self.state in (StoreState.COMPLETE, StoreState.DAMAGED)
+
 
 def read_store(bucket: Bucket, prefix: str) -> Store:
     """The store below a prefix, as it is now.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -57,13 +58,24 @@ def verify_store(bucket: Bucket, store: Store, report: Report = silent) -> list[
 def _hash_all(
     bucket: Bucket, prefix: str, files: Sequence[StoreFile], count: Callable[[int], None]
 ) -> list[Finding]:
+    stopped = threading.Event()
+
+    def counted(size: int) -> None:
+        if stopped.is_set():
+            raise InterruptedError  # nobody waits for what this thread finds
+        count(size)
+
     def check(file: StoreFile) -> Finding | None:
-        return _check(bucket, prefix + file.path, file, count)
+        return _check(bucket, prefix + file.path, file, counted)
 
     # The largest first: it decides how long everything takes.
     ordered = sorted(files, key=lambda file: file.size, reverse=True)
     with ThreadPoolExecutor(max_workers=_READERS_PER_CORE * (os.cpu_count() or 1)) as pool:
-        return [finding for finding in pool.map(check, ordered) if finding]
+        try:
+            return [finding for finding in pool.map(check, ordered) if finding]
+        finally:
+            # An interrupt, or a file that can't be read: leaving the pool would read on to the end.
+            stopped.set()
 
 
 def _check(

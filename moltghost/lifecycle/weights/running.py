@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from moltghost.aws.weights.bucket import Key
@@ -14,6 +14,7 @@ from moltghost.kube.reasons import condition, container_statuses, pod_reason, tr
 from moltghost.lifecycle.weights import objects
 from moltghost.lifecycle.weights.objects import BUILD, PLAN_ANNOTATION
 from moltghost.lifecycle.weights.stages import Stages
+from moltghost.planning.cloud_base import WEIGHTS_NAMESPACE
 from moltghost.planning.weights import WeightsJobPlan
 from moltghost.progress import Report
 
@@ -25,10 +26,22 @@ _GONE_WITHIN_SECONDS = 60.0
 _STUCK_SECONDS = 45.0
 
 
-def begin(client: Client, plan: WeightsJobPlan, key: Key | None) -> bool:
+def begin(
+    client: Client,
+    plan: WeightsJobPlan,
+    key: Key | None,
+    make_room: Callable[[bool], None] | None = None,
+) -> bool:
     """Start the job, or join one that builds the very same store; returns whether it joined.
 
     The API server lets one Job of a name be created, so of several that begin at once one wins.
+
+    Args:
+        client: of the cluster.
+        plan: what to build.
+        key: the store's own, which the job gets.
+        make_room: removes what is there before the job starts; told whether another command has
+            begun the job, whose objects are then in the store.
 
     Raises:
         Refused: the store is being built from something else.
@@ -36,7 +49,8 @@ def begin(client: Client, plan: WeightsJobPlan, key: Key | None) -> bool:
     """
     wanted = objects.job(plan, with_key=key is not None)
     found = client.get(*_JOB, plan.name, plan.namespace)
-    if found and (ended(found) or "deletionTimestamp" in found["metadata"]):
+    # A job that never started has put nothing into the store that room is made in.
+    if found and (_is_over(found) or (make_room and found["spec"].get("suspend"))):
         _remove(client, found)
         found = None
     joined = found is not None
@@ -50,10 +64,13 @@ def begin(client: Client, plan: WeightsJobPlan, key: Key | None) -> bool:
                 raise
             found, joined = client.get(*_JOB, plan.name, plan.namespace), True
     _require_same(found or {}, wanted, plan)
+    if make_room:
+        make_room(joined)
     if found and found["spec"].get("suspend"):
         if key:
             client.apply(objects.key_secret(plan, key, found), manager=_MANAGER)
-        body = {"spec": {"suspend": False}}
+        # The uid, or it might start another job, for which another command is making room.
+        body = {"metadata": {"uid": found["metadata"]["uid"]}, "spec": {"suspend": False}}
         client.patch(*_JOB, plan.name, plan.namespace, body, manager=_MANAGER)
     return joined
 
@@ -104,10 +121,20 @@ def follow(client: Client, plan: WeightsJobPlan, report: Report) -> None:
         time.sleep(_POLL_SECONDS)
 
 
+def sources_in_use(client: Client) -> set[str]:
+    """sha256 of the source of every job that goes on."""
+    jobs = client.list(*_JOB, WEIGHTS_NAMESPACE)
+    return {_source_of(job) for job in jobs if not ended(job)}
+
+
 def ended(job: Object) -> str:
     """``Complete`` or ``Failed``; empty while it goes on."""
     kinds = ("Complete", "Failed")
     return next((kind for kind in kinds if condition(job, kind).get("status") == "True"), "")
+
+
+def _is_over(job: Object) -> bool:
+    return bool(ended(job)) or "deletionTimestamp" in job["metadata"]
 
 
 def _no_namespace(plan: WeightsJobPlan) -> Refused:
@@ -119,13 +146,21 @@ def _no_namespace(plan: WeightsJobPlan) -> Refused:
 
 def _require_same(found: Mapping[str, Any], wanted: Object, plan: WeightsJobPlan) -> None:
     """Joining a job that builds something else would end with the wrong store."""
-    there = found.get("metadata", {}).get("annotations", {}).get(PLAN_ANNOTATION, "")
-    if there != wanted["metadata"]["annotations"][PLAN_ANNOTATION]:
-        source = json.loads(there or "{}").get("sha256", "another source")
+    if _what(found) != _what(wanted):
+        source = _source_of(found) or "another source"
         raise Refused(
             f"the store of {plan.model} {plan.quantization} is being built from {source}",
             f"wait until that ends, or kubectl delete job -n {plan.namespace} {plan.name} stops it",
         )
+
+
+def _what(job: Mapping[str, Any]) -> str:
+    annotations = job.get("metadata", {}).get("annotations", {})
+    return str(annotations.get(PLAN_ANNOTATION, ""))
+
+
+def _source_of(job: Mapping[str, Any]) -> str:
+    return str(json.loads(_what(job) or "{}").get("sha256", ""))
 
 
 def _remove(client: Client, job: Object) -> None:

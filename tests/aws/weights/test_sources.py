@@ -11,6 +11,7 @@ import pytest
 from moltghost.aws.weights import sources
 from moltghost.aws.weights.bucket import Bucket
 from moltghost.aws.weights.sources import hash_file, source_key, upload_source
+from moltghost.errors import Failed
 from moltghost.progress import Event, silent
 
 MIB = 1024**2
@@ -92,6 +93,67 @@ def test_an_upload_that_was_cut_off_sends_only_what_is_missing(
     assert sent == [2]
     assert content(bucket) == CONTENT
     assert events[0].detail.startswith("16.0 MiB of 25.0 MiB")
+
+
+def test_an_interrupt_sends_no_part_that_waits(
+    bucket: Bucket, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_PART_BYTES", MIB)  # 25 of them
+    sent = counting(bucket, monkeypatch)
+    patient = sources.wait
+
+    def interrupted(*arguments: Any, **_options: Any) -> Any:
+        patient(arguments[0], return_when="FIRST_COMPLETED")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sources, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        upload_source(bucket, file, SHA256, silent)
+    assert len(sent) < 15
+
+
+@pytest.fixture
+def assembly(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The bucket says success to a completion and does it later; counts the looks until then."""
+    monkeypatch.setattr(sources, "_POLL_SECONDS", 0.0)
+    complete, size = bucket.client.complete_multipart_upload, bucket.size
+    asked: list[dict[str, Any]] = []
+    looks: list[int] = []
+
+    class Client:
+        def complete_multipart_upload(self, **arguments: Any) -> None:
+            asked.append(arguments)
+
+    def look(key: str) -> int | None:
+        if asked:
+            looks.append(len(looks))
+        if len(looks) == 3:
+            complete(**asked[0])
+        return size(key)
+
+    monkeypatch.setattr(bucket, "unhurried_client", Client)
+    monkeypatch.setattr(bucket, "size", look)
+    return looks
+
+
+def test_what_is_still_being_assembled_is_not_done(
+    bucket: Bucket, file: Path, assembly: list[int]
+) -> None:
+    upload_source(bucket, file, SHA256, silent)
+    assert content(bucket) == CONTENT
+    assert len(assembly) == 3
+
+
+def test_what_never_is_assembled_is_a_failure(
+    bucket: Bucket, file: Path, assembly: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_ASSEMBLED_WITHIN_SECONDS", -1.0)
+    with pytest.raises(Failed, match="isn't there in its size"):
+        upload_source(bucket, file, SHA256, silent)
+
+
+def test_the_answer_to_an_assembly_is_waited_for(bucket: Bucket) -> None:
+    assert bucket.unhurried_client().meta.config.read_timeout == 3600  # type: ignore[attr-defined]
 
 
 def test_a_part_of_another_content_is_sent_again(

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
 from moltghost.aws.weights.bucket import Bucket
 from moltghost.aws.weights.store import StoreState, read_store
 from moltghost.aws.weights.verify import verify_store
@@ -42,6 +49,26 @@ def test_missing_and_cut_objects_are_found_by_name(bucket: Bucket) -> None:
         blob(WEIGHTS): f"it has {len(WEIGHTS) - 1} bytes, not {len(WEIGHTS)}",
         MANIFEST: "it is missing",
     }
+
+
+def test_an_interrupt_ends_the_reading(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(bucket)
+    store = read_store(bucket, PREFIX)
+    read = 0
+
+    def endless(_key: str) -> Iterator[bytes]:
+        nonlocal read
+        while read < 10_000:
+            read += 1
+            if read == 20:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield b"x"
+            time.sleep(0.001)
+
+    monkeypatch.setattr(bucket, "chunks", endless)
+    with pytest.raises(KeyboardInterrupt):
+        verify_store(bucket, store)
+    assert read < 5_000
 
 
 def test_a_manifest_that_is_not_the_records_is_found(bucket: Bucket) -> None:

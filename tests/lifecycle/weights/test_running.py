@@ -8,6 +8,7 @@ import pytest
 
 from moltghost.aws.weights.bucket import Key
 from moltghost.errors import Failed, Refused
+from moltghost.kube.client import ApiError
 from moltghost.lifecycle.weights import running
 from moltghost.lifecycle.weights.running import begin, follow
 from moltghost.progress import Event, silent
@@ -171,3 +172,46 @@ def test_a_trouble_that_passes_is_told_and_waited_out() -> None:
 def test_a_job_that_somebody_removes_is_a_failure() -> None:
     with pytest.raises(Failed, match="was removed while it ran"):
         follow(client(JobCluster()), plan(), silent)
+
+
+def test_room_is_made_when_the_job_is_sure_to_start_and_before_it_does() -> None:
+    cluster, made = JobCluster(), list[bool]()
+
+    def make_room(joined: bool) -> None:
+        assert cluster.jobs[plan().name]["spec"]["suspend"] is True
+        made.append(joined)
+
+    begin(client(cluster), plan(), KEY, make_room)
+    assert made == [False]
+    assert cluster.jobs[plan().name]["spec"]["suspend"] is False
+
+
+def test_no_room_is_made_for_a_job_that_can_not_be() -> None:
+    def make_room(_joined: bool) -> None:
+        raise AssertionError
+
+    with pytest.raises(Refused, match="no namespace"):
+        begin(client(JobCluster(namespace=False)), plan(), KEY, make_room)
+    cluster = JobCluster()
+    begin(client(cluster), plan("cd" * 32), KEY)
+    with pytest.raises(Refused, match="is being built from"):
+        begin(client(cluster), plan(), KEY, make_room)
+
+
+def test_a_job_that_never_started_is_made_anew_where_room_is_made() -> None:
+    cluster, made = JobCluster(), list[bool]()
+    begin(client(cluster), plan("cd" * 32), KEY)
+    cluster.jobs[plan().name]["spec"]["suspend"] = True
+    assert begin(client(cluster), plan(), KEY, made.append) is False
+    assert (made, cluster.created) == ([False], 2)
+
+
+def test_only_the_job_that_it_made_room_for_is_started() -> None:
+    cluster = JobCluster()
+
+    def replaced(_joined: bool) -> None:
+        cluster.jobs[plan().name]["metadata"]["uid"] = "another's"
+
+    with pytest.raises(ApiError, match="Precondition"):
+        begin(client(cluster), plan(), KEY, replaced)
+    assert cluster.jobs[plan().name]["spec"]["suspend"] is True

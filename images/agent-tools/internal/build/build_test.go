@@ -142,6 +142,21 @@ func TestTheIndexIsWrittenLastAndOnlyIfAbsent(t *testing.T) {
 	}
 }
 
+func TestABlobThatIsRemovedWhileItIsPublishedLeavesNoStore(t *testing.T) {
+	e := newExample(t, sourceOf(quantized, "x", 5000))
+	delete(e.args, "quantize")
+	e.s3.SetFault(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, store.ManifestPath) {
+			e.s3.Put(prefix+store.BlobPath(sum(e.source)), nil)
+		}
+		return false
+	})
+	wantFailure(t, e.build(t), "somebody removed it", "what is there is kept")
+	if e.s3.Get(prefix+store.IndexName) != nil {
+		t.Error("it became a store")
+	}
+}
+
 func TestAStoreThatIsThereIsLeftAlone(t *testing.T) {
 	e := newExample(t, sourceOf(fullPrecision, "x", 5000))
 	if err := e.build(t); err != nil {

@@ -120,20 +120,25 @@ func (p *publication) upload(ctx context.Context, file store.File) error {
 
 // isRight reads an object and compares its sha256; one that isn't there is not right.
 func (p *publication) isRight(ctx context.Context, file store.File) (bool, error) {
-	var size int64
-	err := p.copier.Patience.Do(ctx, p.prefix.URL(file.Path), func(ctx context.Context) (err error) {
-		size, err = p.prefix.Size(ctx, file.Path)
-		return err
-	})
-	if errors.Is(err, remote.ErrNotFound) || err == nil && size != file.Size {
-		return false, nil
-	}
-	if err != nil {
+	if there, err := p.hasSize(ctx, file); err != nil || !there {
 		return false, err
 	}
 	object := p.prefix.Object(file.Path, file.Size)
 	sum, err := p.copier.Copy(ctx, object, file.Size, nowhere{}, func(int64) {})
 	return sum == file.SHA256, err
+}
+
+// hasSize looks whether an object is there, in its size.
+func (p *publication) hasSize(ctx context.Context, file store.File) (bool, error) {
+	var size int64
+	err := p.copier.Patience.Do(ctx, p.prefix.URL(file.Path), func(ctx context.Context) (err error) {
+		size, err = p.prefix.Size(ctx, file.Path)
+		return err
+	})
+	if errors.Is(err, remote.ErrNotFound) {
+		return false, nil
+	}
+	return size == file.Size, err
 }
 
 // nowhere is where bytes go that are only hashed.
@@ -149,6 +154,17 @@ func (p *publication) finish(ctx context.Context, index store.Index) error {
 	}
 	if _, err := store.Parse(data); err != nil {
 		return fmt.Errorf("what was built is no store: %w", err)
+	}
+	// The first was read back hours ago where the model is large.
+	for _, file := range index.Files {
+		if there, err := p.hasSize(ctx, file); err != nil {
+			return err
+		} else if !there {
+			return &progress.Failure{
+				What: p.prefix.URL(file.Path) + " was there, and somebody removed it meanwhile",
+				Next: "run the same command again: what is there is kept",
+			}
+		}
 	}
 	err = p.uploader.PutNew(ctx, store.IndexName, bytes.NewReader(data))
 	if errors.Is(err, remote.ErrExists) {

@@ -22,6 +22,8 @@ const (
 	dialTimeout = 5 * time.Second
 	// S3 answers within a second, a busy server within a few.
 	headerTimeout = 10 * time.Second
+	// versitygw copies all parts of an object before it answers that they are one.
+	assemblyTimeout = time.Hour
 )
 
 // credentialVariables are set where there are credentials: by EKS Pod Identity, by a key in a
@@ -104,6 +106,15 @@ func newClient(ctx context.Context) (*s3.Client, error) {
 		// Contents are verified by sha256, whole; S3's checksums are of parts.
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	}), nil
+}
+
+// unhurried is for a request that is answered when its work is done.
+func unhurried(o *s3.Options) {
+	if client, ok := o.HTTPClient.(*awshttp.BuildableClient); ok {
+		o.HTTPClient = client.WithTransportOptions(func(t *http.Transport) {
+			t.ResponseHeaderTimeout = assemblyTimeout
+		})
+	}
 }
 
 func hasCredentials() bool {

@@ -111,11 +111,30 @@ func (m *multipart) run(ctx context.Context) error {
 		_, err := m.Prefix.Client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 			Bucket: &m.Prefix.Bucket, Key: m.Prefix.Key(m.path), UploadId: m.id,
 			MultipartUpload: &types.CompletedMultipartUpload{Parts: m.done},
-		})
+		}, unhurried)
 		return FromSDK(err)
 	})
-	if errors.Is(err, ErrNotFound) {
-		// A try whose answer was lost had completed it; who uploads reads back in any case.
+	// Not found: a try whose answer was lost had completed it.
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return m.assembled(ctx)
+}
+
+var errNotWhole = errors.New("it isn't whole yet")
+
+// assembled waits until the object is there in its size: versitygw says success to a second
+// request while it still copies the parts for the first.
+func (m *multipart) assembled(ctx context.Context) error {
+	err := m.Patience.Do(ctx, m.Prefix.URL(m.path), func(ctx context.Context) error {
+		size, err := m.Prefix.Size(ctx, m.path)
+		if errors.Is(err, ErrNotFound) || err == nil && size != m.size {
+			return errNotWhole
+		}
+		return err
+	})
+	if errors.Is(err, errNotWhole) {
+		// Who uploads reads back, and uploads it again.
 		return nil
 	}
 	return err
