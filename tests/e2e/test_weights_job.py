@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from moltghost.aws.weights.bucket import Key
-from moltghost.errors import Refused
+from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client, Object
+from moltghost.lifecycle.weights import objects
 from moltghost.lifecycle.weights.running import begin
 from tests.e2e.conftest import Moltghost
 from tests.lifecycle.weights.jobs import plan
@@ -100,6 +101,23 @@ def test_one_is_created_and_the_next_joins_unless_it_builds_something_else(
     assert client.get("batch/v1", "Job", plan().name, NAMESPACE)["metadata"]["uid"] == uid  # type: ignore[index]
     with pytest.raises(Refused, match="is being built from"):
         begin(client, plan("cd" * 32), KEY)
+
+
+def test_a_job_that_somebody_put_in_the_place_of_ones_own_is_not_started(
+    cluster: tuple[Client, list[str]],
+) -> None:
+    client, _ = cluster
+
+    def make_room(_joined: bool) -> None:
+        client.delete("batch/v1", "Job", plan().name, NAMESPACE, propagation="Foreground")
+        eventually(lambda: client.get("batch/v1", "Job", plan().name, NAMESPACE) is None)
+        client.create(objects.job(plan(), with_key=False), manager="moltghost")
+
+    with pytest.raises(Failed, match="another command removed the job"):
+        begin(client, plan(), None, make_room)
+    job = client.get("batch/v1", "Job", plan().name, NAMESPACE)
+    assert job
+    assert job["spec"]["suspend"] is True
 
 
 def test_without_the_machines_own_node_nothing_begins(moltghost: Moltghost) -> None:

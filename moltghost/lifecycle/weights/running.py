@@ -69,10 +69,22 @@ def begin(
     if found and found["spec"].get("suspend"):
         if key:
             client.apply(objects.key_secret(plan, key, found), manager=_MANAGER)
-        # The uid, or it might start another job, for which another command is making room.
-        body = {"metadata": {"uid": found["metadata"]["uid"]}, "spec": {"suspend": False}}
-        client.patch(*_JOB, plan.name, plan.namespace, body, manager=_MANAGER)
+        _start(client, plan, found)
     return joined
+
+
+def _start(client: Client, plan: WeightsJobPlan, job: Object) -> None:
+    """By its uid: for another job of its name, another command may be making room."""
+    body = {"metadata": {"uid": job["metadata"]["uid"]}, "spec": {"suspend": False}}
+    try:
+        client.patch(*_JOB, plan.name, plan.namespace, body, manager=_MANAGER)
+    except ApiError as error:
+        if error.reason not in ("Invalid", "NotFound"):
+            raise
+        raise Failed(
+            f"another command removed the job {plan.namespace}/{plan.name} before it started",
+            "run the same command again: it joins the other one's job",
+        ) from error
 
 
 def follow(client: Client, plan: WeightsJobPlan, report: Report) -> None:

@@ -95,7 +95,7 @@ class JobCluster:
     ) -> None:
         assert (kind, manager) == ("Job", "moltghost")
         if body["metadata"]["uid"] != self.jobs[name]["metadata"]["uid"]:
-            raise ApiError(409, "Conflict", "Precondition failed: UID in precondition")
+            raise ApiError(422, "Invalid", "metadata.uid: field is immutable")
         self.jobs[name]["spec"].update(body["spec"])
         self._on_run()
 

@@ -8,7 +8,6 @@ import pytest
 
 from moltghost.aws.weights.bucket import Key
 from moltghost.errors import Failed, Refused
-from moltghost.kube.client import ApiError
 from moltghost.lifecycle.weights import running
 from moltghost.lifecycle.weights.running import begin, follow
 from moltghost.progress import Event, silent
@@ -212,6 +211,6 @@ def test_only_the_job_that_it_made_room_for_is_started() -> None:
     def replaced(_joined: bool) -> None:
         cluster.jobs[plan().name]["metadata"]["uid"] = "another's"
 
-    with pytest.raises(ApiError, match="Precondition"):
+    with pytest.raises(Failed, match="another command removed the job"):
         begin(client(cluster), plan(), KEY, replaced)
     assert cluster.jobs[plan().name]["spec"]["suspend"] is True
