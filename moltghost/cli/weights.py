@@ -222,8 +222,8 @@ def _print_list(found: list[Listed]) -> None:
 def _print_sources(sources: Mapping[str, int], environment: str) -> None:
     if sources:
         click.echo(
-            f"{len(sources)} sources of stores take {format_bytes(sum(sources.values()))}; "
-            f"moltghost weights remove --sources --env {environment} removes them"
+            f"sources of stores: {len(sources)}, {format_bytes(sum(sources.values()))}; "
+            f"moltghost weights remove --sources --env {environment} removes what no job needs"
         )
 
 

@@ -113,8 +113,8 @@ def test_sources_are_listed_and_go_when_they_are_asked_to(
     publish(bucket, prefix=PREFIX)
     put(bucket, "sources/abc.gguf", bytes(2048), prefix="")
     line = (
-        "1 sources of stores take 2.0 KiB; "
-        "moltghost weights remove --sources --env local removes them"
+        "sources of stores: 1, 2.0 KiB; "
+        "moltghost weights remove --sources --env local removes what no job needs"
     )
     assert moltghost("weights", "list").out.splitlines()[-1] == line
     source = {"object": "sources/abc.gguf", "size_bytes": 2048}
