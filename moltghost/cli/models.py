@@ -63,7 +63,8 @@ def list_models(
             "add --within USD, or --fits GPUS",
         )
     found = _filtered(**filters)
-    _require_context(found, context)
+    if fits or within is not None:
+        _require_context(found, context)
     if fits:
         found = _holding(found, fits, context)
     if within is not None:

@@ -72,6 +72,17 @@ def test_within_a_price_each_model_has_its_best_quantization_and_node() -> None:
     assert (large["quantization"], large["usd_per_hour"]) == ("Q6_K", 6.88)
 
 
+def test_models_of_a_short_context_are_listed_where_no_context_is_asked_for() -> None:
+    assert listed("--family", "gemma 2") == ["gemma2-9b", "gemma2-27b"]
+
+
+def test_a_context_that_no_model_has_is_refused_with_the_longest() -> None:
+    for arguments in (["--within", "7"], ["--fits", "h100"]):
+        result = run("--family", "gemma 2", *arguments)
+        assert isinstance(result.exception, Refused)
+        assert result.exception.hint == "ask for --context 8k or less"
+
+
 def test_the_table_names_each_model_and_what_it_takes() -> None:
     output = run("--family", "llama 3.1").output
     for word in ("llama3.1-405b", "405.9B", "128k", "Q4_K_M", "243.1 GB", "llama3.1"):
