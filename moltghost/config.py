@@ -27,7 +27,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from moltghost.config_aws import AwsCloudSpec as AwsCloudSpec
-from moltghost.config_aws import Spec
+from moltghost.config_aws import GpuPoolName, Spec
 from moltghost.config_errors import in_words
 from moltghost.errors import Refused
 from moltghost.sizing.request import MOST_SLOTS
@@ -37,8 +37,7 @@ PROJECT = "moltghost"
 SPEC_KEY = f"{PROJECT}:spec"
 PLATFORM_PREFIX = "platform"
 
-PoolName = Literal["l40s", "a100-40", "a100-80", "h100", "h200", "rtx-pro-6000", "cpu", "weights"]
-"""A GPU pool is called after its GPU kind."""
+PoolName = Literal[GpuPoolName, "cpu", "weights"]
 POOL_NAMES: tuple[PoolName, ...] = get_args(PoolName)
 
 # "agent-" + name must stay a DNS label (63 characters), and so must "<name>-<suffix>" of what
@@ -331,10 +330,9 @@ def parse_spec(
 def _problem(problem: ErrorDetails, stack: StackName) -> str:
     """What is wrong and where; a check of the whole spec names the place itself."""
     path = problem["loc"]
-    if not path and problem["type"].startswith("union_tag"):
-        return f"kind: must be {stack.layer}, as the stack's name says"
     if problem["type"].startswith("union_tag"):
-        return "provider: must be embedded or aws"
+        kind = f"kind: must be {stack.layer}, as the stack's name says"
+        return "provider: must be embedded or aws" if path else kind
     # The path starts with what tells the kinds of spec apart.
     depth = 2 if path[:1] == ("cloud",) else 1
     spec, inside = _KINDS.get(path[:depth], AgentSpec), path[depth:]

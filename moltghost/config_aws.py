@@ -35,6 +35,10 @@ _DIRECTIONS = {
 _RETENTIONS = Literal[30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 3653]
 
 
+GpuPoolName = Literal["l40s", "a100-40", "a100-80", "h100", "h200", "rtx-pro-6000"]
+"""A GPU pool is called after its GPU kind."""
+
+
 class Spec(BaseModel):
     """What a person writes; unknown keys are errors."""
 
@@ -153,10 +157,15 @@ class ReservationSpec(Spec):
         return self
 
 
+def kubelet_version(release_version: str) -> str:
+    """The minor version of Kubernetes of an EKS image: ``1.36`` of ``1.36.2-20260818``."""
+    return release_version.rpartition(".")[0]
+
+
 class FixedGroupSpec(Spec):
     """A managed node group of constant size, for a pool that doesn't come from Karpenter."""
 
-    pool: Literal["l40s", "a100-40", "a100-80", "h100", "h200", "rtx-pro-6000"]
+    pool: GpuPoolName
     instance_type: str
     nodes: int = Field(ge=0)
     zone_id: ZoneId
@@ -169,7 +178,7 @@ class FixedGroupSpec(Spec):
     @property
     def kubernetes_version(self) -> str:
         """The kubelet's minor version, ``1.36``."""
-        return self.release_version.rpartition(".")[0]
+        return kubelet_version(self.release_version)
 
 
 class AwsCloudSpec(Spec):

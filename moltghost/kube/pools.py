@@ -128,12 +128,13 @@ def has_place_beside(
     pods = client.list("v1", "Pod")
     nodes = [node for node in client.list("v1", "Node") if _takes_pods(node, pool)]
     for node in nodes:
-        servers = [pod for pod in _running_on(node, pods) if _is_model_server(pod)]
+        here = _running_on(node, pods)
+        servers = [pod for pod in here if _is_model_server(pod)]
         shared = all(_shares(pod, owner) for pod in servers)
         left_behind = any(pod["metadata"]["namespace"] == but_not for pod in servers)
         if not servers or not shared or left_behind or _type(node) != instance_type:
             continue
-        free = (*free_resources(node, pods), _free_gpus(node, pods))
+        free = (*free_resources(node, here), int(_free(node, here, GPU_RESOURCE)))
         if all(wanted <= there for wanted, there in zip(share, free, strict=True)):
             return True
     return False
@@ -256,10 +257,6 @@ def free_resources(node: Object, pods: Iterable[Object]) -> tuple[int, int]:
     here = _running_on(node, pods)
     cpu, memory = (_free(node, here, resource) for resource in ("cpu", "memory"))
     return int(cpu * 1000), int(memory)
-
-
-def _free_gpus(node: Object, pods: Iterable[Object]) -> int:
-    return int(_free(node, _running_on(node, pods), GPU_RESOURCE))
 
 
 def _free(node: Object, here: Iterable[Object], resource: str) -> Decimal:

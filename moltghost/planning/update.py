@@ -194,10 +194,8 @@ def _surge(old: AgentPlan, new: AgentPlan) -> Surge:
     shares_node = (
         alone
         and not moved
-        and (
-            old.model_server.instance_type == placement.instance_type
-            and old.model_server.gpu_count + placement.gpu_count <= placement.node_gpu_count
-        )
+        and old.model_server.instance_type == placement.instance_type
+        and old.model_server.gpu_count + placement.gpu_count <= placement.node_gpu_count
     )
     nodes = 0 if shares_node else 1
     return Surge(

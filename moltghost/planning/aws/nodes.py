@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from moltghost.config_aws import AwsCloudSpec, FixedGroupSpec, ReservationSpec
+from moltghost.config_aws import AwsCloudSpec, FixedGroupSpec, ReservationSpec, kubelet_version
 from moltghost.errors import Refused
 from moltghost.models import instance_types
 from moltghost.planning.aws.facts import KubernetesRelease
@@ -48,7 +48,7 @@ class NodeGroupPlan(Plan):
     @property
     def kubernetes_version(self) -> str:
         """The kubelet's minor version; EKS takes a newer image only together with it."""
-        return self.release_version.rpartition(".")[0]
+        return kubelet_version(self.release_version)
 
     @property
     def scaled_by_eks(self) -> tuple[str, ...]:

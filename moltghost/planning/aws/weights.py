@@ -56,11 +56,7 @@ def builder_statements(place: Place, bucket: str) -> tuple[Statement, ...]:
         ),
         # Without a prefix as condition: only then is a missing object answered by 404, which says
         # what to upload, and not by 403 (S3, HeadObject: "Permissions").
-        Statement(
-            sid="ListStores",
-            actions=("s3:ListBucket",),
-            resources=(place.bucket_arn(bucket),),
-        ),
+        _list_stores(place, bucket),
         # To find an upload that was cut off. S3 knows no prefix as condition of this action.
         Statement(
             sid="FindUploads",
@@ -80,12 +76,14 @@ def record_statements(place: Place, bucket: str) -> tuple[Statement, ...]:
             resources=(place.bucket_arn(f"{bucket}/{STORES}/*/*/*/{RECORD}"),),
         ),
         # Without a prefix as condition, as for builders above; preflight's HeadBucket has none.
-        Statement(
-            sid="ListStores",
-            actions=("s3:ListBucket",),
-            resources=(place.bucket_arn(bucket),),
-        ),
+        _list_stores(place, bucket),
         _by_key(place, ("kms:Decrypt",)),
+    )
+
+
+def _list_stores(place: Place, bucket: str) -> Statement:
+    return Statement(
+        sid="ListStores", actions=("s3:ListBucket",), resources=(place.bucket_arn(bucket),)
     )
 
 
