@@ -89,7 +89,7 @@ def measured(name: EngineName, stack: str) -> dict[str, float]:
         os.environ["MOLTGHOST_STATE"] = folder
         os.environ["PULUMI_BACKEND_URL"] = f"file://{backend}"
         from moltghost.engines.selection import engine
-        from moltghost.local.cluster import EmbeddedCluster
+        from moltghost.local.cluster.cluster import EmbeddedCluster
 
         project = copied(Path(folder))
         cluster = EmbeddedCluster()
@@ -102,7 +102,7 @@ def measured(name: EngineName, stack: str) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    from moltghost.engines.stock.command import find_cli
+    from moltghost.engines.stock.installation import find_cli
 
     stack = sys.argv[1] if len(sys.argv) > 1 else "my-agent.local"
     names: list[EngineName] = ["embedded", *(["stock"] if find_cli() else [])]

@@ -24,7 +24,7 @@ from pathlib import Path
 import boto3
 
 from benchmarks.timing import machine, seconds, table
-from moltghost.local import builder, programs
+from moltghost.local.build import builder, programs
 from moltghost.units import GIB, MIB
 
 _WEIGHTS_BYTES = GIB

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from moltghost.lifecycle.weights.objects import job
-from moltghost.local import programs
+from moltghost.lifecycle.weights.manifests import job
+from moltghost.local.build import programs
 from tests.components.cases import container
 from tests.lifecycle.weights.jobs import plan
 from tests.planning.aws import cloud_plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,7 @@ def contract() -> dict[str, Any]:
 
 
 def rooms() -> set[str]:
-    return {room.strip() for layer in contract()["layers"] for room in layer.split(":")}
+    return {room.strip() for layer in contract()["layers"] for room in re.split("[:|]", layer)}
 
 
 def test_every_room_of_the_library_is_in_a_layer() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from moltghost import locks, paths
 from moltghost.errors import Failed, MoltghostError
-from moltghost.local import go as golang
-from moltghost.local import programs, recipes
+from moltghost.local.build import go as golang
+from moltghost.local.build import programs, recipes
 from moltghost.progress import Event
 
 HOMES = sorted({program.home for program in programs.PROGRAMS if not program.module})

@@ -9,7 +9,7 @@ import pulumi_aws as aws
 
 from components.aws.options import child_of
 from components.aws.role import Role
-from moltghost.planning.aws.guards import AlarmPlan, BudgetPlan, GuardsPlan, WarningPlan
+from moltghost.planning.aws.alarms import AlarmPlan, BudgetPlan, GuardsPlan, WarningPlan
 
 
 class Guards(pulumi.ComponentResource):

@@ -6,8 +6,8 @@ import pulumi
 import pulumi_aws as aws
 
 from components.aws.options import child_of
+from moltghost.planning.aws.deployers import PolicyPlan
 from moltghost.planning.aws.iam import document
-from moltghost.planning.aws.people import PolicyPlan
 
 
 class People(pulumi.ComponentResource):

@@ -14,7 +14,7 @@ import boto3
 from botocore.config import Config
 
 from moltghost.aws.facts import home_region
-from moltghost.aws.knock import address, knock
+from moltghost.aws.reachability import address, knock
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

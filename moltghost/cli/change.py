@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from moltghost.cli.agent_view import print_agents
-from moltghost.cli.options import confirm, engine_for, is_terminal
+from moltghost.cli.commands.preflight import show_doubts
+from moltghost.cli.options import confirm, is_terminal
+from moltghost.cli.session import engine_for
+from moltghost.cli.views.agents import print_agents
+from moltghost.cli.views.plan import show_plan
+from moltghost.cli.views.progress import Progress
+from moltghost.cli.views.steps import show_repairs, summary
 from moltghost.config import StackName, read_environment
-
-if TYPE_CHECKING:
-    from moltghost.lifecycle.proposal import AgentChange
-    from moltghost.lifecycle.weights.need import Missing
-    from moltghost.progress import Report
+from moltghost.kube.agents import list_agents
+from moltghost.lifecycle.agents.apply import carry_out
+from moltghost.lifecycle.agents.prepare import AgentChange, check, propose, running_agent
+from moltghost.lifecycle.environments import connect
+from moltghost.lifecycle.preflight import require_change
+from moltghost.lifecycle.weights.build import add
+from moltghost.lifecycle.weights.missing import Missing, missing_store
+from moltghost.lifecycle.weights.source import Request
+from moltghost.progress import Report
 
 
 def change_agent(
@@ -28,15 +37,6 @@ def change_agent(
     must_exist: bool = False,
 ) -> None:
     """Plan, check, show, ask, carry out, and show what is there then."""
-    from moltghost.cli.live import Progress
-    from moltghost.cli.plan_view import show_plan
-    from moltghost.cli.steps_view import show_repairs, summary
-    from moltghost.kube.agents import list_agents
-    from moltghost.lifecycle.agents import carry_out
-    from moltghost.lifecycle.environments import connect
-    from moltghost.lifecycle.proposal import check, propose, running_agent
-    from moltghost.lifecycle.weights.need import missing_store
-
     # The plan first: what is wrong with it needs no cluster to be said.
     propose(project, stack, values, running=None, must_exist=must_exist)
     client = connect(project, stack.environment)
@@ -51,9 +51,6 @@ def change_agent(
     engine = engine_for(project, stack.environment)
     environment = read_environment(project, stack.environment)
     if environment.cloud.provider == "aws":
-        from moltghost.cli.preflight import show_doubts
-        from moltghost.lifecycle.preflight import require_change
-
         show_doubts(require_change(change, environment), as_json=as_json)
     missing = missing_store(change)
     if missing and not (missing.can_be_built and (yes or is_terminal())):
@@ -81,9 +78,6 @@ def change_agent(
 
 def _build_store(change: AgentChange, missing: Missing, report: Report) -> None:
     """What the agent's pod will copy has to be there first."""
-    from moltghost.lifecycle.weights.adding import add
-    from moltghost.lifecycle.weights.source import Request
-
     add(change.project, missing.environment, Request(model=missing.choice.name), report)
 
 

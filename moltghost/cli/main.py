@@ -6,7 +6,6 @@ Commands are imported when they are called, so that `--help` and `models` load n
 from __future__ import annotations
 
 import gc
-import importlib
 import json
 import os
 import select
@@ -18,15 +17,16 @@ import click
 
 from moltghost import __version__
 from moltghost.cli.debugging import in_one_line, record_crash, set_debugging, show_traceback
+from moltghost.cli.lazy import LazyGroup
 from moltghost.errors import ExitCode, Failed, MoltghostError, Refused
 
 # Name -> (module, attribute, one line for the list of commands).
 _COMMANDS = {
     "deploy": ("agents", "deploy", "Deploy an agent, or change one, by its model's name."),
-    "agent": ("agents", "agent", "Talk to agents; list, update, move and destroy them."),
+    "agent": ("agent", "agent", "Talk to agents; list, update, move and destroy them."),
     "fleet": ("fleet", "fleet", "Deploy, update and destroy many agents from one file."),
     "models": ("models", "list_models", "List the models of the catalogue."),
-    "size": ("models", "size_model", "Say which GPUs a model needs and what they cost."),
+    "size": ("size", "size_model", "Say which GPUs a model needs and what they cost."),
     "plan": ("stacks", "plan", "Show what a stack will be, without touching anything."),
     "preview": ("stacks", "preview", "Show what `up` would change, resource by resource."),
     "drift": ("drift", "drift", "Show what somebody changed by hand since the last `up`."),
@@ -38,7 +38,7 @@ _COMMANDS = {
     "kubeconfig": ("stacks", "kubeconfig", "Print the path of an environment's kubeconfig."),
     "policy": ("policy", "policy", "Check stacks against the policy pack, list and explain it."),
     "weights": ("weights", "weights", "Build, list, verify and remove model stores."),
-    "stack": ("stack_commands", "stack", "Move stacks between engines, mend their records."),
+    "stack": ("stack", "stack", "Move stacks between engines, mend their records."),
     "local": ("local", "local", "The embedded cluster of environment `local`."),
     "completion": ("completion", "completion", "Print a completion script for your shell."),
 }
@@ -59,19 +59,8 @@ Exit codes: 0 done, 1 tried and failed, 2 refused before anything changed.
 _NEW_OBJECTS = 1_000_000
 
 
-class _Commands(click.Group):
-    """A group that knows its commands without importing them."""
-
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
-        if name not in _COMMANDS:
-            return None
-        module, attribute, _ = _COMMANDS[name]
-        command = getattr(importlib.import_module(f"moltghost.cli.{module}"), attribute)
-        assert isinstance(command, click.Command)  # noqa: S101 the table above says so
-        return command
+class _Commands(LazyGroup):
+    """All commands; what breaks under them becomes an error of ours."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; click itself would end with 1 and no word, whichever pipe broke."""
@@ -87,13 +76,10 @@ class _Commands(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return ExitCode.DONE
 
-    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, row[2]) for name, row in _COMMANDS.items()])
-
 
 @click.command(
     cls=_Commands,
+    commands_by_name=_COMMANDS,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

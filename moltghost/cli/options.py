@@ -6,16 +6,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from moltghost.errors import Refused
 
-if TYPE_CHECKING:
-    from moltghost.engines.interface import Engine
-
-_ENGINE = "moltghost.engine"
+ENGINE_KEY = "moltghost.engine"
+"""Where `engine_option` keeps its value, in the context's ``meta``."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,7 +31,7 @@ env_option = click.option(
 
 
 def _keep_engine(ctx: click.Context, _option: click.Parameter, value: str) -> None:
-    ctx.meta[_ENGINE] = value
+    ctx.meta[ENGINE_KEY] = value
 
 
 engine_option = click.option(
@@ -63,25 +61,6 @@ def project_folder(ctx: click.Context) -> Path:
         f"no MoltGhost project in {here[0]}: no Pulumi.yaml with an infra folder beside it",
         "go to your checkout, or name it with -C FOLDER",
     )
-
-
-def engine_for(project: Path, environment: str) -> Engine:
-    """The engine that carries out an environment's stacks, as ``--engine`` says.
-
-    Raises:
-        Refused: another engine has them, or there is no Pulumi CLI for the stock one.
-    """
-    return engines_of(environment)(project)
-
-
-def engines_of(environment: str) -> Callable[[Path], Engine]:
-    """What makes engines as `engine_for` does, in other threads and processes too."""
-    from functools import partial
-
-    from moltghost.engines.selection import engine
-
-    wanted = click.get_current_context().meta.get(_ENGINE, "auto")
-    return partial(engine, environment=environment, wanted=wanted)
 
 
 def confirm(question: str, *, yes: bool) -> None:

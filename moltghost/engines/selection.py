@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from moltghost.config import StackName
-from moltghost.engines.stock.command import find_cli
+from moltghost.engines.stock.installation import find_cli
 from moltghost.errors import Refused
 from moltghost.ownership import EngineName, belongs_to, embedded_stacks
 

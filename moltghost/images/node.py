@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moltghost.errors import Failed
-from moltghost.local.go import last_lines
+from moltghost.local.build.go import last_lines
 from moltghost.progress import Event, Report
 
 # Where packages come from is the machine's business: registry, proxies, certificates.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from moltghost.images.oci import ImageConfig
 from moltghost.images.tree import UID, Entry
-from moltghost.local import programs, recipes
+from moltghost.local.build import programs, recipes
 from moltghost.planning.images import Substitute, local_images, substitutes, version_of
 from moltghost.progress import Report
 

@@ -11,7 +11,7 @@ from moltghost.images import tree
 from moltghost.images.oci import ImageConfig
 from moltghost.images.recipe import USER, Recipe
 from moltghost.images.tree import Entry
-from moltghost.local import programs
+from moltghost.local.build import programs
 from moltghost.progress import Report
 
 _BIN = "usr/local/bin"
@@ -56,7 +56,7 @@ class StaticImage(Recipe):
 
 
 class OllamaImage(StaticImage):
-    """The model server, for CPUs of this machine's level (``moltghost/local/cpu.py``)."""
+    """The model server, for CPUs of this machine's level (``moltghost/local/build/cpu.py``)."""
 
     name = "ollama"
     title = "Ollama for CPUs"

@@ -13,7 +13,7 @@ from moltghost.images.oci import write_archive
 from moltghost.images.openclaw_image import OpenClawImage
 from moltghost.images.recipe import Recipe
 from moltghost.images.static import GateImage, OllamaImage, ToolsImage
-from moltghost.local import builder, recipes
+from moltghost.local.build import builder, recipes
 from moltghost.progress import Event, Report, silent
 from moltghost.units import GIB, format_bytes
 

@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 from moltghost.kube.client import Client
+from moltghost.kube.container_progress import last_words
+from moltghost.kube.pod_diagnosis import Object, condition
 from moltghost.kube.pods import Stage, is_ready, progress
-from moltghost.kube.reasons import Object, condition
-from moltghost.kube.words import last_words
 from moltghost.planning.base import agent_namespace
 
 _SERVERS = {

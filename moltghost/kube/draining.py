@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from moltghost.errors import Failed
 from moltghost.kube.client import Client, UnknownKind
-from moltghost.kube.reasons import Object, condition
+from moltghost.kube.pod_diagnosis import Object, condition
 from moltghost.progress import Event, Report
 
 _API = "karpenter.sh/v1"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from moltghost.kube.reasons import Object, condition, container_statuses, trouble
+from moltghost.kube.pod_diagnosis import Object, condition, container_statuses, trouble
 
 
 class Stage(StrEnum):

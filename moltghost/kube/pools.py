@@ -10,7 +10,7 @@ from lightkube.utils.quantity import parse_quantity
 
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
-from moltghost.kube.reasons import Object, condition
+from moltghost.kube.pod_diagnosis import Object, condition
 from moltghost.planning.base import LABEL_PREFIX
 from moltghost.planning.pools import GPU_RESOURCE
 from moltghost.units import format_bytes

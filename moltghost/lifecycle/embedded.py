@@ -9,8 +9,8 @@ from moltghost.engines.embedded.crypto import Keyring
 from moltghost.engines.embedded.state import StateStore
 from moltghost.errors import Refused
 from moltghost.images import store
-from moltghost.local import builder, programs
-from moltghost.local.cluster import ClusterStatus, EmbeddedCluster
+from moltghost.local.build import builder, programs
+from moltghost.local.cluster.cluster import ClusterStatus, EmbeddedCluster
 from moltghost.local.node.requirements import unavailable
 from moltghost.progress import Event, Report
 

@@ -13,7 +13,7 @@ from moltghost.config import Environment, StackName, read_environment
 from moltghost.errors import Refused
 from moltghost.images import store
 from moltghost.images.registry import Registry, RegistryError
-from moltghost.lifecycle import stack_files
+from moltghost.lifecycle.agents import stack_files
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.storage import RepositoryPlan
 from moltghost.planning.cloud import plan_cloud

@@ -12,14 +12,14 @@ from moltghost.config import AgentSpec, AwsCloudSpec, Environment, StackName, re
 from moltghost.errors import MoltghostError, Refused
 from moltghost.kube.agents import list_agents
 from moltghost.kube.pools import PoolStatus, pool_statuses
+from moltghost.lifecycle.agents.prepare import AgentChange, check, propose, running_spec
 from moltghost.lifecycle.environments import connect
-from moltghost.lifecycle.fleet import FleetPlan
+from moltghost.lifecycle.fleets.plan import FleetPlan
 from moltghost.lifecycle.preflight_request import (
     agent_request,
     environment_request,
     fleet_request,
 )
-from moltghost.lifecycle.proposal import AgentChange, check, propose, running_spec
 from moltghost.planning.agent import AgentPlan, plan_agent
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from moltghost.aws.request import CapacityType, Holdings, NodeNeed, PreflightRequest, SubnetPlan
 from moltghost.config import AwsCloudSpec, Environment
-from moltghost.lifecycle.fleet_needs import FleetNeeds
+from moltghost.lifecycle.fleets.needs import FleetNeeds
 from moltghost.models import instance_type
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.aws.cloud import AwsCloudPlan

@@ -93,7 +93,7 @@ def take_down(project: Path, environment: Environment, engine: Engine, report: R
         return _looked_at(environment.name, environment.cloud, tuple(removed))
     if is_embedded(environment):
         from moltghost.lifecycle.embedded import remove_cluster
-        from moltghost.local.cluster import EmbeddedCluster
+        from moltghost.local.cluster.cluster import EmbeddedCluster
 
         removed += remove_cluster(EmbeddedCluster())
     return TakenDown(removed=tuple(removed))

@@ -5,10 +5,7 @@ whole question; the modules answer its parts.
 """
 
 from moltghost.sizing.answer import Candidate, JsonValue, Placement, Sizing, to_json
-from moltghost.sizing.cost import Cost
-from moltghost.sizing.floors import Floor, floor_of
-from moltghost.sizing.footprint import Footprint, GpuShare
-from moltghost.sizing.inverse import (
+from moltghost.sizing.capacity import (
     Affordable,
     Gpus,
     QuantizationFit,
@@ -19,6 +16,9 @@ from moltghost.sizing.inverse import (
     parse_gpus,
     what_fits,
 )
+from moltghost.sizing.cost import Cost
+from moltghost.sizing.floors import Floor, floor_of
+from moltghost.sizing.footprint import Footprint, GpuShare
 from moltghost.sizing.jobs import (
     BuildJob,
     build_types,

@@ -9,12 +9,12 @@ from moltghost.errors import Refused
 from moltghost.models.facts import GpuKind
 from moltghost.models.hardware import gpu_kinds
 from moltghost.models.names import ModelChoice
+from moltghost.sizing.explanations import gpus, reason, where
 from moltghost.sizing.footprint import largest_need
 from moltghost.sizing.kv_cache import UNQUANTIZED
 from moltghost.sizing.placement import Option, Verdict, Weighing, weigh
 from moltghost.sizing.request import MOST_GPUS, Pool, SizingRequest, default_pools
 from moltghost.sizing.weights import layout
-from moltghost.sizing.words import gpus, reason, where
 
 _CONTEXT_STEP = 1024
 _SMALLER_CACHE = "q8_0"

@@ -11,13 +11,13 @@ from moltghost.sizing import kv_cache
 from moltghost.sizing.answer import Candidate, Placement, Sizing
 from moltghost.sizing.cost import Cost, cost
 from moltghost.sizing.cpu import size_on_cpu
+from moltghost.sizing.explanations import reason, why
 from moltghost.sizing.footprint import footprint
 from moltghost.sizing.placement import Option, Weighing, weigh
 from moltghost.sizing.remedies import refusal
 from moltghost.sizing.request import Pool, SizingRequest, check, default_pools, machine_pool
 from moltghost.sizing.resources import load_times, resources
 from moltghost.sizing.throughput import Speed, speed
-from moltghost.sizing.words import reason, why
 
 _NO_FLOOR_GB = 1
 

@@ -229,7 +229,7 @@ def test_an_agent_needs_room_in_its_pool_where_the_cluster_answers(
     full = {"h100": PoolStatus("h100", nodes=3, max_nodes=3)}
     monkeypatch.setattr("moltghost.lifecycle.preflight.connect", lambda *_: None)
     monkeypatch.setattr("moltghost.lifecycle.preflight.list_agents", lambda *_: [])
-    monkeypatch.setattr("moltghost.lifecycle.proposal.pool_statuses", lambda _: full)
+    monkeypatch.setattr("moltghost.lifecycle.agents.prepare.pool_statuses", lambda _: full)
 
     found = by_id(preflight("prod", "--agent", "my-agent", "--json"))
 

@@ -33,8 +33,10 @@ def preflight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Preflight:
 def in_cluster(monkeypatch: pytest.MonkeyPatch, *pools: PoolStatus) -> None:
     monkeypatch.setattr("moltghost.lifecycle.preflight.connect", lambda *_: None)
     monkeypatch.setattr("moltghost.lifecycle.preflight.list_agents", lambda *_: [])
-    monkeypatch.setattr("moltghost.lifecycle.proposal.require_room_for_pod", lambda *_, **__: None)
-    for module in ("preflight", "proposal"):
+    monkeypatch.setattr(
+        "moltghost.lifecycle.agents.prepare.require_room_for_pod", lambda *_, **__: None
+    )
+    for module in ("preflight", "agents.prepare"):
         monkeypatch.setattr(
             f"moltghost.lifecycle.{module}.pool_statuses",
             lambda _: {pool.name: pool for pool in pools},

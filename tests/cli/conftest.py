@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from moltghost import paths
+from moltghost.cli.commands import stack
+from moltghost.engines.embedded import engine as embedded
 from tests.cli.command import Command
 from tests.examples import agent_spec
 from tests.kube.clusters import FakeCluster, deployment, node, node_pool, ready_pod
@@ -26,20 +29,20 @@ def moltghost(
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """The engine of all commands."""
     found = FakeEngine(tmp_path)
-    monkeypatch.setattr(
-        "moltghost.engines.embedded.engine.EmbeddedEngine", lambda _project, **_options: found
-    )
+    for module in (embedded, stack):
+        monkeypatch.setattr(module, "EmbeddedEngine", lambda _project, **_options: found)
     return found
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
+def cluster(moltghost: Command, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     """A running cluster with empty pools."""
     names = ("l40s", "a100-40", "a100-80", "h100", "cpu", "weights")
     found = FakeCluster(*(node_pool(name, 4, 0) for name in names))
-    monkeypatch.setattr(
-        "moltghost.lifecycle.environments.connect", lambda _project, _environment: found
-    )
+    kubeconfig = paths.kubeconfig()
+    kubeconfig.parent.mkdir(parents=True, exist_ok=True)
+    kubeconfig.write_text("of the fake cluster")
+    monkeypatch.setattr("moltghost.lifecycle.environments.Client", lambda _kubeconfig: found)
     return found
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from moltghost.config import read_agent, stack_file
 from moltghost.errors import Failed, Refused
-from moltghost.lifecycle.stack_files import pending_file, write_pending
+from moltghost.lifecycle.agents.stack_files import pending_file, write_pending
 from tests.cli.command import Command
 from tests.examples import STACK, agent_spec
 from tests.kube.clusters import FakeCluster, deployment, node_pool, pod, ready_pod
@@ -101,7 +101,7 @@ def test_on_a_terminal_it_asks_after_the_plan_was_shown(
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setattr("moltghost.cli.options.click.confirm", confirm)
-    monkeypatch.setattr("moltghost.cli.live.Progress.__enter__", lambda self: self)
+    monkeypatch.setattr("moltghost.cli.views.progress.Progress.__enter__", lambda self: self)
     ran = moltghost(*UPDATE)
     assert asked == ["Update my-agent in local?"]
     assert "6.88 $/h" in ran.out

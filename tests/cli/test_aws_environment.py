@@ -24,7 +24,7 @@ def moltghost(
     engine: FakeEngine,
 ) -> Command:
     monkeypatch.setenv("MOLTGHOST_STATE", str(tmp_path / "state"))
-    monkeypatch.setattr("moltghost.lifecycle.preflight.require_environment", lambda _: [])
+    monkeypatch.setattr("moltghost.cli.commands.stacks.require_environment", lambda _: [])
     monkeypatch.setattr(engine, "outputs", lambda _stack: {"kubeconfig": "{}"})
     teardown = "moltghost.lifecycle.teardown"
     monkeypatch.setattr(f"{teardown}.connect", lambda *_: FakeCluster())

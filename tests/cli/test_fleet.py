@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from moltghost.lifecycle.fleet_worker import Job, Outcome
-from moltghost.lifecycle.proposal import AgentChange
+from moltghost.lifecycle.agents.prepare import AgentChange
+from moltghost.lifecycle.fleets.worker import Job, Outcome
 from moltghost.models import find_model
 from tests.cli.command import Command
 from tests.kube.clusters import FakeCluster, deployment, ready_pod
@@ -42,7 +42,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
             watch(each.agent, each)
         return outcomes, [job for job in jobs if job.stack.agent == "later"]
 
-    monkeypatch.setattr("moltghost.lifecycle.fleet_run.run_jobs", run_jobs)
+    monkeypatch.setattr("moltghost.cli.commands.fleet.run_jobs", run_jobs)
     return found
 
 
@@ -117,7 +117,7 @@ def test_a_store_that_is_missing_is_named_and_built_for_the_agents_that_need_it(
         is_there = choice.model.id == "llama3.1-70b"
         return None if is_there else SimpleNamespace(choice=choice, can_be_built=True)
 
-    monkeypatch.setattr("moltghost.lifecycle.fleet.missing_store", missing)
+    monkeypatch.setattr("moltghost.lifecycle.fleets.plan.missing_store", missing)
     ran = moltghost("fleet", "apply", file, "--yes")
     assert "built first, once each: llama3.1-8b-q4_K_M" in ran.out
     assert {each.name: each.store for each in jobs} == {"one": "llama3.1-8b-q4_K_M", "my-agent": ""}

@@ -167,7 +167,6 @@ def test_every_command_that_changes_something_can_be_told_not_to_ask() -> None:
     [
         ["--help"],
         ["--version"],
-        ["deploy", "--help"],
         ["agent", "--help"],
         ["models"],
         ["size", "llama3.1-70b-q4"],
@@ -240,8 +239,10 @@ def test_an_interruption_says_that_it_can_be_taken_up_again(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("moltghost.planning.agent.plan_agent", interrupted)
-    monkeypatch.setattr("moltghost.lifecycle.proposal.plan_change", interrupted)
-    monkeypatch.setattr("moltghost.lifecycle.proposal.read_environment", lambda *_: interrupted(_))
+    monkeypatch.setattr("moltghost.lifecycle.agents.prepare.plan_change", interrupted)
+    monkeypatch.setattr(
+        "moltghost.lifecycle.agents.prepare.read_environment", lambda *_: interrupted(_)
+    )
     ran = moltghost("plan", "my-agent.local")
     assert ran.code == 1
     assert "interrupted; running the same command again takes it up" in ran.err
@@ -253,7 +254,7 @@ def test_a_full_disk_is_a_failure_with_the_path(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "/var/x")
 
-    monkeypatch.setattr("moltghost.lifecycle.proposal.read_environment", full)
+    monkeypatch.setattr("moltghost.lifecycle.agents.prepare.read_environment", full)
     ran = moltghost("plan", "my-agent.local")
     assert ran.code == 1
     assert "error: No space left on device: /var/x" in ran.err
@@ -276,7 +277,7 @@ def test_who_reads_only_the_beginning_of_the_output_has_what_they_want(options: 
 def test_another_pipe_that_breaks_is_a_failure() -> None:
     ran = python(
         "import errno, sys\n"
-        "from moltghost.cli import main, models\n"
+        "from moltghost.cli import main\nfrom moltghost.cli.commands import models\n"
         "def breaks(**_): raise BrokenPipeError(errno.EPIPE, 'Broken pipe')\n"
         "models.list_models.callback = breaks\n"
         "sys.argv[1:] = ['models']\n"
@@ -310,7 +311,7 @@ def crash(monkeypatch: pytest.MonkeyPatch) -> None:
     def surprise(*_: object) -> None:
         raise KeyError("model\nand a second line")
 
-    monkeypatch.setattr("moltghost.lifecycle.proposal.read_environment", surprise)
+    monkeypatch.setattr("moltghost.lifecycle.agents.prepare.read_environment", surprise)
 
 
 def test_a_bug_is_one_line_and_its_traceback_is_in_a_file_of_the_users_own(
@@ -375,7 +376,7 @@ def test_debug_shows_our_log_on_stderr_and_without_it_nothing_does(
         logging.getLogger("pulumi").debug("not ours")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("moltghost.lifecycle.proposal.read_environment", plan)
+    monkeypatch.setattr("moltghost.lifecycle.agents.prepare.read_environment", plan)
     ran = moltghost("--debug", "plan", "my-agent.local")
     assert "DEBUG moltghost.planning: looks at pools" in ran.err
     assert "not ours" not in ran.err

@@ -78,9 +78,9 @@ def test_adopt_moves_the_environment_and_says_what_it_moved(
     moltghost: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ["local", "platform.local"]
-    monkeypatch.setattr("moltghost.lifecycle.adoption.stacks_to_adopt", lambda *_: names)
+    monkeypatch.setattr("moltghost.cli.commands.stack.stacks_to_adopt", lambda *_: names)
     monkeypatch.setattr(
-        "moltghost.lifecycle.adoption.adopt_environment", lambda *_: dict.fromkeys(names, 4)
+        "moltghost.cli.commands.stack.adopt_environment", lambda *_: dict.fromkeys(names, 4)
     )
     assert moltghost("stack", "adopt", "local", "--engine", "stock").code == 2
     ran = moltghost("stack", "adopt", "local", "--engine", "stock", "--yes", "--json")

@@ -109,7 +109,7 @@ def test_up_of_a_users_own_cluster_starts_no_embedded_one(
 def test_up_of_one_layer_is_one_stack(
     moltghost: Command, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moltghost.lifecycle.environments.is_embedded", lambda _environment: False)
+    monkeypatch.setattr("moltghost.cli.commands.stacks.is_embedded", lambda _environment: False)
     ran = moltghost("up", "platform.local", "--yes", "--json")
     assert [each["stack"] for each in ran.data] == ["platform.local"]
 

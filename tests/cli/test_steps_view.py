@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moltghost.cli.steps_view import preview_json, show_preview
+from moltghost.cli.views.steps import preview_json, show_preview
 from moltghost.engines.interface import Op, Preview, Step
 
 

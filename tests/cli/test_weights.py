@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from moltghost.aws.weights.bucket import Bucket, Place
-from moltghost.aws.weights.store import read_store
-from moltghost.lifecycle.weights import access, adding, care
-from moltghost.lifecycle.weights.adding import Added
+from moltghost.lifecycle.weights import access
+from moltghost.lifecycle.weights import maintenance as care
+from moltghost.lifecycle.weights.build import Added
 from moltghost.lifecycle.weights.source import Request
-from tests.aws.weights.stores import WEIGHTS, blob, publish, put
+from moltghost.weights_store.bucket import Bucket, Place
+from moltghost.weights_store.store import read_store
 from tests.cli.command import Command
 from tests.kube.clusters import FakeCluster, node
 from tests.lifecycle.projects import FakeEngine
+from tests.weights_store.stores import WEIGHTS, blob, publish, put
 
 PREFIX = "stores/ollama-0.17.4/gemma3-270m/Q4_K_M/"
 HELLO = ("deploy", "hello", "--model", "gemma3-270m-q4", "--context", "32k", "--gpu", "none")
@@ -48,7 +49,8 @@ def added(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
         publish(bucket, prefix=PREFIX)
         return Added(store=read_store(bucket, PREFIX), built=True)
 
-    monkeypatch.setattr(adding, "add", add)
+    monkeypatch.setattr("moltghost.cli.commands.weights.add_store", add)
+    monkeypatch.setattr("moltghost.cli.change.add", add)
     return requests
 
 

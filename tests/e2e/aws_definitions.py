@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from moltghost import paths
-from moltghost.local import go as golang
+from moltghost.local.build import go as golang
 from moltghost.planning.aws.facts import karpenter_chart
 from moltghost.progress import silent
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from moltghost.kube.client import Client
-from moltghost.local.cluster import ClusterStatus, EmbeddedCluster
+from moltghost.local.cluster.cluster import ClusterStatus, EmbeddedCluster
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from moltghost import paths
-from moltghost.kube.reasons import container_statuses
+from moltghost.kube.pod_diagnosis import container_statuses
 from moltghost.local.node import network
 from moltghost.models import find_model
 from tests.e2e.conftest import REPOSITORY, Moltghost

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from moltghost.kube.client import ApiError, Client
-from moltghost.local import builder, programs
-from moltghost.local.cluster import EmbeddedCluster
+from moltghost.local.build import builder, programs
+from moltghost.local.build.recipes import Program
+from moltghost.local.cluster.cluster import EmbeddedCluster
 from moltghost.local.node.images import write_program_image
-from moltghost.local.recipes import Program
 
 DATA = Path(__file__).parent / "data"
 PROBE = Program(name="probe", home=DATA / "probe", package=".")

@@ -7,13 +7,13 @@ import signal
 import time
 from pathlib import Path
 
-from moltghost.aws.weights.bucket import Bucket
-from moltghost.local import weights_store
-from moltghost.local.components import Components
-from moltghost.local.health import health_checks
-from moltghost.local.layout import Layout
-from moltghost.local.ports import ensure_ports
-from moltghost.local.processes import Supervisor
+from moltghost.local.cluster import weights_store
+from moltghost.local.cluster.command_lines import Components
+from moltghost.local.cluster.health import health_checks
+from moltghost.local.cluster.layout import Layout
+from moltghost.local.cluster.ports import ensure_ports
+from moltghost.local.cluster.processes import ProcessTable
+from moltghost.weights_store.bucket import Bucket
 
 NAME = "moltghost-weights-local"
 
@@ -23,7 +23,7 @@ class Store:
 
     def __init__(self, home: Path) -> None:
         self.layout = Layout(home)
-        self._supervisor = Supervisor(home)
+        self._supervisor = ProcessTable(home)
         weights_store.ensure_key(self.layout.weights_key)
         self._ports = ensure_ports(self.layout.ports, running=())
 

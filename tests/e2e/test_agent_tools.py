@@ -19,7 +19,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from moltghost.local import builder, programs
+from moltghost.local.build import builder, programs
 from tests.e2e.tiny_model import TRAINED_CONTEXT, write_tiny
 from tests.e2e.tools_machine import (
     ACCESS,

@@ -18,7 +18,7 @@ import pytest
 
 from moltghost.kube.client import ApiError, Client
 from moltghost.kube.draining import drain_pools
-from moltghost.local import programs
+from moltghost.local.build import programs
 from moltghost.progress import Event
 from tests.components.aws_stacks import declared
 from tests.e2e.aws_definitions import definitions

@@ -19,9 +19,9 @@ import pytest
 import yaml
 
 from moltghost.kube.client import ApiError, Client, Object
-from moltghost.local import programs
-from moltghost.local.cluster import EmbeddedCluster
-from moltghost.local.ports import LOOPBACK, PORTS
+from moltghost.local.build import programs
+from moltghost.local.cluster.cluster import EmbeddedCluster
+from moltghost.local.cluster.ports import LOOPBACK, PORTS
 from moltghost.models.hardware import instance_type
 from moltghost.progress import Event
 from moltghost.sizing.nodes import allocatable, capacity
@@ -336,7 +336,7 @@ def test_an_up_that_was_killed_is_completed_by_the_next(fresh: EmbeddedCluster) 
     home = fresh.status().home
     script = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from moltghost.local.cluster import EmbeddedCluster\n"
+        "from moltghost.local.cluster.cluster import EmbeddedCluster\n"
         "def report(event):\n"
         "    if event.task == 'start kube-apiserver': os.kill(os.getpid(), signal.SIGKILL)\n"
         "EmbeddedCluster(Path(sys.argv[1]), report=report, machine=False).up()\n"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from moltghost.config import StackName
-from moltghost.lifecycle.stack_files import lock_file
+from moltghost.lifecycle.agents.stack_files import lock_file
 from moltghost.locks import held
 from tests.e2e.conftest import Moltghost
 from tests.e2e.test_main_job import node_of

@@ -20,7 +20,7 @@ from moltghost.images import store
 from moltghost.images.archive import Archive
 from moltghost.images.oci import write_archive
 from moltghost.images.recipe import Recipe
-from moltghost.local.recipes import go_architecture
+from moltghost.local.build.recipes import go_architecture
 from moltghost.progress import silent
 from tests.examples import agent_plan
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from moltghost.kube.client import Object
-from moltghost.local.cluster import EmbeddedCluster
+from moltghost.local.cluster.cluster import EmbeddedCluster
+from moltghost.local.cluster.ports import LOOPBACK, PORTS
 from moltghost.local.node import objects
 from moltghost.local.node.machine import PROCESSES
 from moltghost.local.node.requirements import unavailable
-from moltghost.local.ports import LOOPBACK, PORTS
 
 from .node_fixture import NAMESPACE, PROBE_IMAGE, NodeCluster, eventually, node_cluster
 

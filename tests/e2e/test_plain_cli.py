@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from moltghost.engines.stock.command import find_cli
+from moltghost.engines.stock.installation import find_cli
 
 from .cluster_fixture import RunningCluster
 from .conftest import REPOSITORY

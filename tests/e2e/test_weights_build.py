@@ -17,14 +17,17 @@ from typing import Any
 
 import pytest
 
-from moltghost.aws.weights.store import StoreState, read_store
-from moltghost.aws.weights.verify import verify_store
 from moltghost.errors import Failed
-from moltghost.lifecycle.weights import access, adding, running
-from moltghost.lifecycle.weights.adding import Added, add
+from moltghost.lifecycle.weights import access
+from moltghost.lifecycle.weights import build as adding
+from moltghost.lifecycle.weights import job as running
+from moltghost.lifecycle.weights.build import Added, add
 from moltghost.lifecycle.weights.source import Request
-from moltghost.local import builder, programs, weights_store
+from moltghost.local.build import builder, programs
+from moltghost.local.cluster import weights_store
 from moltghost.progress import Event, silent
+from moltghost.weights_store.store import StoreState, read_store
+from moltghost.weights_store.verify import verify_store
 from tests.e2e.store_process import Store
 from tests.lifecycle.projects import project
 from tests.lifecycle.weights.jobs import JobCluster, write_gguf

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from moltghost.aws.weights.bucket import Key
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client, Object
-from moltghost.lifecycle.weights import objects
-from moltghost.lifecycle.weights.running import begin
+from moltghost.lifecycle.weights import manifests as objects
+from moltghost.lifecycle.weights.job import begin
+from moltghost.weights_store.bucket import Key
 from tests.e2e.conftest import Moltghost
 from tests.lifecycle.weights.jobs import plan
 

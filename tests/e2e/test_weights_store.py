@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from moltghost.aws.troubles import error_code
-from moltghost.aws.weights.bucket import Bucket, Key, Place
-from moltghost.aws.weights.sources import hash_file, source_key, upload_source
-from moltghost.aws.weights.store import StoreState, list_stores, read_store, remove_store
-from moltghost.aws.weights.verify import verify_store
+from moltghost.aws.errors import error_code
 from moltghost.errors import Failed
-from moltghost.local import builder, weights_store
+from moltghost.local.build import builder
+from moltghost.local.cluster import weights_store
 from moltghost.progress import Event, silent
-from tests.aws.weights.stores import MANIFEST, PREFIX, WEIGHTS, blob, publish, put, record
+from moltghost.weights_store.bucket import Bucket, Key, Place
+from moltghost.weights_store.sources import hash_file, source_key, upload_source
+from moltghost.weights_store.store import StoreState, list_stores, read_store, remove_store
+from moltghost.weights_store.verify import verify_store
 from tests.e2e.store_process import NAME, Store
+from tests.weights_store.stores import MANIFEST, PREFIX, WEIGHTS, blob, publish, put, record
 
 pytestmark = pytest.mark.e2e
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moltghost.local import programs
+from moltghost.local.build import programs
 from tests.e2e.tiny_model import TRAINED_CONTEXT
 
 BUCKET = "weights"

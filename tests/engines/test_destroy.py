@@ -11,7 +11,7 @@ from moltghost.engines.embedded.destroy import kept_resources
 from moltghost.engines.embedded.engine import EmbeddedEngine
 from moltghost.engines.embedded.state import ResourceState, StackState, StateStore
 from moltghost.errors import Refused
-from moltghost.lifecycle.agents import destroy
+from moltghost.lifecycle.agents.apply import destroy
 from moltghost.progress import silent
 
 STACK = "a.local"

@@ -15,7 +15,7 @@ from moltghost.engines.embedded.state import ResourceState
 from moltghost.engines.embedded.urn import make_urn
 from moltghost.engines.embedded.values import UNKNOWN, Secret
 from moltghost.errors import Failed, Refused
-from moltghost.kube.reasons import has_given_up, pod_reason
+from moltghost.kube.pod_diagnosis import has_given_up, pod_reason
 
 Object = dict[str, Any]
 

@@ -9,7 +9,7 @@ import pytest
 
 from moltghost.images import openclaw_image, static, store
 from moltghost.images.openclaw_image import LOCK_FOLDER
-from moltghost.local import programs
+from moltghost.local.build import programs
 from moltghost.planning.images import local_images, version_of
 
 

@@ -13,7 +13,7 @@ from moltghost.images import store, tree
 from moltghost.images.oci import ImageConfig
 from moltghost.images.recipe import Recipe
 from moltghost.images.tree import Entry
-from moltghost.local import builder
+from moltghost.local.build import builder
 from moltghost.progress import Event, Report
 
 

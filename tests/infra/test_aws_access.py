@@ -17,7 +17,7 @@ import pulumi
 import pytest
 
 from moltghost.kube.client import Client
-from moltghost.local.certificates import CertificatePaths, ensure_certificates
+from moltghost.local.cluster.certificates import CertificatePaths, ensure_certificates
 from tests import rendering
 
 TOKEN = "k8s-aws-v1.c2lnbmVk"

@@ -9,18 +9,21 @@ from typing import Any, cast
 
 from moltghost.config import AgentSpec
 from moltghost.kube.client import Client
-from moltghost.kube.reasons import Object
+from moltghost.kube.pod_diagnosis import Object
 from tests.examples import agent_spec
 
 GPU_NODE = "h100-x7k2p"
 
 
 class FakeCluster:
-    """`list` of `Client`, and nothing else."""
+    """`list` and `cluster_uid` of `Client`, and nothing else."""
 
     def __init__(self, *items: Object) -> None:
         self.items = list(items)
         self.calls: list[str] = []
+
+    def cluster_uid(self) -> str:
+        return "6c7b8a"
 
     def list(
         self,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from moltghost.kube.agents import agent_status, list_agents
+from moltghost.kube.pod_diagnosis import Object
 from moltghost.kube.pods import Stage
-from moltghost.kube.reasons import Object
 from tests.examples import agent_spec
 from tests.kube.clusters import (
     DONE,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from moltghost.errors import ExitCode, Refused
+from moltghost.kube.pod_diagnosis import Object
 from moltghost.kube.pools import (
     PoolStatus,
     free_resources,
@@ -11,7 +12,6 @@ from moltghost.kube.pools import (
     require_room,
     require_room_for_pod,
 )
-from moltghost.kube.reasons import Object
 from tests.kube.clusters import (
     client,
     node,

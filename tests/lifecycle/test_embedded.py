@@ -13,7 +13,7 @@ from moltghost.engines.embedded.state import ResourceState, StackState, StateSto
 from moltghost.engines.embedded.urn import ROOT_TYPE
 from moltghost.errors import Refused
 from moltghost.lifecycle.embedded import remove_cluster
-from moltghost.local.cluster import EmbeddedCluster
+from moltghost.local.cluster.cluster import EmbeddedCluster
 
 PROVIDER = "pulumi:providers:kubernetes"
 THEIRS = "/home/somebody/.kube/config"

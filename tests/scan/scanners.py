@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from moltghost import paths
-from moltghost.local import go as golang
+from moltghost.local.build import go as golang
 from moltghost.progress import silent
 from tests.examples import PROJECT
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import threading
@@ -15,25 +14,10 @@ from typing import IO, Any
 from pulumi.automation import CommandResult, InvalidVersionError, PulumiCommand
 from pulumi.automation.errors import create_command_error
 
+from moltghost.engines.stock.installation import INSTALL_HINT, find_cli
 from moltghost.errors import Refused
 
 OnLine = Callable[[str], Any]
-
-# Where Pulumi's own installer puts it: https://www.pulumi.com/docs/iac/download-install/
-_INSTALLED = Path(".pulumi/bin/pulumi")
-INSTALL_HINT = (
-    "install the Pulumi CLI as https://www.pulumi.com/docs/iac/download-install/ says "
-    "(brew install pulumi/tap/pulumi, or curl -fsSL https://get.pulumi.com | sh), "
-    "or use --engine embedded"
-)
-
-
-def find_cli() -> Path | None:
-    """The CLI: on ``PATH``, or where its installer puts it; ``None`` if there is none."""
-    if found := shutil.which("pulumi"):
-        return Path(found)
-    installed = Path.home() / _INSTALLED
-    return installed if os.access(installed, os.X_OK) else None
 
 
 def require_cli() -> StoppableCommand:

@@ -22,7 +22,8 @@ from moltghost import paths
 from moltghost.engines.embedded.crypto import Keyring
 from moltghost.engines.embedded.files import replace_text
 from moltghost.engines.embedded.project import Project
-from moltghost.engines.stock.command import INSTALL_HINT, require_cli
+from moltghost.engines.stock.command import require_cli
+from moltghost.engines.stock.installation import INSTALL_HINT
 from moltghost.engines.stock.troubles import explained
 from moltghost.errors import Refused
 

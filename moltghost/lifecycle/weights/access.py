@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from moltghost import paths
-from moltghost.aws.weights.bucket import Bucket, Place
-from moltghost.aws.weights.store import Store, read_store
 from moltghost.config import AwsCloudSpec, Environment
 from moltghost.errors import Refused
 from moltghost.lifecycle.environments import is_embedded
-from moltghost.local import weights_store
+from moltghost.local.cluster import weights_store
 from moltghost.planning.cloud import plan_cloud
+from moltghost.weights_store.bucket import Bucket, Place
+from moltghost.weights_store.store import Store, read_store
 
 
 def open_bucket(environment: Environment) -> Bucket:

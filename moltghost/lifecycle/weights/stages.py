@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moltghost.kube.words import parse
+from moltghost.kube.container_progress import parse
 from moltghost.progress import Event, Report, State
 
 STAGES = ("select", "download", "quantize", "publish")

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from moltghost.local import credentials, programs, recipes
-from moltghost.local.kwok import VOLUME_PROVISIONER
-from moltghost.local.layout import Layout
+from moltghost.local.build import programs, recipes
+from moltghost.local.cluster import credentials
+from moltghost.local.cluster.layout import Layout
+from moltghost.local.cluster.ports import LOOPBACK
+from moltghost.local.cluster.processes import Command
 from moltghost.local.node.configuration import LABELS, NAME, Configuration, pretended
 from moltghost.local.node.network import Cable
 from moltghost.local.node.requirements import SEARCH_PATH
-from moltghost.local.ports import LOOPBACK
-from moltghost.local.processes import Command
+from moltghost.local.simulated.kwok import VOLUME_PROVISIONER
 
 #: The process that holds the namespaces.
 INIT = "machine"

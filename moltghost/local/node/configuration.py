@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from moltghost.local import programs
-from moltghost.local.layout import Layout
+from moltghost.local.build import programs
+from moltghost.local.cluster.layout import Layout
 from moltghost.local.node import images, network, requirements
 from moltghost.units import GIB, MIB
 

@@ -10,7 +10,7 @@ import tarfile
 from pathlib import Path
 
 from moltghost.errors import Failed, Refused
-from moltghost.local import programs, recipes
+from moltghost.local.build import programs, recipes
 
 _NAMESPACE = "k8s.io"  # of the kubelet's images, in containerd's words
 # The kubelet never removes an image with this label to make room.

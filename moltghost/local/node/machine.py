@@ -12,10 +12,11 @@ from pathlib import Path
 
 from moltghost.errors import Failed
 from moltghost.kube.client import Client
-from moltghost.local import credentials
+from moltghost.local.cluster import credentials
+from moltghost.local.cluster.health import Check, HealthCheck
+from moltghost.local.cluster.layout import Layout
+from moltghost.local.cluster.processes import Command, ProcessTable
 from moltghost.local.files import make_private_folder, write_private
-from moltghost.local.health import Check, HealthCheck
-from moltghost.local.layout import Layout
 from moltghost.local.node import cgroups, network
 from moltghost.local.node.components import INIT, READY, NodeComponents
 from moltghost.local.node.configuration import (
@@ -27,7 +28,6 @@ from moltghost.local.node.configuration import (
     Configuration,
 )
 from moltghost.local.node.images import ImageStore, pause_reference, write_pause_image
-from moltghost.local.processes import Command, Supervisor
 
 #: In the order in which they are started.
 PROCESSES = (
@@ -54,7 +54,7 @@ class MachineNode:
         supervisor: the cluster's processes.
     """
 
-    def __init__(self, layout: Layout, supervisor: Supervisor) -> None:
+    def __init__(self, layout: Layout, supervisor: ProcessTable) -> None:
         self._layout = layout
         self._supervisor = supervisor
 

@@ -9,7 +9,7 @@ from moltghost.kube.client import Client
 SYSTEM_NAMESPACE = "moltghost-system"
 
 _MANAGER = "moltghost-local"
-_ROLES = Path(__file__).parents[1] / "data" / "node" / "roles.yaml"
+_ROLES = Path(__file__).with_name("roles.yaml")
 
 
 def roles() -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.cluster import DEPLOYERS_GROUP
+from moltghost.planning.aws.deployers import agents_boundary_arn
 from moltghost.planning.aws.flows import POD_IDENTITY
 from moltghost.planning.aws.iam import RolePlan, Statement, trust_of_pods
 from moltghost.planning.aws.names import Place
-from moltghost.planning.aws.people import agents_boundary_arn
 from moltghost.planning.aws.weights import reader_statements
 from moltghost.planning.base import Plan
 

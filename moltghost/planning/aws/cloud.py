@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from moltghost import paths
 from moltghost.config_aws import AwsCloudSpec
+from moltghost.planning.aws.alarms import GuardsPlan, plan_guards
 from moltghost.planning.aws.cluster import ClusterPlan, plan_cluster
 from moltghost.planning.aws.controllers import (
     disk_driver_statements,
     karpenter_statements,
     node_statements,
 )
+from moltghost.planning.aws.deployers import (
+    PolicyPlan,
+    plan_agents_boundary,
+    plan_deployers_policy,
+)
 from moltghost.planning.aws.facts import kubernetes_release
-from moltghost.planning.aws.guards import GuardsPlan, plan_guards
 from moltghost.planning.aws.iam import (
     RolePlan,
     Statement,
@@ -23,11 +28,6 @@ from moltghost.planning.aws.iam import (
 from moltghost.planning.aws.names import Place, checked_place
 from moltghost.planning.aws.network import NetworkPlan, plan_network
 from moltghost.planning.aws.nodes import NodeGroupPlan, plan_fixed_groups, plan_system_nodes
-from moltghost.planning.aws.people import (
-    PolicyPlan,
-    plan_agents_boundary,
-    plan_deployers_policy,
-)
 from moltghost.planning.aws.storage import (
     KeyPlan,
     RepositoryPlan,

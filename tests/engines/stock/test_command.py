@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from pulumi.automation import CommandError
 
-from moltghost.engines.stock.command import StoppableCommand, find_cli, require_cli
+from moltghost.engines.stock.command import StoppableCommand, require_cli
+from moltghost.engines.stock.installation import find_cli
 from moltghost.errors import Refused
 
 _SLEEPS = """

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
-from moltghost.aws.weights.bucket import Bucket, Key, Place
-from moltghost.lifecycle.weights import access, running
+from moltghost.lifecycle.weights import access
+from moltghost.lifecycle.weights import job as running
+from moltghost.weights_store.bucket import Bucket, Key, Place
 from tests.lifecycle.projects import project
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from moltghost.kube.client import ApiError, Client
-from moltghost.kube.reasons import Object
+from moltghost.kube.pod_diagnosis import Object
 from moltghost.models import find_model
 from moltghost.planning.weights import Source, WeightsJobPlan, plan_weights_job
 from tests.examples import LOCAL

@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from moltghost.local import credentials, programs
-from moltghost.local.certificates import ensure_certificates
-from moltghost.local.layout import Layout
+from moltghost.local.build import programs
+from moltghost.local.cluster import credentials
+from moltghost.local.cluster.certificates import ensure_certificates
+from moltghost.local.cluster.layout import Layout
+from moltghost.local.cluster.ports import ensure_ports
+from moltghost.local.cluster.processes import Command
 from moltghost.local.node import configuration, images, network, requirements
 from moltghost.local.node.components import NodeComponents
 from moltghost.local.node.configuration import Configuration
-from moltghost.local.ports import ensure_ports
-from moltghost.local.processes import Command
+from moltghost.local.simulated import kwok
 
 CABLE = network.Cable("mg-0123abcd", ipaddress.IPv4Network("198.18.7.0/24"))
 INIT_PID = 4711
@@ -134,7 +136,7 @@ def test_no_token_or_key_is_visible(commands: list[Command], layout: Layout) -> 
 
 
 def test_the_nodes_name_is_the_one_that_the_stages_leave_alone() -> None:
-    stage = Path(configuration.__file__).parents[1] / "data" / "stages" / "volume-provision.yaml"
+    stage = kwok.STAGES / "volume-provision.yaml"
     assert f"- {configuration.NAME}\n" in stage.read_text()
     assert credentials.KUBELET.name == f"system:node:{configuration.NAME}"
 

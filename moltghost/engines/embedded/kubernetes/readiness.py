@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from moltghost.engines.embedded.kubernetes.objects import Object
-from moltghost.kube.reasons import condition
+from moltghost.kube.pod_diagnosis import condition
 
 SKIP_AWAIT = "pulumi.com/skipAwait"
 

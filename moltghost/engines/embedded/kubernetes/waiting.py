@@ -11,8 +11,8 @@ from moltghost.engines.embedded.kubernetes.readiness import READY, Readiness, re
 from moltghost.engines.embedded.plan import Detail
 from moltghost.errors import Failed
 from moltghost.kube.client import ApiError, Client
-from moltghost.kube.reasons import condition, has_given_up, pod_reason
-from moltghost.kube.words import last_words
+from moltghost.kube.container_progress import last_words
+from moltghost.kube.pod_diagnosis import condition, has_given_up, pod_reason
 from moltghost.units import format_duration
 
 DEFAULT_TIMEOUT_SECONDS = 600.0  # pulumi-kubernetes' default

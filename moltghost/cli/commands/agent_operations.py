@@ -1,0 +1,149 @@
+"""`moltghost agent history|rollback|move|pause|resume`: back, elsewhere, off and on again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from moltghost.cli.change import change_agent
+from moltghost.cli.options import env_option, json_option, project_folder, yes_option
+from moltghost.cli.views.tables import print_table
+from moltghost.config import AgentSpec, StackName
+from moltghost.kube.client import Client
+from moltghost.kube.history import revisions
+from moltghost.lifecycle.agents.operations import move_values, pause_values, rollback_values
+from moltghost.lifecycle.agents.prepare import no_such_agent, running_agent
+from moltghost.lifecycle.environments import connect
+from moltghost.units import format_context
+
+
+def _cluster(project: Path, stack: StackName) -> tuple[Client, AgentSpec | None]:
+    """The agent's cluster, and what it has of the agent."""
+    client = connect(project, stack.environment)
+    return client, running_agent(client, stack)
+
+
+@click.command()
+@click.argument("name")
+@env_option
+@json_option
+@click.pass_context
+def history(ctx: click.Context, name: str, environment: str, as_json: bool) -> None:
+    """List what agent NAME ran, newest first, as far as its cluster keeps it.
+
+    \b
+    Example:
+      moltghost agent history my-agent
+    """
+    project, stack = project_folder(ctx), StackName.of_agent(name, environment)
+    client, _ = _cluster(project, stack)
+    found = revisions(client, name)
+    if not found:
+        raise no_such_agent(stack)
+    if as_json:
+        click.echo(json.dumps([each.to_json() for each in found]))
+        return
+    print_table(
+        ("revision", "since", "model", "context", ""),
+        [
+            (
+                str(each.number),
+                each.since,
+                f"{each.model} {each.quantization}",
+                format_context(each.context),
+                "runs now" if each.current else "",
+            )
+            for each in found
+        ],
+        right=("revision",),
+    )
+
+
+@click.command()
+@click.argument("name")
+@click.option("--to", type=int, metavar="REVISION", help="Which; by default what ran before.")
+@env_option
+@yes_option
+@json_option
+@click.pass_context
+def rollback(
+    ctx: click.Context, name: str, to: int | None, environment: str, yes: bool, as_json: bool
+) -> None:
+    """Bring back what agent NAME ran before; what runs now serves until that is proven.
+
+    \b
+    Examples:
+      moltghost agent rollback my-agent
+      moltghost agent rollback my-agent --to 3
+    """
+    project, stack = project_folder(ctx), StackName.of_agent(name, environment)
+    client, running = _cluster(project, stack)
+    values = rollback_values(running, stack, revisions(client, name), to)
+    change_agent(project, stack, values, yes=yes, as_json=as_json, must_exist=True)
+
+
+@click.command()
+@click.argument("name")
+@env_option
+@yes_option
+@json_option
+@click.pass_context
+def move(ctx: click.Context, name: str, environment: str, yes: bool, as_json: bool) -> None:
+    """Bring agent NAME's model up on another node, then leave the old one, without a gap.
+
+    The way to drain a node, or to get nodes with a new AMI or Kubernetes version.
+
+    \b
+    Example:
+      moltghost agent move my-agent
+    """
+    project, stack = project_folder(ctx), StackName.of_agent(name, environment)
+    _, running = _cluster(project, stack)
+    values = move_values(running, stack)
+    change_agent(project, stack, values, yes=yes, as_json=as_json, must_exist=True)
+
+
+@click.command()
+@click.argument("name")
+@env_option
+@yes_option
+@json_option
+@click.pass_context
+def pause(ctx: click.Context, name: str, environment: str, yes: bool, as_json: bool) -> None:
+    """Stop agent NAME's pods, so that its nodes cost nothing; its memory stays.
+
+    \b
+    Example:
+      moltghost agent pause my-agent
+    """
+    _pause(ctx, name, environment, paused=True, yes=yes, as_json=as_json)
+
+
+@click.command()
+@click.argument("name")
+@env_option
+@yes_option
+@json_option
+@click.pass_context
+def resume(ctx: click.Context, name: str, environment: str, yes: bool, as_json: bool) -> None:
+    """Start a paused agent again.
+
+    \b
+    Example:
+      moltghost agent resume my-agent
+    """
+    _pause(ctx, name, environment, paused=False, yes=yes, as_json=as_json)
+
+
+def _pause(
+    ctx: click.Context, name: str, environment: str, *, paused: bool, yes: bool, as_json: bool
+) -> None:
+    project, stack = project_folder(ctx), StackName.of_agent(name, environment)
+    _, running = _cluster(project, stack)
+    values = pause_values(running, stack, paused=paused)
+    change_agent(project, stack, values, yes=yes, as_json=as_json, must_exist=True)
+
+
+COMMANDS = (history, rollback, move, pause, resume)

@@ -1,0 +1,63 @@
+"""`moltghost environment ...`: what concerns every agent of an environment."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from moltghost.cli.options import confirm, engine_option, json_option, project_folder, yes_option
+from moltghost.cli.session import engines_of
+from moltghost.cli.views.progress import Progress
+from moltghost.cli.views.tables import print_table
+from moltghost.lifecycle.agents.roll import plan_roll
+from moltghost.lifecycle.agents.roll import roll as roll_agents
+from moltghost.lifecycle.environments import connect
+
+
+@click.group()
+def environment() -> None:
+    """What concerns every agent of an environment."""
+
+
+@environment.command()
+@click.argument("name", default="local")
+@click.option("--from", "begin_with", metavar="AGENT", help="Go on with this one, by name.")
+@yes_option
+@json_option
+@engine_option
+@click.pass_context
+def roll(ctx: click.Context, name: str, begin_with: str | None, yes: bool, as_json: bool) -> None:
+    """Move every agent of environment NAME to a fresh node, one after the other, without a gap.
+
+    New nodes have the AMI and Kubernetes version that the environment's stacks now name. It stops
+    at the first agent that can't be moved, and says how to go on.
+
+    \b
+    Examples:
+      moltghost environment roll dev
+      moltghost environment roll dev --from my-agent
+    """
+    project = project_folder(ctx)
+    client = connect(project, name)
+    moves = plan_roll(project, name, client, begin_with=begin_with)
+    if not as_json:
+        print_table(
+            ("agent", "model", "type", "$/h more while both run"),
+            [
+                (
+                    each.stack.agent,
+                    f"{each.plan.model_server.model} {each.plan.model_server.quantization}",
+                    each.plan.model_server.instance_type,
+                    f"{each.update.surge.usd_per_hour:.2f}" if each.update.surge else "0.00",
+                )
+                for each in moves
+            ],
+            right=("$/h more while both run",),
+        )
+    count = f"{len(moves)} agent{'' if len(moves) == 1 else 's'}"
+    confirm(f"Move {count} of {name} to fresh nodes, one after the other?", yes=yes)
+    moved: list[str] = []
+    with Progress(quiet=as_json) as progress:
+        roll_agents(moves, client, engines_of(name), progress.report, moved.append)
+    click.echo(json.dumps({"moved": moved}) if as_json else f"{count} moved: {', '.join(moved)}")

@@ -1,0 +1,236 @@
+"""`moltghost models`: the catalogue, filtered, and what of it runs for a price."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import click
+
+from moltghost.cli.commands.size import pools_of
+from moltghost.cli.options import json_option
+from moltghost.cli.views.tables import is_narrow, print_table
+from moltghost.errors import Refused
+from moltghost.models import Model, models
+from moltghost.sizing import (
+    Affordable,
+    JsonValue,
+    Pool,
+    SizingRequest,
+    best_quantization,
+    models_within,
+    parse_gpus,
+)
+from moltghost.sizing.footprint import Load
+from moltghost.sizing.request import DEFAULT_CONTEXT
+from moltghost.sizing.weights import layout
+from moltghost.units import GB, format_context, parse_context
+
+_PARAMETERS = re.compile(r"(?P<number>\d{1,12}(\.\d{1,12})?)\s*b?", re.IGNORECASE)
+_BILLION = 10**9
+
+
+@click.command("models")
+@click.option("--family", help="Part of the family's name, e.g. qwen.")
+@click.option("--tools", is_flag=True, help="Only models that can call tools, as agents do.")
+@click.option("--licence", help="Part of the licence's name, e.g. apache.")
+@click.option("--min-parameters", help="At least this many, e.g. 7b.")
+@click.option("--max-parameters", help="At most this many, e.g. 13b.")
+@click.option("--fits", metavar="GPUS", help="Only what l40s or 2xh100 can hold.")
+@click.option("--within", metavar="USD", help="Only what can run for so much an hour, and on what.")
+@click.option("--context", help="Tokens of context for --fits and --within [default: 32k].")
+@click.option("-e", "--env", "environment", help="Environment whose pools --within counts with.")
+@json_option
+@click.pass_context
+def list_models(
+    ctx: click.Context,
+    /,
+    fits: str | None,
+    within: str | None,
+    context: str | None,
+    environment: str | None,
+    as_json: bool,
+    **filters: Any,
+) -> None:
+    """List the models of the catalogue.
+
+    \b
+    Examples:
+      moltghost models --tools --max-parameters 13b
+      moltghost models --family qwen --licence apache
+      moltghost models --fits l40s --context 64k
+      moltghost models --within 7 --context 64k
+    """
+    if (context is not None and not (fits or within)) or (environment and not within):
+        raise Refused(
+            "--context counts with --fits and --within, and --env with --within",
+            "add --within USD, or --fits GPUS",
+        )
+    found = _filtered(**filters)
+    if fits or within is not None:
+        _require_context(found, context)
+    if fits:
+        found = _holding(found, fits, context)
+    if within is not None:
+        pools = pools_of(ctx, environment)
+        affordable = _affordable(found, _usd(within), context, pools)
+        _show_affordable(affordable, as_json=as_json)
+        return
+    if as_json:
+        click.echo(json.dumps([_model_json(model) for model in found]))
+    elif found:
+        _print_models(found)
+    else:
+        click.echo("no model of the catalogue is like that; drop a filter")
+
+
+def _filtered(
+    *,
+    family: str | None,
+    tools: bool,
+    licence: str | None,
+    min_parameters: str | None,
+    max_parameters: str | None,
+) -> list[Model]:
+    low = _parameters(min_parameters) if min_parameters else 0
+    high = _parameters(max_parameters) if max_parameters else None
+    return [
+        model
+        for model in models()
+        if (family or "").lower() in model.family.lower()
+        and (licence or "").lower() in model.licence.lower()
+        and (model.tools or not tools)
+        and low <= model.parameters
+        and (high is None or model.parameters <= high)
+    ]
+
+
+def _require_context(found: list[Model], context: str | None) -> None:
+    """Neither other GPUs nor another price would help against a context that no model has.
+
+    Raises:
+        Refused: no model has it.
+    """
+    longest = max((model.max_context for model in found), default=0)
+    if found and _tokens(context) > longest:
+        raise Refused(
+            f"no model that is like that has {_tokens(context)} tokens of context",
+            f"ask for --context {format_context(longest)} or less",
+        )
+
+
+def _holding(found: list[Model], fits: str, context: str | None) -> list[Model]:
+    """Models of which the GPUs hold some quantization at that context."""
+    gpus, load = parse_gpus(fits), Load(_tokens(context))
+    return [
+        model
+        for model in found
+        if load.context <= model.max_context and best_quantization(model, gpus, load)
+    ]
+
+
+def _tokens(context: str | None) -> int:
+    return DEFAULT_CONTEXT if context is None else parse_context(context)
+
+
+def _parameters(text: str) -> int:
+    match = _PARAMETERS.fullmatch(text.strip())
+    if not match:
+        raise Refused(f"{text!r} is no number of parameters", "write it like 13b (13 billion)")
+    return int(float(match["number"]) * _BILLION)
+
+
+def _usd(text: str) -> Decimal:
+    try:
+        amount = Decimal(text.removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal(0)
+    if not amount.is_finite() or amount <= 0:
+        raise Refused(f"{text!r} is no price", "write dollars per hour, like --within 7.50")
+    return amount
+
+
+def _model_json(model: Model) -> dict[str, JsonValue]:
+    return {
+        "name": model.id,
+        "family": model.family,
+        "parameters": model.parameters,
+        "quantizations": list(model.quantizations),
+        "default_quantization": model.default_quantization,
+        "max_context": model.max_context,
+        "tools": model.tools,
+        "licence": model.licence,
+        "aliases": list(model.aliases),
+    }
+
+
+def _print_models(found: list[Model]) -> None:
+    columns: dict[str, Callable[[Model], str]] = {
+        "name": lambda model: model.id,
+        "params": _in_billions,
+        "context": lambda model: format_context(model.max_context),
+        "default": lambda model: model.default_quantization,
+        "file": lambda model: f"{layout(model, model.default_quantization).file_bytes / GB:.1f} GB",
+        "tools": lambda model: "yes" if model.tools else "no",
+        "licence": lambda model: model.licence,
+    }
+    if is_narrow():
+        del columns["default"], columns["licence"]
+    print_table(
+        tuple(columns),
+        [tuple(cell(model) for cell in columns.values()) for model in found],
+        right=("params", "context", "file"),
+    )
+    click.echo(
+        "A name takes a quantization: llama3.1-8b-q8. Most have Q4_K_S to Q8_0 and F16; "
+        "--json lists them."
+    )
+
+
+def _in_billions(model: Model) -> str:
+    return f"{model.parameters / _BILLION:.1f}B"
+
+
+def _affordable(
+    found: list[Model], limit: Decimal, context: str | None, pools: tuple[Pool, ...] | None
+) -> tuple[Affordable, ...]:
+    return models_within(limit, SizingRequest("", context=_tokens(context)), pools, found)
+
+
+def _show_affordable(found: tuple[Affordable, ...], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([_affordable_json(each) for each in found]))
+        return
+    if not found:
+        click.echo("no model that is like that runs for so little; raise --within")
+        return
+
+    columns: dict[str, Callable[[Affordable], str]] = {
+        "name": lambda each: each.choice.name,
+        "params": lambda each: _in_billions(each.choice.model),
+        "instance": lambda each: each.option.kind.type,
+        "GPUs": lambda each: f"{each.option.gpu_count} x {each.option.card.kind}",
+        "$/h": lambda each: f"{each.usd_per_hour:.2f}",
+    }
+    if is_narrow():
+        del columns["params"]
+    print_table(
+        tuple(columns),
+        [tuple(cell(each) for cell in columns.values()) for each in found],
+        right=("params", "$/h"),
+    )
+    click.echo("The best quantization of each model at that price, on a node of its own.")
+
+
+def _affordable_json(each: Affordable) -> dict[str, JsonValue]:
+    return {
+        **_model_json(each.choice.model),
+        "quantization": each.choice.quantization,
+        "instance_type": each.option.kind.type,
+        "gpu": each.option.card.kind,
+        "gpu_count": each.option.gpu_count,
+        "usd_per_hour": float(each.usd_per_hour),
+    }

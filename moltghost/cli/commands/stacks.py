@@ -1,0 +1,248 @@
+"""`moltghost plan`, `preview`, `up` and `down`: environments and single stacks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from moltghost import paths
+from moltghost.cli.change import change_agent
+from moltghost.cli.commands.drift import drift_json, show_drift
+from moltghost.cli.commands.preflight import show_cost, show_doubts
+from moltghost.cli.options import confirm, engine_option, json_option, project_folder, yes_option
+from moltghost.cli.session import engine_for
+from moltghost.cli.views.plan import show_plan, show_platform, show_price
+from moltghost.cli.views.progress import Progress
+from moltghost.cli.views.steps import preview_json, show_preview, show_repairs, summary
+from moltghost.config import Environment, StackName, read_environment
+from moltghost.engines.interface import Drift, Engine, Preview, Result
+from moltghost.errors import Refused
+from moltghost.lifecycle.agents.prepare import propose
+from moltghost.lifecycle.embedded import bring_up
+from moltghost.lifecycle.environments import is_embedded, layer_stacks
+from moltghost.lifecycle.kubeconfig import kubeconfig_of
+from moltghost.lifecycle.preflight import cost_at_most, require_environment
+from moltghost.lifecycle.teardown import require_no_agents, take_down
+from moltghost.planning.cloud import plan_cloud
+from moltghost.planning.platform import plan_platform
+from moltghost.planning.update import plan_json
+
+
+@click.command()
+@click.argument("stack")
+@json_option
+@click.pass_context
+def plan(ctx: click.Context, stack: str, as_json: bool) -> None:
+    """Show what STACK will be: all decisions, without asking a cluster or a cloud.
+
+    \b
+    Examples:
+      moltghost plan my-agent.local
+      moltghost plan platform.local --json
+    """
+    project, name = project_folder(ctx), StackName.parse(stack)
+    if name.layer == "agent":
+        change = propose(project, name, {}, running=None, must_exist=True)
+        if as_json:
+            click.echo(json.dumps(plan_json(change.plan, change.update)))
+        else:
+            show_plan(change.plan, change.update, interrupted=change.interrupted)
+        return
+    environment = read_environment(project, name.environment)
+    platform = plan_platform(environment)
+    if as_json:
+        click.echo(platform.model_dump_json())
+        return
+    show_platform(platform)
+    _show_price(project, name)
+
+
+@click.command()
+@click.argument("stack")
+@json_option
+@engine_option
+@click.option("--diff", is_flag=True, help="Show each changed field.")
+@click.option("--refresh", is_flag=True, help="Show first what somebody changed by hand.")
+@click.pass_context
+def preview(ctx: click.Context, stack: str, diff: bool, refresh: bool, as_json: bool) -> None:
+    """Show what `up` would create, change and delete. Changes nothing.
+
+    \b
+    Examples:
+      moltghost preview my-agent.local --diff
+      moltghost preview my-agent.local --refresh
+      moltghost preview local
+    """
+    project, name = project_folder(ctx), StackName.parse(stack)
+    engine = engine_for(project, name.environment)
+    if name.layer != "agent":
+        environment = read_environment(project, name.environment)
+        if is_embedded(environment):
+            _require_cluster(name.environment)
+    names = layer_stacks(name.environment) if name.layer == "cloud" else (name,)
+    with Progress(quiet=True) as progress:
+        known = {each.name for each in engine.stacks()} if refresh else set()
+        drifts = {
+            str(each): engine.drift(str(each), report=progress.report)
+            for each in names
+            if str(each) in known
+        }
+        if not as_json:
+            for drift in drifts.values():  # before what may be refused
+                show_drift(drift)
+        found = [engine.preview(str(each), report=progress.report) for each in names]
+    if as_json:
+        click.echo(json.dumps([_preview_json(each, drifts.get(each.stack)) for each in found]))
+        return
+    for each in found:
+        show_preview(each, diff=diff)
+    _show_price(project, name)
+
+
+def _show_price(project: Path, name: StackName) -> None:
+    """What the stack costs: an agent's node, or an environment that is empty and full."""
+    if name.layer == "agent":
+        show_price(propose(project, name, {}, running=None, must_exist=True).plan)
+        return
+
+    if cost := cost_at_most(project, name.environment):
+        show_cost(cost)
+
+
+@click.command()
+@click.argument("stack", default="local")
+@yes_option
+@engine_option
+@json_option
+@click.pass_context
+def up(ctx: click.Context, stack: str, yes: bool, as_json: bool) -> None:
+    """Bring up an environment, or one stack, as its config says.
+
+    STACK is an environment (local), its platform (platform.local) or an agent's stack
+    (my-agent.local). An interrupted change of an agent is taken up again.
+
+    \b
+    Examples:
+      moltghost up local
+      moltghost up my-agent.local --yes
+    """
+    project, name = project_folder(ctx), StackName.parse(stack)
+    if name.layer == "agent":
+        change_agent(project, name, {}, yes=yes, as_json=as_json, must_exist=True)
+        return
+    environment = read_environment(project, name.environment)
+    engine = engine_for(project, name.environment)
+    if not as_json and name.layer == "cloud":
+        show_platform(plan_platform(environment))
+    if environment.cloud.provider == "aws":
+        show_doubts(require_environment(environment), as_json=as_json)
+    names = layer_stacks(name.environment) if name.layer == "cloud" else (name,)
+    confirm(f"Bring up {', then '.join(str(each) for each in names)}?", yes=yes)
+    results = _bring_up(engine, environment, names, as_json)
+    if as_json:
+        click.echo(json.dumps([_result_json(each) for each in results]))
+
+
+def _bring_up(
+    engine: Engine, environment: Environment, names: tuple[StackName, ...], as_json: bool
+) -> list[Result]:
+    results = []
+    with Progress(quiet=as_json) as progress:
+        if is_embedded(environment):
+            machine = plan_cloud(environment).machine is not None
+            bring_up(progress.report, machine=machine)
+        for each in names:
+            result = engine.up(str(each), report=progress.report)
+            results.append(result)
+            if each.layer == "cloud" and environment.cloud.provider == "aws":
+                kubeconfig_of(environment, engine)
+            if not as_json:
+                click.echo(f"{each}: {summary(result.counts())}")
+                show_repairs(result)
+    return results
+
+
+@click.command()
+@click.argument("environment")
+@yes_option
+@engine_option
+@json_option
+@click.pass_context
+def down(ctx: click.Context, environment: str, yes: bool, as_json: bool) -> None:
+    """Take an environment down; refused while it has agents.
+
+    On AWS its nodes go first, and EC2 is asked whether any is left. What is protected stays: keys,
+    weights and the cluster itself; docs/runbooks/aws-remove.md removes them for good.
+
+    \b
+    Example:
+      moltghost down local
+    """
+    project = project_folder(ctx)
+    name = StackName.parse(environment)
+    if name.layer != "cloud":
+        raise Refused(
+            f"{environment} is no environment",
+            f"moltghost down {name.environment}; moltghost agent destroy removes an agent",
+        )
+    spec, engine = read_environment(project, environment), engine_for(project, environment)
+    require_no_agents(project, spec, engine)
+    confirm(f"Take environment {environment} down?", yes=yes)
+    with Progress(quiet=as_json) as progress:
+        went = take_down(project, spec, engine, progress.report)
+    if as_json:
+        click.echo(
+            json.dumps({"removed": went.removed, "kept": went.kept, "notes": list(went.notes)})
+        )
+        return
+    click.echo(f"environment {environment} is {'down' if went.kept else 'gone'}")
+    for line in (went.kept, *went.notes):
+        if line:
+            click.echo(line)
+
+
+@click.command()
+@click.argument("environment", default="local")
+@click.pass_context
+def kubeconfig(ctx: click.Context, environment: str) -> None:
+    """Print the path of an environment's kubeconfig; on AWS, write it first.
+
+    It holds no credential: on AWS each use asks `aws eks get-token` for one.
+
+    \b
+    Example:
+      kubectl --kubeconfig "$(moltghost kubeconfig dev)" get nodes
+    """
+    project = project_folder(ctx)
+    name = StackName.parse(environment)
+    if name.layer != "cloud":
+        raise Refused(
+            f"{environment} is no environment", f"moltghost kubeconfig {name.environment}"
+        )
+    click.echo(
+        kubeconfig_of(read_environment(project, environment), engine_for(project, environment))
+    )
+
+
+def _require_cluster(environment: str) -> None:
+    if not paths.kubeconfig().is_file():
+        raise Refused(
+            f"the cluster of environment {environment} isn't running",
+            "moltghost local up starts it",
+        )
+
+
+def _preview_json(preview: Preview, drift: Drift | None) -> dict[str, Any]:
+    return {**preview_json(preview), **({"drift": drift_json(drift)} if drift else {})}
+
+
+def _result_json(result: Result) -> dict[str, Any]:
+    return {
+        "stack": result.stack,
+        "seconds": round(result.seconds, 1),
+        "changes": {str(op): count for op, count in result.counts().items()},
+        "repaired": [step.title for step in result.steps if step.repairs],
+    }

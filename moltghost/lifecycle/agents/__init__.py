@@ -1,0 +1,1 @@
+"""An agent's life: a change is prepared, then applied; talking to it; its stack files."""

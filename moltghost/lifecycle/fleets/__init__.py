@@ -1,0 +1,1 @@
+"""Many agents from one file: planned as a whole, changed side by side."""

@@ -1,0 +1,139 @@
+"""A fleet before it changes: every agent of its file planned, and all of them held together.
+
+Nothing is changed before the file, every agent's plan and the pools' room for all of them are
+known to be right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from moltghost.config import AgentSpec, Environment, StackName, read_environment
+from moltghost.config_fleet import AGENT_FIELDS, Fleet
+from moltghost.errors import Refused
+from moltghost.kube.agents import AgentStatus, list_agents
+from moltghost.kube.client import Client
+from moltghost.lifecycle.agents.prepare import AUTO, AgentChange, propose, running_spec
+from moltghost.lifecycle.fleets.needs import FleetNeeds, fleet_needs, require_room_for_fleet
+from moltghost.lifecycle.weights.missing import Missing, missing_store
+from moltghost.planning.platform import plan_platform
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetPlan:
+    """What applying a fleet's file means.
+
+    Attributes:
+        environment: where.
+        changes: one for each agent of the file, in the file's order.
+        needs: what they need of the pools.
+        running: the agents of the file that the cluster has now, by name.
+        others: agents of the environment that the file doesn't have.
+        builds: the model whose weights store is built first, by the agent that needs it; none on
+            simulated nodes.
+    """
+
+    environment: Environment
+    changes: tuple[AgentChange, ...]
+    needs: FleetNeeds
+    running: dict[str, AgentStatus]
+    others: tuple[AgentStatus, ...]
+    builds: dict[str, str]
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """The models whose weights store is built first, once each."""
+        return tuple(dict.fromkeys(self.builds.values()))
+
+    @property
+    def usd_per_hour_before(self) -> Decimal:
+        """What the file's agents cost now: their model servers' nodes."""
+        return sum((each.node_usd_per_hour for each in self.running.values()), Decimal(0))
+
+    @property
+    def usd_per_hour(self) -> Decimal:
+        """What they will cost: whole nodes of dedicated agents, GPUs' shares of the others."""
+        places = (change.plan.sizing.placement for change in self.changes)
+        return sum(
+            (each.node_usd_per_hour if each.dedicated else each.usd_per_hour for each in places),
+            Decimal(0),
+        )
+
+
+def plan_fleet(project: Path, fleet: Fleet, client: Client, *, parallel: int) -> FleetPlan:
+    """Plan every agent of the file and hold all of them against the cluster. Changes nothing.
+
+    Args:
+        project: folder with ``Pulumi.yaml``.
+        fleet: the file.
+        client: the environment's cluster.
+        parallel: how many agents will be changed side by side.
+
+    Raises:
+        Refused: an agent can't be planned, or the pools have no room for all of them.
+    """
+    environment = read_environment(project, fleet.environment)
+    found = {each.agent: each for each in list_agents(client)}
+    changes, problems = [], {}
+    for name, spec in fleet.agents.items():
+        stack = StackName.of_agent(name, fleet.environment)
+        try:
+            running = running_spec(found[name], stack) if name in found else None
+            changes.append(
+                propose(project, stack, _values(spec), running=running, environment=environment)
+            )
+        except Refused as refused:
+            problems[name] = refused
+    missing = _missing_stores(changes)
+    problems |= {name: each.refusal() for name, each in missing.items() if not each.can_be_built}
+    _refuse(fleet, problems)
+    needs = fleet_needs(changes, plan_platform(environment), client, parallel)
+    require_room_for_fleet(needs, client, fleet.environment)
+    return FleetPlan(
+        environment=environment,
+        changes=tuple(changes),
+        needs=needs,
+        running={name: found[name] for name in fleet.agents if name in found},
+        others=tuple(each for name, each in found.items() if name not in fleet.agents),
+        builds={name: each.choice.name for name, each in missing.items()},
+    )
+
+
+def _missing_stores(changes: Iterable[AgentChange]) -> dict[str, Missing]:
+    """What agents' pods would wait for in vain, by agent; each store is asked for once."""
+    asked: dict[str, Missing | None] = {}
+    found = {}
+    for change in changes:
+        url = change.plan.model_server.store_url
+        if url not in asked:
+            asked[url] = missing_store(change)
+        if missing := asked[url]:
+            found[change.stack.agent] = missing
+    return found
+
+
+def _values(spec: AgentSpec) -> dict[str, object]:
+    """The file's word on every field: what it leaves out has its default again."""
+    written = spec.as_written()
+    return {name: written.get(name, AUTO) for name in AGENT_FIELDS}
+
+
+def _refuse(fleet: Fleet, problems: dict[str, Refused]) -> None:
+    if not problems:
+        return
+    lines = "\n".join(f"  {name}: {refused.message}" for name, refused in problems.items())
+    hints = dict.fromkeys(refused.hint for refused in problems.values() if refused.hint)
+    raise Refused(
+        f"{len(problems)} of the {len(fleet.agents)} agents in {fleet.file} can't be planned, "
+        f"nothing was changed:\n{lines}",
+        "; ".join(hints),
+    )
+
+
+def deployed(names: Iterable[str], known: Iterable[str], environment: str) -> tuple[str, ...]:
+    """Those of the agents that the engine has a stack of."""
+    stacks = set(known)
+    return tuple(name for name in names if f"{name}.{environment}" in stacks)

@@ -1,0 +1,71 @@
+"""Whether the store has what an agent's pod will copy: asked before anything changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from moltghost.config import read_environment
+from moltghost.errors import Failed, Refused
+from moltghost.lifecycle.agents.prepare import AgentChange
+from moltghost.lifecycle.weights.access import open_bucket, store_at
+from moltghost.models import find_model
+from moltghost.models.names import ModelChoice
+from moltghost.weights_store.store import Store, StoreState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """A model whose store isn't complete, though an agent's pod needs it.
+
+    Args:
+        choice: model and quantization.
+        environment: whose store it is.
+        store: what is there of it.
+    """
+
+    choice: ModelChoice
+    environment: str
+    store: Store
+
+    @property
+    def command(self) -> str:
+        """What builds it."""
+        anew = " --replace" if self.store.state is StoreState.DAMAGED else ""
+        return f"moltghost weights add {self.choice.name}{anew} --env {self.environment}"
+
+    @property
+    def can_be_built(self) -> bool:
+        """Whether that needs nothing more from a person."""
+        return self.choice.file.download is not None and self.store.state is not StoreState.DAMAGED
+
+    def refusal(self) -> Refused:
+        """The error for a change that can't go on without it."""
+        name = f"{self.choice.model.id} {self.choice.quantization}"
+        state = {
+            StoreState.ABSENT: f"the weights store of {self.environment} doesn't have {name}",
+            StoreState.PARTIAL: f"the store of {name} in {self.environment} isn't finished",
+            StoreState.DAMAGED: f"the store of {name} in {self.environment} is damaged: "
+            + "; ".join(self.store.problems),
+        }
+        source = "" if self.choice.file.download else " --from FILE.gguf"
+        return Refused(state[self.store.state], f"{self.command}{source} builds it")
+
+
+def missing_store(change: AgentChange) -> Missing | None:
+    """What the change's pods would wait for in vain; None where there is all, or no real pod.
+
+    Raises:
+        Refused: the store can't be asked.
+    """
+    if change.plan.simulated:
+        return None
+    server, name = change.plan.model_server, change.stack.environment
+    bucket = open_bucket(read_environment(change.project, name))
+    try:
+        store = store_at(bucket, server.store_url)
+    except Failed as error:
+        raise Refused(f"the weights store can't be asked: {error.message}", error.hint) from error
+    if store.state is StoreState.COMPLETE:
+        return None
+    choice = find_model(change.new.model)
+    return Missing(choice=choice, environment=name, store=store)

@@ -1,0 +1,1 @@
+"""Programs built from pinned Go modules, into the cache."""

@@ -1,0 +1,1 @@
+"""The embedded cluster: its processes, certificates and files."""

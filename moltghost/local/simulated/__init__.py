@@ -1,0 +1,1 @@
+"""Nodes and volumes of the embedded cluster that are simulated, by KWOK."""

@@ -1,0 +1,95 @@
+"""Rolling an environment: one agent after the other, and no further than the first that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moltghost.config import StackName, stack_file
+from moltghost.engines.interface import Engine
+from moltghost.errors import Failed, Refused
+from moltghost.kube.client import Client
+from moltghost.lifecycle.agents.roll import plan_roll, roll
+from moltghost.progress import silent
+from tests.examples import STACK, agent_spec
+from tests.kube.clusters import client, deployment, node_pool
+from tests.lifecycle.projects import README_FILE, FakeEngine, project
+
+NAMES = ("alpha", "beta", "gamma")
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    folder = project(tmp_path)
+    stack_file(folder, STACK).unlink()
+    for name in NAMES:
+        stack_file(folder, StackName.of_agent(name, "local")).write_text(README_FILE)
+    return folder
+
+
+def cluster(*paused: str, full: bool = False) -> Client:
+    items: list[dict[str, Any]] = [
+        {**deployment(name), "spec": {"replicas": 0 if name in paused else 1}} for name in NAMES
+    ]
+    return client(*items, node_pool("h100", 4, 4 if full else 0), node_pool("cpu", 4, 0))
+
+
+def test_every_running_agent_is_moved_by_name_and_paused_ones_are_left_out(made: Path) -> None:
+    moves = plan_roll(made, "local", cluster("beta"))
+    assert [each.stack.agent for each in moves] == ["alpha", "gamma"]
+    assert {each.new.moves for each in moves} == {1}
+    assert all(each.update.surge and each.update.surge.nodes == 1 for each in moves)
+
+
+def test_it_goes_on_where_an_earlier_one_stopped(made: Path) -> None:
+    moves = plan_roll(made, "local", cluster(), begin_with="beta")
+    assert [each.stack.agent for each in moves] == ["beta", "gamma"]
+    with pytest.raises(Refused, match="no running agent delta in local to begin with"):
+        plan_roll(made, "local", cluster(), begin_with="delta")
+
+
+def test_without_running_agents_there_is_nothing_to_move(made: Path) -> None:
+    with pytest.raises(Refused, match="no agent runs in local"):
+        plan_roll(made, "local", cluster(*NAMES))
+
+
+def carried_out(made: Path, engine: Engine, at: Client) -> Iterator[str]:
+    done: list[str] = []
+    try:
+        roll(plan_roll(made, "local", at), at, lambda _project: engine, silent, done.append)
+    finally:
+        yield from done
+
+
+def test_one_after_the_other_is_moved(made: Path) -> None:
+    engine = FakeEngine(made)
+    assert list(carried_out(made, engine, cluster())) == list(NAMES)
+    assert [spec.moves for spec in engine.ups if spec] == [1, 1, 1]
+
+
+def test_it_stops_at_the_first_that_fails_and_says_how_to_go_on(made: Path) -> None:
+    def fail_second(number: int) -> None:
+        if number == 2:
+            raise Failed("the model server isn't ready", "look at it")
+
+    engine, at = FakeEngine(made, on_up=fail_second), cluster()
+    done: list[str] = []
+    with pytest.raises(Failed, match="1 of 3 agents were moved; then beta") as failed:
+        roll(plan_roll(made, "local", at), at, lambda _project: engine, silent, done.append)
+    assert done == ["alpha"]
+    assert "moltghost environment roll local --from beta goes on" in failed.value.hint
+    # Beta's change was taken back, gamma was never touched.
+    assert [spec.moves for spec in engine.ups if spec] == [1, 1, 0]
+
+
+def test_a_pool_without_room_for_the_first_surge_refuses_before_anything_changes(
+    made: Path,
+) -> None:
+    engine, at = FakeEngine(made), cluster(full=True)
+    with pytest.raises(Refused, match="pool h100 of environment local is full"):
+        roll(plan_roll(made, "local", at), at, lambda _project: engine, silent, lambda _name: None)
+    assert engine.ups == []
+    assert agent_spec().moves == 0
