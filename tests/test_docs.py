@@ -28,7 +28,8 @@ PAGES = (
     *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted(DOCS.rglob("*.md")),
 )
-DECISIONS = sorted((DOCS / "decisions").glob("*.md"))
+DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+DECISIONS_INDEX = DOCS / "decisions" / "README.md"
 TROUBLES = DOCS / "guide" / "troubleshooting.md"
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -85,7 +86,8 @@ def test_a_link_to_nowhere_is_found(tmp_path: Path) -> None:
 def test_every_page_of_the_documentation_is_in_its_index() -> None:
     index = DOCS / "README.md"
     linked = {(index.parent / target.partition("#")[0]).resolve() for target in links(index)}
-    assert {page for page in PAGES if DOCS in page.parents} - linked == {index}
+    listed_elsewhere = {index, *DECISIONS}
+    assert {page for page in PAGES if DOCS in page.parents} - linked == listed_elsewhere
 
 
 # Commands
@@ -213,20 +215,45 @@ def test_the_config_reference_has_every_field_of_every_spec() -> None:
 
 # Decisions
 
+_TITLE = re.compile(r"^# (?P<number>\d+)\. (?P<title>.+)\n")
+_STATUS = re.compile(
+    r"^- Status: (?P<status>accepted|superseded by \d+)(?: \(.+\))?$", re.MULTILINE
+)
+_DATE = re.compile(r"^- Date: \d{4}-\d\d-\d\d(?:,? .+)?$", re.MULTILINE)
 
-def test_decisions_are_numbered_without_gaps() -> None:
+
+def merged_numbers() -> list[int]:
+    """Numbers whose records became part of another one, by the end of the index."""
+    text = DECISIONS_INDEX.read_text(encoding="utf-8").partition("## Merged records")[2]
+    lines = (line for line in text.splitlines() if line.startswith("- "))
+    return [int(each) for line in lines for each in re.findall(r"\d+", line.partition(":")[0])]
+
+
+def test_every_number_is_a_decision_or_is_named_as_merged() -> None:
     numbers = [int(file.name.partition("-")[0]) for file in DECISIONS]
-    assert numbers == list(range(1, len(DECISIONS) + 1))
-    assert len(DECISIONS) >= 12
+    assert len(numbers) >= 45
+    assert sorted(numbers + merged_numbers()) == list(range(1, max(numbers) + 1))
 
 
 @pytest.mark.parametrize("file", DECISIONS, ids=name)
-def test_a_decision_has_its_number_context_decision_and_consequence(file: Path) -> None:
+def test_a_decision_has_its_number_status_date_and_parts_in_order(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert text.startswith(f"# {int(file.name.partition('-')[0])}. ")
-    parts = [text.find(f"**{part}.**") for part in ("Context", "Decision", "Consequence")]
-    assert -1 not in parts
-    assert parts == sorted(parts)
+    assert _STATUS.search(text)
+    assert _DATE.search(text)
+    parts = re.findall(r"^\*\*(\w+)\.\*\*", text, re.MULTILINE)
+    assert [part for part in parts if part != "Rejected"] == ["Context", "Decision", "Consequence"]
+    assert parts[2:-1] in ([], ["Rejected"])
+
+
+@pytest.mark.parametrize("file", DECISIONS, ids=name)
+def test_the_index_has_a_decisions_title_and_status(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    title, status = _TITLE.match(text), _STATUS.search(text)
+    assert title is not None
+    assert status is not None
+    row = f"| {title['number']} | [{title['title']}]({file.name}) | {status['status']} | "
+    assert row in DECISIONS_INDEX.read_text(encoding="utf-8")
 
 
 # Errors

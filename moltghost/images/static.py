@@ -68,7 +68,7 @@ class OllamaImage(StaticImage):
 
 
 class GateImage(StaticImage):
-    """Caddy, without the file capability of the official image (decision 7)."""
+    """Caddy, without the file capability of the official image (docs/decisions/0007)."""
 
     name = "gate"
     title = "Caddy"
