@@ -32,7 +32,7 @@ DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
 DECISIONS_INDEX = DOCS / "decisions" / "README.md"
 TROUBLES = DOCS / "guide" / "troubleshooting.md"
 
-_FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^ *```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 _CODE_SPAN = re.compile(r"(?<!`)`(?P<text>[^`\n]+)`(?!`)")
 _HEADING = re.compile(r"^#+ (?P<text>.+)$", re.MULTILINE)
