@@ -25,7 +25,7 @@ from tools import (
 
 DOCS = PROJECT / "docs"
 PAGES = (
-    *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(PROJECT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")),
     *sorted(DOCS.rglob("*.md")),
 )
 DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
