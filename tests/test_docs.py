@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from moltghost.cli.main import cli
 from moltghost.lifecycle.preflight import cost_at_most
 from tests.examples import PROJECT
+from tests.pages import DECISIONS, DOCS, PAGES, name
 from tools import (
     gen_cli_reference,
     gen_config_reference,
@@ -23,23 +24,12 @@ from tools import (
     gen_sizing_reference,
 )
 
-DOCS = PROJECT / "docs"
-PAGES = (
-    *(PROJECT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")),
-    *sorted(DOCS.rglob("*.md")),
-)
-DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
-DECISIONS_INDEX = DOCS / "decisions" / "README.md"
 TROUBLES = DOCS / "guide" / "troubleshooting.md"
 
 _FENCE = re.compile(r"^ *```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 _CODE_SPAN = re.compile(r"(?<!`)`(?P<text>[^`\n]+)`(?!`)")
 _HEADING = re.compile(r"^#+ (?P<text>.+)$", re.MULTILINE)
-
-
-def name(page: object) -> str:
-    return str(page.relative_to(PROJECT)) if isinstance(page, Path) else str(page)
 
 
 def prose(page: Path) -> str:
@@ -211,49 +201,6 @@ def test_the_config_reference_has_every_field_of_every_spec() -> None:
     fields = {each for model in gen_config_reference.SECTIONS for each in model.model_fields}
     assert {"owner", "max_nodes", "kv_cache"} <= fields
     assert {field for field in fields if f"| `{field}` |" not in text} == set()
-
-
-# Decisions
-
-_TITLE = re.compile(r"^# (?P<number>\d+)\. (?P<title>.+)\n")
-_STATUS = re.compile(
-    r"^- Status: (?P<status>accepted|superseded by \d+)(?: \(.+\))?$", re.MULTILINE
-)
-_DATE = re.compile(r"^- Date: \d{4}-\d\d-\d\d(?:,? .+)?$", re.MULTILINE)
-
-
-def merged_numbers() -> list[int]:
-    """Numbers whose records became part of another one, by the end of the index."""
-    text = DECISIONS_INDEX.read_text(encoding="utf-8").partition("## Merged records")[2]
-    lines = (line for line in text.splitlines() if line.startswith("- "))
-    return [int(each) for line in lines for each in re.findall(r"\d+", line.partition(":")[0])]
-
-
-def test_every_number_is_a_decision_or_is_named_as_merged() -> None:
-    numbers = [int(file.name.partition("-")[0]) for file in DECISIONS]
-    assert len(numbers) >= 45
-    assert sorted(numbers + merged_numbers()) == list(range(1, max(numbers) + 1))
-
-
-@pytest.mark.parametrize("file", DECISIONS, ids=name)
-def test_a_decision_has_its_number_status_date_and_parts_in_order(file: Path) -> None:
-    text = file.read_text(encoding="utf-8")
-    assert text.startswith(f"# {int(file.name.partition('-')[0])}. ")
-    assert _STATUS.search(text)
-    assert _DATE.search(text)
-    parts = re.findall(r"^\*\*(\w+)\.\*\*", text, re.MULTILINE)
-    assert [part for part in parts if part != "Rejected"] == ["Context", "Decision", "Consequence"]
-    assert parts[2:-1] in ([], ["Rejected"])
-
-
-@pytest.mark.parametrize("file", DECISIONS, ids=name)
-def test_the_index_has_a_decisions_title_and_status(file: Path) -> None:
-    text = file.read_text(encoding="utf-8")
-    title, status = _TITLE.match(text), _STATUS.search(text)
-    assert title is not None
-    assert status is not None
-    row = f"| {title['number']} | [{title['title']}]({file.name}) | {status['status']} | "
-    assert row in DECISIONS_INDEX.read_text(encoding="utf-8")
 
 
 # Errors

@@ -1,6 +1,8 @@
 """Which engine carries out the stacks of an environment.
 
 Stacks read each other's outputs, and each engine sees only its own: an environment has one engine.
+
+Why: docs/decisions/0030.
 """
 
 from __future__ import annotations

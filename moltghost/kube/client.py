@@ -3,6 +3,8 @@
 Objects are the dicts that go over
 the wire, unlike a typed client's models, so that strict field validation sees every field that we
 send. Every write is validated strictly; what the API server warns of is handed to ``on_warning``.
+
+Why: docs/decisions/0012.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Taking an environment down: agents before it, its nodes first, what is protected not at all."""
+"""Taking an environment down: agents before it, its nodes first, what is protected not at all.
+
+Why: docs/decisions/0024.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a change of an agent does before it does it: what restarts, what it needs, what it gaps."""
+"""What a change of an agent does before it does it: what restarts, what it needs, what it gaps.
+
+Why: docs/decisions/0003.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The plan of the job that builds one model store, and where stores and sources lie."""
+"""The plan of the job that builds one model store, and where stores and sources lie.
+
+Why: docs/decisions/0053.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 This is the only module that touches a private name of the policy SDK (its servicer), which is why
 the version of ``pulumi-policy`` is pinned. Started by the stock CLI, the very same servicer answers
 behind a socket.
+
+Why: docs/decisions/0021.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 A preview is judged as a whole. Of an update, a resource is judged again if it isn't what the
 preview showed, because a value is known by then; and once more everything together at the end, as
 the stock CLI does. What the preview has judged already isn't asked about twice.
+
+Why: docs/decisions/0029.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Ctrl-C while the CLI works: it ends in order, with its state saved and its lock released."""
+"""Ctrl-C while the CLI works: it ends in order, with its state saved and its lock released.
+
+Why: docs/decisions/0033.
+"""
 
 from __future__ import annotations
 

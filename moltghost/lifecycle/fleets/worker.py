@@ -3,6 +3,8 @@
 A program of Pulumi's has its process to itself (working folder, modules, event loop), so that
 agents change side by side in processes. A worker is told what to do through a pipe and answers
 through it: news while it works, then how it ended.
+
+Why: docs/decisions/0035.
 """
 
 from __future__ import annotations

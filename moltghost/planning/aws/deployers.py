@@ -3,6 +3,8 @@
 An agent's stack makes an IAM role, and who may make roles could make one that may do anything.
 The boundary is the wall: a deployer can make a role only with it, so that the worst that such a
 role can do is to read the weights.
+
+Why: docs/decisions/0023 and docs/decisions/0059.
 """
 
 from __future__ import annotations

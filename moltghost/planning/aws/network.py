@@ -3,6 +3,8 @@
 Three tiers. ``isolated`` nodes (GPUs, runtimes) have no route to the internet: S3 and AWS's APIs
 are reached by endpoints alone. ``private`` nodes (system, weights jobs) go out by NAT. ``edge``
 subnets hold the NAT gateways, ``control`` subnets the control plane and the endpoints.
+
+Why: docs/decisions/0018.
 """
 
 from __future__ import annotations

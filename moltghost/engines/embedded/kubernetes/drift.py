@@ -1,4 +1,7 @@
-"""How live objects differ from what was applied last, field by field, and who made it so."""
+"""How live objects differ from what was applied last, field by field, and who made it so.
+
+Why: docs/decisions/0034.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Objects are created plainly, so that one which isn't ours is refused, and changed by server-side
 apply with force, which makes exactly our fields ours.
+
+Why: docs/decisions/0013.
 """
 
 from __future__ import annotations
