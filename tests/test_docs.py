@@ -80,6 +80,27 @@ def test_every_page_of_the_documentation_is_in_its_index() -> None:
     assert {page for page in PAGES if DOCS in page.parents} - linked == listed_elsewhere
 
 
+# Paths
+
+_OUR_PATH = re.compile(r"^(?:moltghost|components|infra|policies|tests|tools|images)/[\w./-]+$")
+_PLACEHOLDER = re.compile(r"NAME|ENVIRONMENT")
+
+
+def our_paths(page: Path) -> list[str]:
+    """Files and folders of ours that a page names."""
+    spans = (match["text"] for match in _CODE_SPAN.finditer(prose(page)))
+    return [text for text in spans if _OUR_PATH.match(text) and not _PLACEHOLDER.search(text)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_path_of_ours_that_a_page_names_is_there(page: Path) -> None:
+    assert [path for path in our_paths(page) if not (PROJECT / path).exists()] == []
+
+
+def test_there_are_paths_to_check() -> None:
+    assert sum(len(our_paths(page)) for page in PAGES) > 40
+
+
 # Commands
 
 
