@@ -21,7 +21,7 @@ class Event:
 
     Args:
         task: what is being done; equal for all events of one task, e.g. ``build etcd``.
-        state: ``cached`` is done without work.
+        state: ``cached`` needed no work; it is shown only if it has a detail.
         detail: what is going on now, or how it ended.
         fraction: share done in 0..1 where it is known.
     """

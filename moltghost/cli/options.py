@@ -18,7 +18,7 @@ ENGINE_KEY = "moltghost.engine"
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-yes_option = click.option("-y", "--yes", is_flag=True, help="Don't ask, do it.")
+yes_option = click.option("-y", "--yes", is_flag=True, help="Go ahead without asking.")
 env_option = click.option(
     "-e",
     "--env",
@@ -67,14 +67,14 @@ def confirm(question: str, *, yes: bool) -> None:
     """Ask on a terminal; without one, ``--yes`` has to be there.
 
     Raises:
-        Refused: the answer is no, or nobody can be asked.
+        Refused: the answer is no, or there is no terminal to ask on.
     """
     if yes:
         return
     if not is_terminal():
-        raise Refused("nobody can be asked: this is no terminal", "add --yes to do it unasked")
+        raise Refused("can't ask for confirmation: not a terminal", "add --yes to go ahead without")
     if not click.confirm(question, err=True):
-        raise Refused("nothing was changed, as you said")
+        raise Refused("cancelled; nothing was changed")
 
 
 def is_terminal() -> bool:

@@ -60,8 +60,8 @@ def judged(stack: str, findings: Findings) -> list[str]:
     """What follows from what a pack found, whichever engine asked it.
 
     Returns:
-        What should be said: advisory violations, rules that couldn't decide, and exemptions that
-        end soon.
+        What should be said: how many advisory violations there are and how many rules couldn't
+        decide, with the command that lists them; and each exemption that ends soon.
 
     Raises:
         Refused: a mandatory rule is broken.
@@ -73,5 +73,11 @@ def judged(stack: str, findings: Findings) -> list[str]:
             f"stack {stack} breaks rules that are mandatory:\n{lines}",
             f"{fixes}. moltghost policy explain {findings.mandatory[0].policy} says why",
         )
-    said = (*findings.undecided, *findings.expiring)
-    return [*(f"policy: {each}" for each in findings.advisory), *map(str, said)]
+    advisory, undecided = len(findings.advisory), len(findings.undecided)
+    counts = [
+        f"{count} {what}{'' if count == 1 else 's'}"
+        for count, what in ((advisory, "advisory finding"), (undecided, "undecided rule"))
+        if count
+    ]
+    said = [f"policy: {', '.join(counts)}; moltghost policy check {stack} lists them"]
+    return [*(said if counts else ()), *map(str, findings.expiring)]

@@ -30,7 +30,7 @@ def test_forget_is_not_done_unasked(moltghost: Command, engine: FakeEngine) -> N
     engine.known.append("local")
     ran = moltghost("stack", "forget", "local")
     assert ran.code == 2
-    assert "nobody can be asked" in ran.err
+    assert "can't ask for confirmation" in ran.err
     assert engine.known == ["local"]
 
 

@@ -54,8 +54,8 @@ def test_an_environments_plan_says_what_its_pools_cost_at_most(moltghost: Comman
         (("plan", "A.b.c"), "is not a valid name"),
         (("up", "prod", "--yes"), "Pulumi.prod.yaml isn't there"),
         (("up", "nobody.local", "--yes"), "there is no agent nobody in local"),
-        (("up", "local"), "nobody can be asked: this is no terminal"),
-        (("down", "local"), "nobody can be asked: this is no terminal"),
+        (("up", "local"), "can't ask for confirmation: not a terminal"),
+        (("down", "local"), "can't ask for confirmation: not a terminal"),
         (("down", "my-agent.local", "--yes"), "my-agent.local is no environment"),
         (("preview", "local"), "the cluster of environment local isn't running"),
         (("local", "kubeconfig"), "the embedded cluster isn't running"),
@@ -134,7 +134,7 @@ def test_taking_down_only_what_is_recorded_of_a_cluster_asks_too(moltghost: Comm
 
     ran = moltghost("local", "down")
     assert ran.code == 2
-    assert "nobody can be asked" in ran.err
+    assert "can't ask for confirmation" in ran.err
     assert record.exists()
 
     ran = moltghost("local", "down", "--yes", "--json")

@@ -62,14 +62,14 @@ def test_a_preview_that_breaks_no_mandatory_rule_goes_through(project: Path) -> 
     assert preview.warnings == ()
 
 
-def test_advisory_violations_are_warnings(project: Path) -> None:
+def test_advisory_violations_are_counted_in_one_line(project: Path) -> None:
     program = """
         import pulumi_aws as aws
         aws.cloudwatch.LogGroup("logs", tags={"moltghost.dev/environment": "local"})
     """
     preview = engine(project, program).preview("a.local", report=silent)
     assert preview.warnings == (
-        "policy: LogGroup logs: it keeps its logs for ever (log-retention)",
+        "policy: 1 advisory finding; moltghost policy check a.local lists them",
     )
 
 
@@ -86,7 +86,7 @@ def test_an_exemption_that_ends_soon_is_a_warning(project: Path) -> None:
     assert "the exemption of SecurityGroup open from sg-no-open-ingress ends after" in warning
 
 
-def test_a_value_that_a_preview_doesnt_know_is_said_to_be_undecided(project: Path) -> None:
+def test_a_value_that_a_preview_doesnt_know_leaves_a_rule_undecided(project: Path) -> None:
     program = """
         import pulumi, pulumi_aws as aws, pulumi_random as random
         suffix = random.RandomId("suffix", byte_length=4).hex
@@ -97,10 +97,7 @@ def test_a_value_that_a_preview_doesnt_know_is_said_to_be_undecided(project: Pat
         )
     """
     [warning] = engine(project, program).preview("a.local", report=silent).warnings
-    assert warning == (
-        "Policy agent: iam-no-star is undecided: "
-        "string value at .policy can't be known during preview"
-    )
+    assert warning == "policy: 1 undecided rule; moltghost policy check a.local lists them"
 
 
 def test_an_unknown_inside_a_document_leaves_the_rule_undecided_not_passed(pack: Pack) -> None:
@@ -108,6 +105,9 @@ def test_an_unknown_inside_a_document_leaves_the_rule_undecided_not_passed(pack:
     undecided = {each.policy: each for each in findings.undecided}
     assert set(undecided) == {"secrets-not-literal", "secret-not-elsewhere"}
     assert undecided["secrets-not-literal"].resource == "ConfigMap agent-x/settings"
+    assert str(undecided["secrets-not-literal"]).startswith(
+        "ConfigMap agent-x/settings: secrets-not-literal is undecided: "
+    )
 
 
 def test_an_unknown_beside_a_violation_hides_it_not(pack: Pack) -> None:

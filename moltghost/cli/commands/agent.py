@@ -9,6 +9,7 @@ from moltghost.cli.lazy import CommandRow, LazyGroup
 _COMMANDS: dict[str, CommandRow] = {
     "list": ("agents", "list_command", "List the agents of an environment."),
     "status": ("agents", "status", "Show where an agent is on its way, and why it isn't further."),
+    "logs": ("agent_logs", "logs", "Print what an agent's containers wrote."),
     "chat": ("agent_chat", "chat", "Ask an agent, or talk with it."),
     "connect": ("agent_chat", "connect_command", "Offer an agent on loopback, as an OpenAI API."),
     "update": ("agents", "update", "Change what an agent runs, without a gap."),

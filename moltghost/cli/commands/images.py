@@ -57,6 +57,7 @@ def list_images(ctx: click.Context, environment: str, as_json: bool) -> None:
             )
             for each in found
         ],
+        whole=columns[1:4],
     )
 
 

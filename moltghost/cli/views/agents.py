@@ -39,12 +39,17 @@ def print_agents(found: list[AgentStatus]) -> None:
                 "yes" if each.ready else "no",
                 each.node.instance_type if each.node else "",
                 f"{each.node_usd_per_hour:.2f}",
-                _node_name(each),
+                _place(each),
             )
             for each in found
         ],
         right=("$/h",),
     )
+
+
+def _place(found: AgentStatus) -> str:
+    """Where it runs, short: the name of a simulated node says nothing that `status` doesn't."""
+    return "simulated" if found.node and found.node.simulated else _node_name(found)
 
 
 def _node_name(found: AgentStatus) -> str:

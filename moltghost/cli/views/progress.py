@@ -1,4 +1,4 @@
-"""Progress as people see it: a live list on a terminal, one line per step elsewhere."""
+"""Progress as people see it: a live list on a terminal, a line for each change elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from moltghost.units import format_duration
 _HEARTBEAT_SECONDS = 30.0
 # ... and news about it first after two seconds, then no more often than this.
 _FIRST_LINE_SECONDS, _LINE_SECONDS = 2.0, 15.0
-_MARKS = {"done": ("ok", "green"), "cached": ("cached", "dim"), "failed": ("failed", "red")}
+_MARKS = {"done": ("ok", "green"), "cached": ("", "dim"), "failed": ("failed", "red")}
 
 
 @dataclass
@@ -91,11 +91,14 @@ class Progress:
     def _finish(self, event: Event) -> None:
         task = self._running.pop(event.task, _Task(event.task))
         mark, _ = _MARKS[event.state]
-        self._line(event.task, mark, event.detail, time.monotonic() - task.started)
+        # What was there already is not news, unless there is something to say about it.
+        if event.state != "cached" or event.detail:
+            self._line(event.task, mark, event.detail, time.monotonic() - task.started)
 
     def _line(self, task: str, mark: str, detail: str, elapsed: float) -> None:
-        took = f" ({format_duration(elapsed)})" if elapsed >= 1 else ""
-        text = f"  {task}: {mark}{took}{': ' + detail if detail else ''}"
+        took = f"({format_duration(elapsed)})" if elapsed >= 1 else ""
+        how = " ".join(part for part in (mark, took) if part)
+        text = "  " + ": ".join(part for part in (task, how, detail) if part)
         if self._live:
             style = next((style for label, style in _MARKS.values() if label == mark), "")
             self._live.console.print(Text(text, style=style))

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
 
+import click
 from rich import box
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from moltghost.cli.options import wants_color
 
-# A pipe has no width; folding would only hurt what reads it.
-_PIPE_COLUMNS = 240
+# Without a terminal, a page of a document or a mail is what a table has to fit in; machines read
+# the JSON.
+_PIPE_COLUMNS = 100
+_GAP = 3  # between two columns
 _WIDE = 84
+# Blanks at a line's end, and the escape sequences among them, which are kept.
+_TRAILING = re.compile(r"[ ]+((?:\x1b\[[0-9;]*m)*)$")
 
 
 def is_narrow() -> bool:
@@ -23,14 +30,20 @@ def is_narrow() -> bool:
     return shutil.get_terminal_size((100, 24)).columns < _WIDE
 
 
-def _console() -> Console:
-    class Passing(Console):
-        def on_broken_pipe(self) -> None:
-            """Leave it to `main`, where rich would end with 1."""
-            raise  # rich calls this where it has caught the error
+def _print(shown: RenderableType, least: int = 0) -> None:
+    """Print without the blanks that fill a table's last column.
 
-    width = None if sys.stdout.isatty() else _PIPE_COLUMNS
-    return Passing(width=width, no_color=not wants_color(), highlight=False)
+    Args:
+        shown: what to print.
+        least: columns that it takes without a name broken in two, which only a terminal may do.
+    """
+    console = Console(no_color=not wants_color(), highlight=False)
+    if not sys.stdout.isatty():
+        console.width = max(_PIPE_COLUMNS, least)
+    with console.capture() as captured:
+        console.print(shown)
+    for line in captured.get().splitlines():
+        click.echo(_TRAILING.sub(r"\1", line))
 
 
 def print_table(
@@ -42,20 +55,26 @@ def print_table(
     whole: Sequence[str] = (),
 ) -> None:
     """Print rows under headers; ``right`` names columns aligned right, ``whole`` unfolded ones."""
-    console = _console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in columns:
+    body, least = [tuple(row) for row in rows], 0
+    for number, column in enumerate(columns):
+        unfolded = number == 0 or column in whole
+        cells = (column, *(row[number] for row in body))
+        words = [word for cell in cells for word in ([cell] if unfolded else cell.split())]
+        width = max((cell_len(word) for word in words), default=0)
+        least += width + _GAP
         table.add_column(
             column,
             justify="right" if column in right else "left",
             overflow="fold",
-            no_wrap=column == columns[0] or column in whole,
+            no_wrap=unfolded,
+            min_width=None if sys.stdout.isatty() else width,
         )
-    for row in rows:
+    for row in body:
         table.add_row(*(Text(cell) for cell in row))
     if title:
-        console.print(title)
-    console.print(table)
+        click.echo(title)
+    _print(table, least - _GAP)
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
@@ -65,4 +84,4 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
     grid.add_column(overflow="fold")
     for label, value in facts:
         grid.add_row(label, Text(value))
-    _console().print(grid)
+    _print(grid)

@@ -30,7 +30,7 @@ class UpdateRun(Run):
         if plan.op is Op.SAME:
             outputs = with_secret_outputs(plan.outputs, goal.additional_secret_outputs)
             self._journal.keep(replace(resource, id=plan.id, outputs=outputs))
-            self._report(Event(task=plan.title, state="cached", detail="unchanged"))
+            self._report(Event(task=plan.title, state="cached"))
             self._add_planned(goal, plan)
             return Answer(id=plan.id, outputs=outputs)
         self._report(Event(task=plan.title, state="started", detail=plan.op))

@@ -100,7 +100,7 @@ class EventLog:
         if _is_work(step):
             self._report(Event(task=title, state="done", detail=step.op.value))
         elif step.op is OpType.SAME and is_custom(step):
-            self._report(Event(task=title, state="cached", detail="unchanged"))
+            self._report(Event(task=title, state="cached"))
 
     def _refreshed(self, step: StepEventMetadata) -> None:
         """Note what somebody did by hand, before the program's own changes are looked at."""

@@ -88,7 +88,7 @@ def test_what_is_unchanged_is_said_once_and_not_as_work(log: EventLog, events: l
     log.take(step("resourcePreEvent", "same", old=same, new=same))
     log.take(step("resOutputsEvent", "same", old=same, new=same))
 
-    assert [(each.state, each.detail) for each in events] == [("cached", "unchanged")]
+    assert [(each.state, each.detail) for each in events] == [("cached", "")]
     assert [each.op for each in log.steps] == [Op.SAME]
 
 
