@@ -26,7 +26,7 @@ def seconds(work: Callable[[], object]) -> list[float]:
 
 
 def main() -> None:
-    from moltghost.engines.embedded.collect import declared_resources
+    from moltghost.engines.embedded.declared_resources import declared_resources
     from moltghost.policy.config import PackConfig
     from moltghost.policy.pack import FOLDER, Pack
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from moltghost.config import StackName, read_environment
-from moltghost.engines.embedded.collect import declared_resources
+from moltghost.engines.embedded.declared_resources import declared_resources
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.flows import POD_IDENTITY
 from moltghost.planning.cloud import MACHINE_NETWORK, plan_cloud

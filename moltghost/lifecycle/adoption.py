@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from moltghost.config import StackName
-from moltghost.engines.adoption import Adoption
+from moltghost.engines.adoption.adoption import Adoption
 from moltghost.errors import Refused
 from moltghost.ownership import EngineName
 from moltghost.progress import Report, silent

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from moltghost import paths
-from moltghost.engines.embedded.crypto import Keyring
-from moltghost.engines.embedded.state import StateStore
+from moltghost.engines.pulumi.passphrase import Keyring
+from moltghost.engines.pulumi.state import StateStore
 from moltghost.errors import Refused
 from moltghost.images import store
 from moltghost.local.build import builder, programs

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from moltghost.config import AwsCloudSpec, Environment, StackName
-from moltghost.engines.embedded.files import write_private
 from moltghost.engines.interface import UNKNOWN_TEXT, Engine
 from moltghost.errors import Refused
+from moltghost.files import write_private
 from moltghost.lifecycle.environments import is_embedded
 from moltghost.planning.cloud import plan_cloud
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from moltghost.engines.embedded.engine import EmbeddedEngine
-from moltghost.engines.embedded.values import UNKNOWN
 from moltghost.engines.interface import UNKNOWN_TEXT, Op
+from moltghost.engines.pulumi.values import UNKNOWN
 from moltghost.errors import Refused
 from tests.aws.projects import project
 from tests.components.aws_stacks import AGENT

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from moltghost.engines.adoption import Adoption
+from moltghost.engines.adoption.adoption import Adoption
 from moltghost.engines.embedded.engine import EmbeddedEngine
 from moltghost.engines.interface import Engine, Op
 from moltghost.errors import Failed, Refused

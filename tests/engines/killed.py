@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from moltghost.engines.embedded import state
 from moltghost.engines.embedded.engine import EmbeddedEngine
+from moltghost.engines.pulumi import state
 from moltghost.kube.transport import Transport
 from moltghost.progress import silent
 

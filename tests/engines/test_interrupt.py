@@ -11,14 +11,14 @@ import time
 
 import pytest
 
-from moltghost.engines.embedded.interrupt import interruptible, stop_if
+from moltghost.engines.interrupt import interruptible, stop_if
 from moltghost.errors import Interrupted
 
 PROGRAM = """
 import signal, threading, time
 # What runs in the background of a shell starts with Ctrl-C ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from moltghost.engines.embedded.interrupt import interruptible, stop_if
+from moltghost.engines.interrupt import interruptible, stop_if
 from moltghost.errors import Interrupted
 
 def work(cancelled: threading.Event) -> None:

@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 
 from moltghost import paths
-from moltghost.engines.embedded.crypto import Keyring
-from moltghost.engines.embedded.state import ResourceState, StackState, StateStore
-from moltghost.engines.embedded.urn import ROOT_TYPE
+from moltghost.engines.pulumi.passphrase import Keyring
+from moltghost.engines.pulumi.state import ResourceState, StackState, StateStore
+from moltghost.engines.pulumi.urn import ROOT_TYPE
 from moltghost.errors import Refused
 from moltghost.lifecycle.embedded import remove_cluster
 from moltghost.local.cluster.cluster import EmbeddedCluster

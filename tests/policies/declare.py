@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pulumi
 
-from moltghost.engines.embedded import collect
+from moltghost.engines.embedded import declared_resources as declaring
 from moltghost.engines.embedded.monitor import Monitor
 from moltghost.engines.embedded.program import run_program
-from moltghost.engines.embedded.project import Project, StackConfig
 from moltghost.engines.interface import AnalyzedResource
+from moltghost.engines.pulumi.project import Project, StackConfig
 
 PROJECT = Path(__file__).parents[2]
 Program = Callable[[pulumi.ResourceOptions], None]
@@ -41,7 +41,7 @@ def declare_all(programs: Mapping[str, Program], folder: Path) -> dict[str, list
     project = Project(
         name="moltghost", folder=folder, program=folder, stack_files=folder, declared={}
     )
-    collector = collect._Collector("test", "moltghost")
+    collector = declaring._Collector("test", "moltghost")
     monitor = Monitor(collector, dry_run=True)
     config = StackConfig(values={}, secret_keys=frozenset())
     run_program(project, "test", config, monitor, collector, dry_run=True)
@@ -59,12 +59,12 @@ _AGENT = {"kind": "agent", "owner": "team-a", "model": "llama3.1-70b-q4", "conte
 def declared(stack: str) -> tuple[AnalyzedResource, ...]:
     """The resources of one of the repository's stacks, or of an agent in its `prod`."""
     if stack != PRODUCTION_AGENT:
-        return collect.declared_resources(PROJECT, stack)
+        return declaring.declared_resources(PROJECT, stack)
     with tempfile.TemporaryDirectory() as folder:
         for file in [*PROJECT.glob("Pulumi*.yaml"), PROJECT / "__main__.py"]:
             shutil.copy(file, folder)
         write_production_agent(Path(folder))
-        return collect.declared_resources(Path(folder), stack)
+        return declaring.declared_resources(Path(folder), stack)
 
 
 def write_production_agent(folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from moltghost.engines.embedded.engine import EmbeddedEngine
-from moltghost.engines.embedded.values import UNKNOWN
+from moltghost.engines.pulumi.values import UNKNOWN
 from moltghost.errors import ExitCode, Refused
 from moltghost.policy.config import PackConfig
 from moltghost.policy.gate import require_compliance

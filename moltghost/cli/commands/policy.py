@@ -11,7 +11,7 @@ import click
 from moltghost import __version__
 from moltghost.cli.options import json_option, project_folder
 from moltghost.cli.views.tables import is_narrow, print_table
-from moltghost.engines.embedded.collect import declared_resources
+from moltghost.engines.embedded.declared_resources import declared_resources
 from moltghost.errors import ExitCode, Refused
 from moltghost.policy.findings import Findings, together
 from moltghost.policy.gate import check_stack

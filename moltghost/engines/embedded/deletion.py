@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from moltghost.engines.embedded.state import ResourceState
+from moltghost.engines.pulumi.state import ResourceState
 from moltghost.errors import MoltghostError
 
 _THREADS = 16

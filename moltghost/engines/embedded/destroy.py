@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from moltghost.engines.embedded.state import StackState
 from moltghost.engines.interface import Protected, has_protected
+from moltghost.engines.pulumi.state import StackState
 
 
 def kept_resources(state: StackState, protected: Protected) -> set[str]:

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
-from moltghost.engines.embedded.interrupt import stop_if
+from moltghost.engines.embedded.conversions import clusters_in_use
 from moltghost.engines.embedded.journal import Journal
-from moltghost.engines.embedded.kubernetes.goals import recorded
 from moltghost.engines.embedded.kubernetes.provider import KubernetesProvider
 from moltghost.engines.embedded.providers import Providers
-from moltghost.engines.embedded.records import clusters_in_use
-from moltghost.engines.embedded.state import ResourceState, StackState, StateStore
-from moltghost.engines.embedded.urn import is_provider
 from moltghost.engines.interface import Drift, DriftedObject
+from moltghost.engines.interrupt import stop_if
+from moltghost.engines.kubernetes.recorded import recorded
+from moltghost.engines.pulumi.state import ResourceState, StackState, StateStore
+from moltghost.engines.pulumi.urn import is_provider
 from moltghost.progress import Event, Report
 
 _THREADS = 8

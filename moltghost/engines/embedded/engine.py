@@ -12,23 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from moltghost import paths
-from moltghost.engines.embedded.crypto import Keyring
+from moltghost.engines.embedded.conversions import Failure
 from moltghost.engines.embedded.destroy import kept_resources
 from moltghost.engines.embedded.drift import find_drift
-from moltghost.engines.embedded.interrupt import interruptible
 from moltghost.engines.embedded.journal import Journal
-from moltghost.engines.embedded.judge import Analyze, Judge, no_policies
 from moltghost.engines.embedded.monitor import Monitor
+from moltghost.engines.embedded.policy_gate import Analyze, PolicyGate, no_policies
 from moltghost.engines.embedded.preview_run import PreviewRun
 from moltghost.engines.embedded.program import run_program
-from moltghost.engines.embedded.project import read_config, read_project
-from moltghost.engines.embedded.records import Failure
 from moltghost.engines.embedded.run import Run
-from moltghost.engines.embedded.state import ENGINE, ResourceState, StackState, StateStore
 from moltghost.engines.embedded.update_run import UpdateRun
-from moltghost.engines.embedded.urn import is_provider, stack_of
-from moltghost.engines.embedded.values import masked, plain
 from moltghost.engines.interface import Drift, Preview, Protected, Result, StackSummary
+from moltghost.engines.interrupt import interruptible
+from moltghost.engines.pulumi.passphrase import Keyring
+from moltghost.engines.pulumi.project import read_config, read_project
+from moltghost.engines.pulumi.state import ENGINE, ResourceState, StackState, StateStore
+from moltghost.engines.pulumi.urn import is_provider, stack_of
+from moltghost.engines.pulumi.values import masked, plain
 from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
 from moltghost.progress import Event, Report
 
@@ -217,8 +217,8 @@ class EmbeddedEngine:
             )
         state = self._load(stack)
         journal = Journal(state, self._store)
-        judge = Judge(self._analyze, self._project.folder, preview)
-        run = UpdateRun(state, journal, self._references, report, cancelled, judge=judge.resource)
+        gate = PolicyGate(self._analyze, self._project.folder, preview)
+        run = UpdateRun(state, journal, self._references, report, cancelled, judge=gate.resource)
         for warning in preview.warnings:
             if warning not in preview.findings:
                 run.program_message("warning", warning)
@@ -228,7 +228,7 @@ class EmbeddedEngine:
             except Refused as error:
                 raise Failed(error.message, error.hint) from error
             if not run.failures:
-                for finding in judge.everything(run.analyzed):
+                for finding in gate.everything(run.analyzed):
                     run.program_message("warning", finding)
                 run.delete_leftovers()
         _raise_failures(run.failures, Failed, f"stack {stack} is not complete")

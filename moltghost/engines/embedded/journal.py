@@ -11,7 +11,7 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from moltghost.engines.embedded.state import ResourceState, StackState, StateStore
+from moltghost.engines.pulumi.state import ResourceState, StackState, StateStore
 from moltghost.errors import Failed
 
 

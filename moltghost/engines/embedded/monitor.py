@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import resource_pb2
 
-from moltghost.engines.embedded.urn import make_urn, package_of
-from moltghost.engines.embedded.values import decode, encode
+from moltghost.engines.pulumi.urn import make_urn, package_of
+from moltghost.engines.pulumi.values import decode, encode
 from moltghost.errors import Refused
 
 _FEATURES = (

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from moltghost.engines.embedded.monitor import Goal
-from moltghost.engines.embedded.state import ResourceState
 from moltghost.engines.interface import Change, Op
+from moltghost.engines.pulumi.state import ResourceState
 from moltghost.errors import Refused
 
 Detail = Callable[[str], None]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from moltghost.engines.embedded.conversions import Failure, delete_step, state_of
 from moltghost.engines.embedded.monitor import Answer, Goal
 from moltghost.engines.embedded.plan import Plan, Provider
-from moltghost.engines.embedded.records import Failure, delete_step, state_of
 from moltghost.engines.embedded.run import Run
-from moltghost.engines.embedded.state import ResourceState
-from moltghost.engines.embedded.urn import is_provider, name_of
 from moltghost.engines.interface import Op
+from moltghost.engines.pulumi.state import ResourceState
+from moltghost.engines.pulumi.urn import is_provider, name_of
 from moltghost.errors import Refused
 from moltghost.progress import Event
 

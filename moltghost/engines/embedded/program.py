@@ -29,7 +29,7 @@ from pulumi.runtime.proto import engine_pb2
 from pulumi.runtime.stack import run_in_stack
 
 from moltghost.engines.embedded import monitor as monitor_module
-from moltghost.engines.embedded.project import Project, StackConfig
+from moltghost.engines.pulumi.project import Project, StackConfig
 from moltghost.errors import Failed, MoltghostError, Refused
 from moltghost.ownership import program_of
 

@@ -7,17 +7,17 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from moltghost.engines.embedded.diff import diff, same
 from moltghost.engines.embedded.journal import Journal
-from moltghost.engines.embedded.kubernetes.cluster import Cluster
 from moltghost.engines.embedded.kubernetes.provider import KubernetesProvider
 from moltghost.engines.embedded.monitor import Goal
 from moltghost.engines.embedded.plan import Detail, Made, Plan, Provider
 from moltghost.engines.embedded.random_provider import RandomProvider
-from moltghost.engines.embedded.state import ResourceState
-from moltghost.engines.embedded.urn import make_urn, name_of, package_of, provider_urn
-from moltghost.engines.embedded.values import UNKNOWN
 from moltghost.engines.interface import Op
+from moltghost.engines.kubernetes.cluster import Cluster
+from moltghost.engines.pulumi.diff import diff, same
+from moltghost.engines.pulumi.state import ResourceState
+from moltghost.engines.pulumi.urn import make_urn, name_of, package_of, provider_urn
+from moltghost.engines.pulumi.values import UNKNOWN
 from moltghost.errors import Failed, Refused
 
 _DEFAULT_NAME = "default"

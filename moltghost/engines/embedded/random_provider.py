@@ -12,12 +12,12 @@ import string
 from collections.abc import Callable
 from typing import Any
 
-from moltghost.engines.embedded.diff import diff, same
 from moltghost.engines.embedded.monitor import Goal
 from moltghost.engines.embedded.plan import Detail, Made, Plan
-from moltghost.engines.embedded.state import ResourceState
-from moltghost.engines.embedded.values import UNKNOWN, Secret, plain
 from moltghost.engines.interface import Op
+from moltghost.engines.pulumi.diff import diff, same
+from moltghost.engines.pulumi.state import ResourceState
+from moltghost.engines.pulumi.values import UNKNOWN, Secret, plain
 from moltghost.errors import Refused
 
 _SPECIAL = "!@#$%&*()-_=+[]{}<>:?"  # the provider's default set of special characters

@@ -12,21 +12,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
-from moltghost.engines.embedded.interrupt import stop_if
-from moltghost.engines.embedded.journal import Journal
-from moltghost.engines.embedded.monitor import Answer, Goal
-from moltghost.engines.embedded.plan import Plan, Provider
-from moltghost.engines.embedded.providers import Providers, foreign_answer, is_foreign
-from moltghost.engines.embedded.records import (
+from moltghost.engines.embedded.conversions import (
     Failure,
     analyzed,
     clusters_in_use,
     state_of,
 )
-from moltghost.engines.embedded.state import ResourceState, StackState
-from moltghost.engines.embedded.urn import ROOT_TYPE, is_provider, package_of, stack_of
-from moltghost.engines.embedded.values import UNKNOWN, has_secret
+from moltghost.engines.embedded.journal import Journal
+from moltghost.engines.embedded.monitor import Answer, Goal
+from moltghost.engines.embedded.plan import Plan, Provider
+from moltghost.engines.embedded.providers import Providers, foreign_answer, is_foreign
 from moltghost.engines.interface import AnalyzedResource, Op, Step
+from moltghost.engines.interrupt import stop_if
+from moltghost.engines.pulumi.state import ResourceState, StackState
+from moltghost.engines.pulumi.urn import ROOT_TYPE, is_provider, package_of, stack_of
+from moltghost.engines.pulumi.values import UNKNOWN, has_secret
 from moltghost.errors import Interrupted, MoltghostError, Refused
 from moltghost.progress import Event, Report
 

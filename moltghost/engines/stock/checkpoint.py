@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from moltghost.engines.embedded.kubernetes.objects import (
+from moltghost.engines.interface import Preview
+from moltghost.engines.kubernetes.objects import (
     MANAGER,
     parse_path,
     settled,
     with_value,
 )
-from moltghost.engines.embedded.state import (
+from moltghost.engines.pulumi.state import (
     ResourceState,
     StackState,
     dump_resource,
     load_resource,
 )
-from moltghost.engines.embedded.urn import is_provider
-from moltghost.engines.embedded.values import SECRET_SIGNATURE, SIGNATURE_KEY, plain
-from moltghost.engines.interface import Preview
+from moltghost.engines.pulumi.urn import is_provider
+from moltghost.engines.pulumi.values import SECRET_SIGNATURE, SIGNATURE_KEY, plain
 from moltghost.ownership import ENGINE_ANNOTATION, EngineName
 
 FIELD_MANAGER = "__fieldManager"

@@ -14,14 +14,14 @@ from dataclasses import replace
 
 from pulumi.automation.events import StepEventMetadata, StepEventStateMetadata
 
-from moltghost.engines.embedded.kubernetes.drift import maker, strangers
-from moltghost.engines.embedded.kubernetes.goals import recorded, recorded_uid, with_ignored
-from moltghost.engines.embedded.kubernetes.hands import additions, writer_of, writers
-from moltghost.engines.embedded.kubernetes.objects import MANAGER, Object, comparable
-from moltghost.engines.embedded.state import ResourceState, StackState
-from moltghost.engines.embedded.urn import provider_urn
-from moltghost.engines.embedded.values import format_path, plain
 from moltghost.engines.interface import SECRET_TEXT, Drift, DriftedField, DriftedObject
+from moltghost.engines.kubernetes.drift import maker, strangers
+from moltghost.engines.kubernetes.managed_fields import additions, writer_of, writers
+from moltghost.engines.kubernetes.objects import MANAGER, Object, comparable
+from moltghost.engines.kubernetes.recorded import recorded, recorded_uid, with_ignored
+from moltghost.engines.pulumi.state import ResourceState, StackState
+from moltghost.engines.pulumi.urn import provider_urn
+from moltghost.engines.pulumi.values import format_path, plain
 from moltghost.engines.stock.checkpoint import FIELD_MANAGER, is_object
 from moltghost.engines.stock.steps import by_hand, is_custom, replaces, shown, title_of
 from moltghost.kube.client import Client
@@ -80,20 +80,20 @@ def drifted(step: StepEventMetadata, resource: ResourceState) -> DriftedObject |
             return DriftedObject(title=title, state="gone")
         if uid and metadata.get("uid") != uid:
             return DriftedObject(title=title, state="replaced", by=maker(live))
-        fields = _with_hands(fields, live, resource)
+        fields = _with_writers(fields, live, resource)
     return DriftedObject(title=title, state="changed", fields=tuple(fields)) if fields else None
 
 
-def _with_hands(
+def _with_writers(
     fields: list[DriftedField], live: Object, resource: ResourceState
 ) -> list[DriftedField]:
     """The fields with who wrote them, and what others added, which the CLI's ``up`` leaves."""
     owners = (live.get(FIELD_MANAGER, MANAGER), _CREATOR)
-    hands = {format_path(path): writer for path, writer in writers(live, owners).items()}
+    by_path = {format_path(path): writer for path, writer in writers(live, owners).items()}
     inputs = plain(with_ignored(resource.inputs, resource.ignore_changes, live))
     known = {each.path for each in fields}
     return [
-        *(replace(each, by=str(writer_of(each.path, hands) or "")) for each in fields),
+        *(replace(each, by=str(writer_of(each.path, by_path) or "")) for each in fields),
         *(
             DriftedField(
                 path=format_path(each.path),

@@ -14,7 +14,6 @@ from typing import Any
 from pulumi.automation import CommandError, EngineEvent, Stack
 from pulumi.automation.events import StepEventMetadata
 
-from moltghost.engines.embedded.project import read_project
 from moltghost.engines.interface import (
     SECRET_TEXT,
     Drift,
@@ -23,12 +22,13 @@ from moltghost.engines.interface import (
     Result,
     StackSummary,
 )
+from moltghost.engines.pulumi.project import read_project
 from moltghost.engines.stock.checkpoint import from_checkpoint
 from moltghost.engines.stock.checks import managed, refuse_protected, refuse_replacements
 from moltghost.engines.stock.drift import find_drift
+from moltghost.engines.stock.errors import explained
 from moltghost.engines.stock.events import EventLog
 from moltghost.engines.stock.stopping import stoppable
-from moltghost.engines.stock.troubles import explained
 from moltghost.engines.stock.workspace import Stacks
 from moltghost.errors import Failed, MoltghostError, Refused
 from moltghost.ownership import belongs_to, embedded_stacks

@@ -9,8 +9,8 @@ from typing import Any
 from pulumi.automation import EngineEvent
 from pulumi.automation.events import DiagnosticEvent, OpType, PolicyEvent, StepEventMetadata
 
-from moltghost.engines.embedded.urn import ROOT_TYPE, name_of, qualified_type
 from moltghost.engines.interface import MADE_ANEW, UNDONE, Change, Op, Step
+from moltghost.engines.pulumi.urn import ROOT_TYPE, name_of, qualified_type
 from moltghost.engines.stock.steps import by_hand, changes, is_custom, metadata_of, shown, title_of
 from moltghost.policy.findings import Findings, Undecided, Violation
 from moltghost.policy.pack import finding

@@ -13,15 +13,15 @@ from pulumi.automation.events import (
     StepEventStateMetadata,
 )
 
-from moltghost.engines.embedded.urn import is_provider, name_of
-from moltghost.engines.embedded.values import (
+from moltghost.engines.interface import SECRET_TEXT, UNKNOWN_TEXT, Change
+from moltghost.engines.pulumi.urn import is_provider, name_of
+from moltghost.engines.pulumi.values import (
     SECRET_SIGNATURE,
     SIGNATURE_KEY,
     UNKNOWN_WIRE,
     Path,
     format_path,
 )
-from moltghost.engines.interface import SECRET_TEXT, UNKNOWN_TEXT, Change
 
 _PATH_STEP = re.compile(r"""\.?(?P<key>[^.\[\]"]+)|\[(?P<index>\d+)\]|\["(?P<quoted>[^"]+)"\]""")
 _ADDED = (DiffKind.ADD, DiffKind.ADD_REPLACE)

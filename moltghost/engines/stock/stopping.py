@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from moltghost.engines.embedded.interrupt import interruptible
+from moltghost.engines.interrupt import interruptible
 from moltghost.engines.stock.command import StoppableCommand
 from moltghost.errors import Interrupted, MoltghostError
 

@@ -19,13 +19,13 @@ from pulumi.automation import (
 from ruamel.yaml import YAML
 
 from moltghost import paths
-from moltghost.engines.embedded.crypto import Keyring
-from moltghost.engines.embedded.files import replace_text
-from moltghost.engines.embedded.project import Project
+from moltghost.engines.pulumi.passphrase import Keyring
+from moltghost.engines.pulumi.project import Project
 from moltghost.engines.stock.command import require_cli
+from moltghost.engines.stock.errors import explained
 from moltghost.engines.stock.installation import INSTALL_HINT
-from moltghost.engines.stock.troubles import explained
 from moltghost.errors import Refused
+from moltghost.files import replace_text
 
 _CHECKPOINT_VERSION = 3
 _PASSPHRASES = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")

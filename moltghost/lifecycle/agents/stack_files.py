@@ -14,7 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from moltghost.config import SPEC_KEY, AgentSpec, StackName, stack_file
-from moltghost.engines.embedded.files import replace_text
+from moltghost.files import replace_text
 
 _PENDING_DIR = Path(".moltghost/pending")
 _LOCK_DIR = Path(".moltghost/locks")

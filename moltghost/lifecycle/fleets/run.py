@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.context import ForkServerContext
 
-from moltghost.engines.embedded.interrupt import interruptible
+from moltghost.engines.interrupt import interruptible
 from moltghost.errors import Interrupted
 from moltghost.lifecycle.fleets.worker import Build, Job, News, Outcome, Tools, lost, serve
 

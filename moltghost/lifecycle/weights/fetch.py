@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx2 as httpx
 
 from moltghost import paths
-from moltghost.engines.embedded.files import sync
 from moltghost.errors import Failed
+from moltghost.files import sync
 from moltghost.locks import exclusive
 from moltghost.models.facts import Download, WheelPart
 from moltghost.progress import Event, Meter, Report

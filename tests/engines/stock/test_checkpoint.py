@@ -6,9 +6,9 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from moltghost.engines.embedded.state import ResourceState, StackState
-from moltghost.engines.embedded.values import Secret
 from moltghost.engines.interface import Change, Op, Preview, Step
+from moltghost.engines.pulumi.state import ResourceState, StackState
+from moltghost.engines.pulumi.values import Secret
 from moltghost.engines.stock.checkpoint import (
     field_managers,
     fill_empties,

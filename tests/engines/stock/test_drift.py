@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pulumi.automation.events import StepEventMetadata
 
-from moltghost.engines.embedded.state import ResourceState, StackState
-from moltghost.engines.embedded.values import Secret
 from moltghost.engines.interface import Drift, DriftedField, DriftedObject
+from moltghost.engines.pulumi.state import ResourceState, StackState
+from moltghost.engines.pulumi.values import Secret
 from moltghost.engines.stock.drift import find_drift
 
 PREFIX = "urn:pulumi:a.local::moltghost::"

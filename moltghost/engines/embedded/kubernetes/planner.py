@@ -10,25 +10,21 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from moltghost.engines.embedded.diff import diff, same
-from moltghost.engines.embedded.kubernetes import objects
-from moltghost.engines.embedded.kubernetes.check import Checked, Checker
-from moltghost.engines.embedded.kubernetes.cluster import Cluster
-from moltghost.engines.embedded.kubernetes.drift import by_hand
-from moltghost.engines.embedded.kubernetes.goals import (
-    recorded,
-    recorded_uid,
-    refuse_unsupported,
-    with_ignored,
-)
-from moltghost.engines.embedded.kubernetes.objects import Identity, Object
+from moltghost.engines.embedded.kubernetes.goals import refuse_unsupported
 from moltghost.engines.embedded.kubernetes.readiness import readiness
 from moltghost.engines.embedded.kubernetes.waiting import DEFAULT_TIMEOUT_SECONDS, Waiter
 from moltghost.engines.embedded.monitor import Goal
 from moltghost.engines.embedded.plan import Plan
-from moltghost.engines.embedded.state import ResourceState
-from moltghost.engines.embedded.values import plain
 from moltghost.engines.interface import MADE_ANEW, UNDONE, Change, Op
+from moltghost.engines.kubernetes import objects
+from moltghost.engines.kubernetes.check import Checked, Checker
+from moltghost.engines.kubernetes.cluster import Cluster
+from moltghost.engines.kubernetes.drift import by_hand
+from moltghost.engines.kubernetes.objects import Identity, Object
+from moltghost.engines.kubernetes.recorded import recorded, recorded_uid, with_ignored
+from moltghost.engines.pulumi.diff import diff, same
+from moltghost.engines.pulumi.state import ResourceState
+from moltghost.engines.pulumi.values import plain
 from moltghost.errors import Refused
 from moltghost.kube.client import Client, UnknownKind
 from moltghost.ownership import ENGINE_ANNOTATION, STACK_ANNOTATION, belongs_to

@@ -11,12 +11,6 @@ from __future__ import annotations
 import threading
 import time
 
-from moltghost.engines.embedded.kubernetes import objects
-from moltghost.engines.embedded.kubernetes.check import explained, own_created_fields
-from moltghost.engines.embedded.kubernetes.cluster import Cluster
-from moltghost.engines.embedded.kubernetes.drift import drifted, remove_additions, strangers
-from moltghost.engines.embedded.kubernetes.goals import named, recorded, recorded_uid
-from moltghost.engines.embedded.kubernetes.objects import Identity, Object
 from moltghost.engines.embedded.kubernetes.planner import Planner
 from moltghost.engines.embedded.kubernetes.readiness import readiness
 from moltghost.engines.embedded.kubernetes.waiting import (
@@ -26,9 +20,15 @@ from moltghost.engines.embedded.kubernetes.waiting import (
 )
 from moltghost.engines.embedded.monitor import Goal
 from moltghost.engines.embedded.plan import Detail, Made, Plan
-from moltghost.engines.embedded.state import ResourceState
-from moltghost.engines.embedded.values import plain, unknown_paths
 from moltghost.engines.interface import DriftedObject, Op
+from moltghost.engines.kubernetes import objects
+from moltghost.engines.kubernetes.check import explained, own_created_fields
+from moltghost.engines.kubernetes.cluster import Cluster
+from moltghost.engines.kubernetes.drift import drifted, remove_additions, strangers
+from moltghost.engines.kubernetes.objects import Identity, Object
+from moltghost.engines.kubernetes.recorded import named, recorded, recorded_uid
+from moltghost.engines.pulumi.state import ResourceState
+from moltghost.engines.pulumi.values import plain, unknown_paths
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import ApiError, Client, Propagation, UnknownKind
 

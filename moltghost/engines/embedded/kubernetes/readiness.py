@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from moltghost.engines.embedded.kubernetes.objects import Object
+from moltghost.engines.kubernetes.objects import Object
 from moltghost.kube.pod_diagnosis import condition
 
 SKIP_AWAIT = "pulumi.com/skipAwait"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 
-from moltghost.engines.embedded.interrupt import stop_if
-from moltghost.engines.embedded.kubernetes.objects import Identity, Object
 from moltghost.engines.embedded.kubernetes.readiness import READY, Readiness, readiness
 from moltghost.engines.embedded.plan import Detail
+from moltghost.engines.interrupt import stop_if
+from moltghost.engines.kubernetes.objects import Identity, Object
 from moltghost.errors import Failed
 from moltghost.kube.client import ApiError, Client
 from moltghost.kube.container_progress import last_words

@@ -1,0 +1,1 @@
+"""Moves stacks from one engine to the other: the only room that knows both."""
