@@ -7,9 +7,9 @@ the cache folder. The catalogue knows one region only; for another its price is 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -23,6 +23,7 @@ from moltghost.aws.clients import Clients
 from moltghost.aws.errors import trouble
 from moltghost.aws.price_list import read_price
 from moltghost.errors import Failed
+from moltghost.files import write_text
 from moltghost.models import instance_types, price_source
 
 PERMISSIONS = ("pricing:GetProducts",)
@@ -192,11 +193,5 @@ def _write_cache(file: Path, new: dict[str, Price], now: datetime) -> None:
     }
     if not fresh:
         return
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps({**_entries(file), **fresh}, indent=1), encoding="utf-8")
-        draft.replace(file)
-    except OSError:
-        # A cache that can't be written costs a call next time and nothing else.
-        draft.unlink(missing_ok=True)
+    with suppress(OSError):  # a cache that can't be written costs a call next time, nothing else
+        write_text(file, json.dumps({**_entries(file), **fresh}, indent=1), durable=False)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import traceback
 
 from moltghost import paths
+from moltghost.files import write_private
 
 _LOG = logging.getLogger("moltghost")
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -39,12 +39,7 @@ def record_crash(error: BaseException) -> str:
     file = paths.state_home() / "crash.log"
     text = "".join(traceback.format_exception(error))
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # A new file: what was there may be readable by others.
-        file.unlink(missing_ok=True)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        write_private(file, text, durable=False)
     except OSError as trouble:
         sys.stderr.write(text)
         return f"its traceback is above: {file} can't be written ({trouble.strerror})"

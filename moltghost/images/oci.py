@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from moltghost.files import move_into_place
 from moltghost.images.tree import Entry, with_parents
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -99,9 +100,7 @@ def write_archive(
         partial = work / "archive"
         with partial.open("wb") as stream:
             _write_layout(stream, reference, manifest, [manifest, image, *blobs])
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(target)
+        move_into_place(partial, target, durable=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return manifest.digest

@@ -45,6 +45,5 @@ def _written(path: Path, stack: StackName, engine: Engine) -> Path:
             f"stack {stack} has no output kubeconfig: its last up didn't end",
             f"moltghost up {stack}",
         )
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_private(path, text)
+    write_private(path, text, durable=True)
     return path

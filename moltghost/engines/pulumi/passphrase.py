@@ -187,7 +187,7 @@ class Keyring:
                 "PULUMI_CONFIG_PASSPHRASE may be theirs",
             ) from None
         with suppress(OSError):  # it only saves time, and a full disk is no reason not to read
-            write_private(self._derived, json.dumps({**keys, salt: key.hex()}))
+            write_private(self._derived, json.dumps({**keys, salt: key.hex()}), durable=True)
         return crypter
 
     def _derived_keys(self) -> dict[str, str]:

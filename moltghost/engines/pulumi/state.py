@@ -311,7 +311,7 @@ class StateStore:
         state.updated = datetime.now(UTC)
         crypter = self._keyring.crypter(state.salt or None)
         state.salt = crypter.salt
-        write_private(self.path(state.stack), dump_state(state, crypter))
+        write_private(self.path(state.stack), dump_state(state, crypter), durable=True)
 
     def remove(self, stack: str) -> None:
         """Forget a stack."""

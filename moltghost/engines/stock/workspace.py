@@ -25,7 +25,7 @@ from moltghost.engines.stock.command import require_cli
 from moltghost.engines.stock.errors import explained
 from moltghost.engines.stock.installation import INSTALL_HINT
 from moltghost.errors import Refused
-from moltghost.files import replace_text
+from moltghost.files import write_text
 
 _CHECKPOINT_VERSION = 3
 _PASSPHRASES = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
@@ -128,7 +128,7 @@ class Stacks:
         try:
             if config and before is None:
                 # Killed here, we leave the configuration that was asked for, and no half of one.
-                replace_text(own, config.read_text())
+                write_text(own, config.read_text(), durable=True)
             self.run(stack, *arguments)
             if config:
                 # The CLI can't be told of another file here, so what it wrote is moved over.
@@ -242,7 +242,7 @@ def move_secrets_keys(source: Path, target: Path) -> None:
             document[key] = written[key]
     text = StringIO()
     yaml.dump(document, text)
-    replace_text(target, text.getvalue())
+    write_text(target, text.getvalue(), durable=True)
 
 
 def _text(file: Path) -> str | None:
@@ -253,7 +253,7 @@ def _restore(file: Path, text: str | None) -> None:
     if text is None:
         file.unlink(missing_ok=True)
     elif text != _text(file):
-        replace_text(file, text)
+        write_text(file, text, durable=True)
 
 
 def _secrets_provider(file: Path) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from moltghost.config import SPEC_KEY, AgentSpec, StackName, stack_file
-from moltghost.files import replace_text
+from moltghost.files import move_into_place, write_text
 
 _PENDING_DIR = Path(".moltghost/pending")
 _LOCK_DIR = Path(".moltghost/locks")
@@ -39,7 +39,7 @@ def write_pending(project: Path, stack: StackName, spec: AgentSpec) -> Path:
         document = _yaml().load(f"{_HEADER}config:\n  {SPEC_KEY}: {{}}\n")
         document["config"][SPEC_KEY] = {}
     _merge(document["config"][SPEC_KEY], spec.as_written())
-    return replace_text(pending_file(project, stack), _text(document))
+    return write_text(pending_file(project, stack), _text(document), durable=True)
 
 
 def write_value(project: Path, stack: StackName, key: str, value: Mapping[str, Any]) -> None:
@@ -51,7 +51,7 @@ def write_value(project: Path, stack: StackName, key: str, value: Mapping[str, A
         _merge(spec[key], value)
     else:
         spec[key] = dict(value)
-    replace_text(file, _text(document))
+    write_text(file, _text(document), durable=True)
 
 
 def _yaml() -> YAML:
@@ -77,12 +77,13 @@ def restore_pending(project: Path, stack: StackName, text: str | None) -> None:
     if text is None:
         discard_pending(project, stack)
     else:
-        replace_text(pending_file(project, stack), text)
+        write_text(pending_file(project, stack), text, durable=True)
 
 
 def commit_pending(project: Path, stack: StackName) -> None:
     """Make the pending file the stack's config."""
-    pending_file(project, stack).replace(stack_file(project, stack))
+    # A power loss may take the move back; then both files are there, as after a kill.
+    move_into_place(pending_file(project, stack), stack_file(project, stack), durable=False)
 
 
 def discard_pending(project: Path, stack: StackName) -> None:

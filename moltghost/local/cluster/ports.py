@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from moltghost.errors import Failed
-from moltghost.local.files import write_private
+from moltghost.files import write_private
 
 LOOPBACK = "127.0.0.1"
 
@@ -57,7 +57,7 @@ def ensure_ports(path: Path, *, running: Collection[str]) -> dict[str, int]:
             keep = name in ports and (process in running or _is_free(ports[name]))
             if not keep:
                 ports[name] = _choose(excluding=ports.values())
-    write_private(path, json.dumps(ports, indent=2) + "\n")
+    write_private(path, json.dumps(ports, indent=2) + "\n", durable=False)
     return ports
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moltghost.errors import Failed
-from moltghost.local.files import make_private_folder, write_private
+from moltghost.files import make_private_folder, write_private
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _LOG_LIMIT_BYTES = 20 * 1024**2
@@ -120,7 +120,7 @@ class ProcessTable:
             if log.stat().st_size > _LOG_LIMIT_BYTES:
                 end = _end(log, _LOG_LIMIT_BYTES)
                 os.truncate(log, 0)  # first: the disk may be full
-                write_private(log.with_suffix(".log.old"), end)
+                write_private(log.with_suffix(".log.old"), end, durable=False)
 
     def start(self, command: Command) -> None:
         """Start a process in a session of its own; it outlives this one.

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from moltghost.errors import Failed
+from moltghost.files import make_private_folder, write_private
 from moltghost.kube.client import Client
 from moltghost.local.cluster import credentials, weights_store
 from moltghost.local.cluster.bootstrap import bootstrap
@@ -17,7 +18,6 @@ from moltghost.local.cluster.health import health_checks
 from moltghost.local.cluster.layout import Layout
 from moltghost.local.cluster.ports import NODE_PORTS, PORTS, ensure_ports
 from moltghost.local.cluster.processes import Command, ProcessTable, last_lines
-from moltghost.local.files import make_private_folder, write_private
 from moltghost.local.node import objects
 from moltghost.local.node.components import WEIGHTS_SERVICE
 from moltghost.local.node.machine import MachineNode
@@ -117,10 +117,12 @@ class Startup:
         self._ports = ensure_ports(layout.ports, running=self._alive([*PORTS, *NODE_PORTS]))
         components = Components(layout, self._ports)
         self._write_kubeconfigs(components.server)
-        write_private(layout.config("scheduler.json"), _as_json(components.scheduler_config()))
-        write_private(layout.config("kwok.json"), _as_json(kwok.configuration()))
+        write_private(
+            layout.config("scheduler.json"), _as_json(components.scheduler_config()), durable=False
+        )
+        write_private(layout.config("kwok.json"), _as_json(kwok.configuration()), durable=False)
         instance_types = karpenter_instance_types(self._node_types)
-        write_private(layout.config("instance-types.json"), instance_types)
+        write_private(layout.config("instance-types.json"), instance_types, durable=False)
         self._checks = health_checks(layout, self._ports)
         if self._machine:
             self._checks |= self._machine.checks(self._ports)

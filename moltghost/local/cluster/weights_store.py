@@ -11,9 +11,9 @@ import secrets
 from pathlib import Path
 
 from moltghost.errors import Refused
+from moltghost.files import write_private
 from moltghost.local.cluster.layout import Layout
 from moltghost.local.cluster.ports import LOOPBACK, read_ports
-from moltghost.local.files import write_private
 from moltghost.weights_store.bucket import Bucket, Key, Place
 from moltghost.weights_store.store import STORES
 
@@ -29,7 +29,7 @@ def ensure_key(path: Path) -> None:
     """Generate the key of the store once."""
     if read_key(path) is None:
         key = {"access_key": _ACCESS_KEY, "secret_key": secrets.token_urlsafe(_SECRET_BYTES)}
-        write_private(path, json.dumps(key) + "\n")
+        write_private(path, json.dumps(key) + "\n", durable=False)
 
 
 def read_key(path: Path) -> Key | None:

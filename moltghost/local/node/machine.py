@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moltghost.errors import Failed
+from moltghost.files import make_private_folder, write_private
 from moltghost.kube.client import Client
 from moltghost.local.cluster import credentials
 from moltghost.local.cluster.health import Check, HealthCheck
 from moltghost.local.cluster.layout import Layout
 from moltghost.local.cluster.processes import Command, ProcessTable
-from moltghost.local.files import make_private_folder, write_private
 from moltghost.local.node import cgroups, network
 from moltghost.local.node.components import INIT, READY, NodeComponents
 from moltghost.local.node.configuration import (
@@ -115,7 +115,7 @@ class MachineNode:
             dns_kubeconfig=layout.user_kubeconfig(credentials.COREDNS.name),
         )
         for file, content in configuration.files().items():
-            write_private(file, content)
+            write_private(file, content, durable=False)
         make_private_folder(layout.node)
         return NodeComponents(layout, ports, cable, configuration)
 
@@ -191,7 +191,7 @@ class MachineNode:
 
     def decline(self) -> None:
         """Remember that the cluster is to have no node on this machine."""
-        write_private(self._layout.machine, json.dumps({"subnet": None}) + "\n")
+        write_private(self._layout.machine, json.dumps({"subnet": None}) + "\n", durable=False)
 
     @property
     def _cgroup(self) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moltghost.errors import Failed
-from moltghost.local.files import write_private
+from moltghost.files import write_private
 from moltghost.local.node.requirements import find_program
 
 #: Addresses of pods; equal in every cluster, as no two namespaces meet.
@@ -96,7 +96,7 @@ def ensure_cable(home: Path, remembered: Path) -> Cable:
     candidates = [known.subnet] if known else []
     for subnet in [*candidates, *_subnets(home)]:
         if not any(subnet.overlaps(other) for other in used):
-            write_private(remembered, json.dumps({"subnet": str(subnet)}) + "\n")
+            write_private(remembered, json.dumps({"subnet": str(subnet)}) + "\n", durable=False)
             return Cable(name, subnet)
     raise Failed(
         f"every address of {_CABLES} is in a route of this machine",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
-from moltghost import files
 from moltghost.engines.embedded.journal import Journal
 from moltghost.engines.pulumi.passphrase import Keyring
 from moltghost.engines.pulumi.state import ResourceState, StackState, StateStore
@@ -91,30 +89,6 @@ def test_a_damaged_state_is_refused_with_its_path(store: StateStore, text: str) 
 
     with pytest.raises(Refused, match=r"state of stack a.local is damaged: .*a\.local\.json"):
         store.load("a.local")
-
-
-def test_a_write_that_fails_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    files.write_private(path, "old")
-
-    def full(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        files.write_private(path, "new")
-
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_of_two_who_create_a_file_the_first_wins(tmp_path: Path) -> None:
-    files.create_private(tmp_path / "file", "first")
-    files.create_private(tmp_path / "file", "second")
-
-    assert (tmp_path / "file").read_text() == "first"
 
 
 # --- journal ---------------------------------------------------------------------------------

@@ -126,12 +126,12 @@ def test_what_an_interrupted_issue_left_is_issued_anew(
     left = writes
     write = certificates.write_private
 
-    def full_disk(path: Path, content: bytes | str) -> bool:
+    def full_disk(path: Path, content: bytes | str, *, durable: bool) -> None:
         nonlocal left
         left -= 1
         if left < 0:
             raise OSError(28, "No space left on device")
-        return write(path, content)
+        write(path, content, durable=durable)
 
     address = {"service_address": SERVICE_ADDRESS, "node_address": "198.18.7.2"}
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
