@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from moltghost.config import Environment, StackName
-from moltghost.kube.client import ApiError, Client, Unreachable
+from moltghost.kube.client import Client
+from moltghost.kube.errors import ApiError, Unreachable
 from moltghost.ownership import ENGINE_ANNOTATION, belongs_to, embedded_stacks, running_engine
 from moltghost.planning.cloud import plan_cloud
 

@@ -18,28 +18,14 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from moltghost.errors import Failed, Refused
-from moltghost.kube.transport import ApiError, Object, Transport, Unreachable
-
-__all__ = [
-    "ApiError",
-    "Client",
-    "Object",
-    "Propagation",
-    "ResourceType",
-    "UnknownKind",
-    "Unreachable",
-]
+from moltghost.errors import Failed
+from moltghost.kube.errors import ApiError, Conflict, NotFound, UnknownKind
+from moltghost.kube.transport import Object, Transport
 
 Propagation = Literal["Foreground", "Background", "Orphan"]
 
-_NOT_FOUND = 404
 _TAIL_SECONDS = 5  # a node that doesn't answer must not hold up who only wants to know
 _APPLY = "application/apply-patch+yaml"
-
-
-class UnknownKind(Refused):
-    """The API server doesn't have this kind."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +111,8 @@ class Client:
         path = self.resource_type(api_version, kind).path(namespace, name)
         try:
             return self._transport.request("GET", path)
-        except ApiError as error:
-            if error.status == _NOT_FOUND:
-                return None
-            raise
+        except NotFound:
+            return None
 
     def list(
         self,
@@ -160,7 +144,7 @@ class Client:
         return items
 
     def create(self, obj: Object, *, manager: str, dry_run: bool = False) -> Object:
-        """Create an object; one that exists already is an ``ApiError`` ``AlreadyExists``."""
+        """Create an object; one that exists already raises ``AlreadyExists``."""
         namespace, _name = _place(obj)
         path = self._type_of(obj).path(namespace)
         return self._transport.request("POST", path, body=obj, query=_write(manager, dry_run))
@@ -226,9 +210,11 @@ class Client:
         path = self.resource_type(api_version, kind).path(namespace, name)
         try:
             self._transport.request("DELETE", path, body=body)
-        except ApiError as error:
-            if error.status == _NOT_FOUND or (uid and error.reason == "Conflict"):
-                return False
+        except NotFound:
+            return False
+        except Conflict:
+            if uid:
+                return False  # it is another object of that name by now
             raise
         return True
 
@@ -321,10 +307,8 @@ class Client:
     def _discover(self, api_version: str) -> dict[str, ResourceType]:
         try:
             listed = self._resources(api_version)
-        except ApiError as error:
-            if error.status == _NOT_FOUND:
-                return {}
-            raise
+        except NotFound:
+            return {}
         return {
             item["kind"]: _resource_type(api_version, item)
             for item in listed

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from moltghost.kube.client import Client
+from moltghost.kube.errors import ApiError
 from moltghost.kube.pod_diagnosis import Object, container_statuses
-from moltghost.kube.transport import ApiError
 from moltghost.progress import transfer_detail
 
 # The containers that report, in the order in which they work; the others' logs are users' own.

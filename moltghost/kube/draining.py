@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 
 from moltghost.errors import Failed
-from moltghost.kube.client import Client, UnknownKind
+from moltghost.kube.client import Client
+from moltghost.kube.errors import UnknownKind
 from moltghost.kube.pod_diagnosis import Object, condition
 from moltghost.progress import Event, Report
 

@@ -21,7 +21,8 @@ from lightkube.config.kubeconfig import KubeConfig
 from lightkube.config.models import UserExec
 from lightkube.core.exceptions import ConfigError
 
-from moltghost.errors import Failed, Refused
+from moltghost.errors import Refused
+from moltghost.kube.errors import ApiError, NoCredentials, Unreachable, api_error
 
 Object = dict[str, Any]
 
@@ -30,29 +31,6 @@ _RETRY_STATUS = (429, 500, 502, 503, 504)  # client-go repeats these when the se
 _RETRY_PAUSE_SECONDS = 0.5
 _WATCH_GRACE_SECONDS = 5.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-class ApiError(Failed):
-    """The API server said no.
-
-    Args:
-        status: the HTTP status.
-        reason: the machine-readable reason, e.g. ``AlreadyExists``.
-        message: what the server said.
-    """
-
-    def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.reason = reason
-
-
-class Unreachable(Failed):
-    """The API server doesn't answer."""
-
-
-class NoCredentials(Unreachable):
-    """The API server can't be asked: what the kubeconfig says gives no credentials."""
 
 
 class _Credentials(httpx.Auth):
@@ -230,9 +208,9 @@ def _connection(server: str, timeout_seconds: float) -> ConnectionParams:
 def _api_error(response: httpx.Response) -> ApiError:
     try:
         status = response.json()
-        return ApiError(response.status_code, status.get("reason", ""), status["message"])
+        return api_error(response.status_code, status.get("reason", ""), status["message"])
     except (ValueError, KeyError, AttributeError):
-        return ApiError(response.status_code, response.reason_phrase, response.text.strip())
+        return api_error(response.status_code, response.reason_phrase, response.text.strip())
 
 
 def _warning_text(header: str) -> str:

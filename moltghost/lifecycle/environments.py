@@ -8,10 +8,8 @@ from moltghost.config import Environment, StackName, read_environment
 from moltghost.engines.interface import Engine
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
-from moltghost.kube.transport import ApiError, NoCredentials, Unreachable
+from moltghost.kube.errors import Forbidden, NoCredentials, Unauthorized, Unreachable
 from moltghost.planning.cloud import plan_cloud
-
-_NOT_LET_IN = (401, 403)  # unknown to the cluster; known, without the right
 
 
 def layer_stacks(environment: str) -> tuple[StackName, StackName]:
@@ -47,9 +45,7 @@ def connect(project: Path, name: str) -> Client:
         raise Refused(
             f"the cluster of environment {name} can't be asked: {error.message}", error.hint
         ) from error
-    except ApiError as error:
-        if error.status not in _NOT_LET_IN:
-            raise
+    except (Unauthorized, Forbidden) as error:
         raise Refused(
             f"the cluster of environment {name} doesn't let you in: {error.message}",
             f"aws sts get-caller-identity says who you are; admins and deployers of Pulumi.{name}"

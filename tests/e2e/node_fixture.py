@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from moltghost.kube.client import ApiError, Client
+from moltghost.kube.client import Client
+from moltghost.kube.errors import ApiError
 from moltghost.local.build import builder, programs
 from moltghost.local.build.recipes import Program
 from moltghost.local.cluster.cluster import EmbeddedCluster

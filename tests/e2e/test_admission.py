@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from moltghost.kube.client import Client
-from moltghost.kube.transport import ApiError
+from moltghost.kube.errors import ApiError
 from tests.e2e.conftest import Moltghost
 
 pytestmark = pytest.mark.e2e

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from moltghost.kube.client import ApiError, Client
+from moltghost.kube.client import Client
 from moltghost.kube.draining import drain_pools
+from moltghost.kube.errors import ApiError
 from moltghost.local.build import programs
 from moltghost.progress import Event
 from tests.components.aws_stacks import declared

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from moltghost.kube.client import Object
+from moltghost.kube.transport import Object
 from moltghost.local.cluster.cluster import EmbeddedCluster
 from moltghost.local.cluster.ports import LOOPBACK, PORTS
 from moltghost.local.node import objects

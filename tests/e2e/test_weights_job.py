@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from moltghost.errors import Failed, Refused
-from moltghost.kube.client import Client, Object
+from moltghost.kube.client import Client
+from moltghost.kube.transport import Object
 from moltghost.lifecycle.weights import manifests as objects
 from moltghost.lifecycle.weights.job import begin
 from moltghost.weights_store.bucket import Key

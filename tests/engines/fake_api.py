@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from moltghost.kube.client import ApiError
+from moltghost.kube.errors import api_error
 
 Object = dict[str, Any]
 
@@ -62,7 +62,7 @@ class FakeApi:
         for step in body:
             key = step["path"].removeprefix("/metadata/")
             if step["op"] == "test" and metadata[key] != step["value"]:
-                raise ApiError(422, "Invalid", "the server rejected our request")
+                raise api_error(422, "Invalid", "the server rejected our request")
             metadata[key] = step["value"]
         self.touch(kind, name)
         return copy.deepcopy(self.objects[kind, name])

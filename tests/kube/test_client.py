@@ -6,6 +6,7 @@ What a real API server decides is tested in ``tests/e2e``; the server here only 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,20 @@ from pathlib import Path
 import pytest
 
 from moltghost.errors import Refused
-from moltghost.kube.client import ApiError, Client, ResourceType, UnknownKind, Unreachable
-from moltghost.kube.transport import NoCredentials
+from moltghost.kube.client import Client, ResourceType
+from moltghost.kube.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NoCredentials,
+    NotFound,
+    Unauthorized,
+    UnknownKind,
+    Unreachable,
+)
+from tests.examples import PROJECT
 from tests.kube.api_server import Server, failure, kubeconfig_text, serving
 
 MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "n"}}
@@ -75,6 +88,39 @@ def test_an_error_has_the_servers_words(client: Client, server: Server) -> None:
         client.create(MAP, manager="me")
 
     assert (error.value.status, error.value.reason) == (422, "Invalid")
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "kind"),
+    [
+        (401, "Unauthorized", Unauthorized),
+        (403, "Forbidden", Forbidden),
+        (404, "NotFound", NotFound),
+        (409, "AlreadyExists", AlreadyExists),
+        (409, "Conflict", Conflict),
+        (422, "Invalid", Invalid),
+        (500, "InternalError", ApiError),
+    ],
+)
+def test_an_error_is_of_the_class_that_callers_catch(
+    client: Client, server: Server, status: int, reason: str, kind: type[ApiError]
+) -> None:
+    server.answers += [failure(status, reason, "no")]
+
+    with pytest.raises(ApiError, match="no") as error:
+        client.create(MAP, manager="me")
+
+    assert type(error.value) is kind
+
+
+def test_nobody_tells_errors_of_the_api_server_apart_by_number_or_text() -> None:
+    compares = re.compile(r"error\.(status|reason) (==|!=|in|not in) ")
+    found = [
+        str(module.relative_to(PROJECT))
+        for module in (PROJECT / "moltghost").rglob("*.py")
+        if compares.search(module.read_text(encoding="utf-8"))
+    ]
+    assert found == []
 
 
 def test_items_of_a_list_say_what_they_are(client: Client, server: Server) -> None:

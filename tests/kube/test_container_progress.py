@@ -8,8 +8,9 @@ from typing import Any, cast
 import pytest
 
 from moltghost.kube.agents import list_agents
-from moltghost.kube.client import ApiError, Client
+from moltghost.kube.client import Client
 from moltghost.kube.container_progress import last_words, parse
+from moltghost.kube.errors import ApiError
 from moltghost.units import GIB, MIB
 from tests.kube.clusters import (
     DONE,

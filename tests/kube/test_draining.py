@@ -7,8 +7,9 @@ from typing import Any, cast
 import pytest
 
 from moltghost.errors import Failed
-from moltghost.kube.client import Client, UnknownKind
+from moltghost.kube.client import Client
 from moltghost.kube.draining import drain_pools
+from moltghost.kube.errors import UnknownKind
 from moltghost.progress import Event
 from tests.kube.clusters import condition
 

@@ -13,7 +13,8 @@ from moltghost.engines.pulumi.state import ResourceState, StackState
 from moltghost.engines.pulumi.urn import provider_urn
 from moltghost.engines.stock.checkpoint import is_object
 from moltghost.errors import Failed
-from moltghost.kube.client import ApiError, Client
+from moltghost.kube.client import Client
+from moltghost.kube.errors import ApiError
 from moltghost.ownership import ENGINE_ANNOTATION, STACK_ANNOTATION, EngineName
 
 Managers = Callable[[ResourceState], tuple[str, str]]

@@ -10,7 +10,8 @@ from moltghost.engines.kubernetes import objects
 from moltghost.engines.kubernetes.objects import Identity, Object
 from moltghost.engines.pulumi.values import plain, redact, secret_texts, unknown_paths
 from moltghost.errors import MoltghostError, Refused
-from moltghost.kube.client import ApiError, Client, UnknownKind
+from moltghost.kube.client import Client
+from moltghost.kube.errors import AlreadyExists, ApiError, Conflict, UnknownKind
 
 _STAND_IN_NAMESPACE = "default"  # exists in every cluster
 _JSON_PATCH = "application/json-patch+json"
@@ -116,9 +117,10 @@ class Checker:
         moved = {**body, "metadata": {**body["metadata"], "namespace": _STAND_IN_NAMESPACE}}
         try:
             client.create(moved, manager=objects.MANAGER, dry_run=True)
+        except AlreadyExists:
+            return  # by the same name, so it was accepted
         except ApiError as error:
-            if error.reason != "AlreadyExists":
-                _judged(error, who, inputs)
+            _judged(error, who, inputs)
 
 
 def own_created_fields(client: Client, who: Identity, live: Object) -> None:
@@ -152,9 +154,9 @@ def own_created_fields(client: Client, who: Identity, live: Object) -> None:
                 manager=objects.MANAGER,
                 content_type=_JSON_PATCH,
             )
-        except ApiError as error:
+        except Conflict:
             fresh = client.get(who.api_version, who.kind, who.name, who.namespace)
-            if error.reason != "Conflict" or fresh is None:
+            if fresh is None:
                 raise
             live = fresh
         else:

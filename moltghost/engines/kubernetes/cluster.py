@@ -8,8 +8,9 @@ from typing import Any
 
 from moltghost.engines.pulumi.values import UNKNOWN, plain
 from moltghost.errors import Refused
-from moltghost.kube.client import ApiError, Client, Unreachable
-from moltghost.kube.transport import NoCredentials, kubeconfig_path
+from moltghost.kube.client import Client
+from moltghost.kube.errors import ApiError, NoCredentials, Unreachable
+from moltghost.kube.transport import kubeconfig_path
 
 _PATIENCE_SECONDS = 60.0  # an API server that restarts is back well within this
 

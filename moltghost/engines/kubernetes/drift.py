@@ -18,7 +18,8 @@ from moltghost.engines.kubernetes.recorded import recorded, recorded_uid, with_i
 from moltghost.engines.pulumi.diff import missing_or_different
 from moltghost.engines.pulumi.state import ResourceState
 from moltghost.engines.pulumi.values import Path, Secret, format_path, masked
-from moltghost.kube.client import ApiError, Client, UnknownKind
+from moltghost.kube.client import Client
+from moltghost.kube.errors import ApiError, UnknownKind
 
 _REMOVAL_TRIES = 5
 _JSON_PATCH = "application/json-patch+json"

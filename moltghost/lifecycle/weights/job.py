@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from moltghost.errors import Failed, Refused
-from moltghost.kube.client import ApiError, Client, Object
+from moltghost.kube.client import Client
+from moltghost.kube.errors import AlreadyExists, ApiError, Invalid, NotFound
 from moltghost.kube.pod_diagnosis import condition, container_statuses, pod_reason, trouble
+from moltghost.kube.transport import Object
 from moltghost.lifecycle.weights import manifests
 from moltghost.lifecycle.weights.manifests import BUILD, PLAN_ANNOTATION
 from moltghost.lifecycle.weights.stages import Stages
@@ -57,11 +59,9 @@ def begin(
     if found is None:
         try:
             found = client.create(wanted, manager=_MANAGER)
-        except ApiError as error:
-            if error.reason == "NotFound":
-                raise _no_namespace(plan) from error
-            if error.reason != "AlreadyExists":
-                raise
+        except NotFound as error:
+            raise _no_namespace(plan) from error
+        except AlreadyExists:
             found, joined = client.get(*_JOB, plan.name, plan.namespace), True
     _require_same(found or {}, wanted, plan)
     if make_room:
@@ -78,9 +78,7 @@ def _start(client: Client, plan: WeightsJobPlan, job: Object) -> None:
     body = {"metadata": {"uid": job["metadata"]["uid"]}, "spec": {"suspend": False}}
     try:
         client.patch(*_JOB, plan.name, plan.namespace, body, manager=_MANAGER)
-    except ApiError as error:
-        if error.reason not in ("Invalid", "NotFound"):
-            raise
+    except (Invalid, NotFound) as error:
         raise Failed(
             f"another command removed the job {plan.namespace}/{plan.name} before it started",
             "run the same command again: it joins the other one's job",

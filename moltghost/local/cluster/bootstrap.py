@@ -11,7 +11,9 @@ import yaml
 
 from moltghost.errors import Failed
 from moltghost.files import write_private
-from moltghost.kube.client import ApiError, Client, Object, UnknownKind
+from moltghost.kube.client import Client
+from moltghost.kube.errors import ApiError, UnknownKind
+from moltghost.kube.transport import Object
 from moltghost.local.build import programs
 from moltghost.local.cluster.layout import Layout
 

@@ -16,7 +16,7 @@ from moltghost.engines.pulumi.passphrase import Keyring
 from moltghost.engines.pulumi.state import ResourceState, StackState, StateStore
 from moltghost.engines.stock.checkpoint import to_checkpoint
 from moltghost.errors import Failed, Refused
-from moltghost.kube.client import ApiError
+from moltghost.kube.errors import api_error
 from moltghost.ownership import EngineName
 from moltghost.progress import silent
 from tests.engines.fake_api import FakeApi
@@ -128,7 +128,7 @@ def test_a_move_to_the_cli_takes_the_state_and_the_objects_along(
 
 
 @pytest.mark.parametrize(
-    "error", [ApiError(403, "Forbidden", "not you"), KeyboardInterrupt()], ids=["error", "ctrl-c"]
+    "error", [api_error(403, "Forbidden", "not you"), KeyboardInterrupt()], ids=["error", "ctrl-c"]
 )
 def test_a_move_to_the_cli_that_fails_at_an_object_is_undone(
     error: BaseException,
@@ -170,7 +170,7 @@ def test_a_stack_that_the_cli_had_already_is_what_it_was_after_a_move_that_fails
 ) -> None:
     store.save(state)
     cli.write("stacks", {STACK: OTHERS})
-    api.on_patch = raising(ApiError(403, "Forbidden", "not you"), at=1)
+    api.on_patch = raising(api_error(403, "Forbidden", "not you"), at=1)
 
     with pytest.raises(Failed, match="Namespace agent-a can't be handed to the stock engine"):
         adoption.adopt(STACK, "stock")
@@ -184,7 +184,7 @@ def test_a_move_that_cannot_be_undone_either_says_both(
     store.save(state)
 
     def on_patch(_number: int) -> None:
-        raise ApiError(403, "Forbidden", "not you")
+        raise api_error(403, "Forbidden", "not you")
 
     api.on_patch = on_patch
     with pytest.raises(Failed) as failed:
@@ -202,7 +202,7 @@ def test_a_move_to_the_embedded_engine_that_fails_at_an_object_is_undone(
     deployment = {"resources": to_checkpoint(state)}
     cli.write("stacks", {STACK: deployment})
     api.objects["Namespace", "agent-a"] = space("stock")
-    api.on_patch = raising(ApiError(403, "Forbidden", "not you"), at=2)
+    api.on_patch = raising(api_error(403, "Forbidden", "not you"), at=2)
 
     with pytest.raises(Failed, match="memory can't be handed to the embedded engine: not you"):
         adoption.adopt(STACK, "embedded")

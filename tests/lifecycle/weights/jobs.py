@@ -8,7 +8,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
 
-from moltghost.kube.client import ApiError, Client
+from moltghost.kube.client import Client
+from moltghost.kube.errors import api_error
 from moltghost.kube.pod_diagnosis import Object
 from moltghost.models import find_model
 from moltghost.planning.weights import Source, WeightsJobPlan, plan_weights_job
@@ -75,10 +76,10 @@ class JobCluster:
     def create(self, obj: Object, *, manager: str) -> dict[str, Any]:
         assert manager
         if not self._namespace:
-            raise ApiError(404, "NotFound", "namespaces moltghost-weights not found")
+            raise api_error(404, "NotFound", "namespaces moltghost-weights not found")
         name = obj["metadata"]["name"]
         if name in self.jobs:
-            raise ApiError(409, "AlreadyExists", f"jobs {name} already exists")
+            raise api_error(409, "AlreadyExists", f"jobs {name} already exists")
         self.created += 1
         job = deepcopy(cast("dict[str, Any]", obj))
         job["metadata"]["uid"] = f"uid-{self.created}"
@@ -95,7 +96,7 @@ class JobCluster:
     ) -> None:
         assert (kind, manager) == ("Job", "moltghost")
         if body["metadata"]["uid"] != self.jobs[name]["metadata"]["uid"]:
-            raise ApiError(422, "Invalid", "metadata.uid: field is immutable")
+            raise api_error(422, "Invalid", "metadata.uid: field is immutable")
         self.jobs[name]["spec"].update(body["spec"])
         self._on_run()
 

@@ -26,7 +26,8 @@ from moltghost.engines.pulumi.diff import diff, same
 from moltghost.engines.pulumi.state import ResourceState
 from moltghost.engines.pulumi.values import plain
 from moltghost.errors import Refused
-from moltghost.kube.client import Client, UnknownKind
+from moltghost.kube.client import Client
+from moltghost.kube.errors import UnknownKind
 from moltghost.ownership import ENGINE_ANNOTATION, STACK_ANNOTATION, belongs_to
 
 _CLI_MANAGER = "pulumi-kubernetes"  # what the CLI's provider calls itself, and a random suffix

@@ -30,7 +30,8 @@ from moltghost.engines.kubernetes.recorded import named, recorded, recorded_uid
 from moltghost.engines.pulumi.state import ResourceState
 from moltghost.engines.pulumi.values import plain, unknown_paths
 from moltghost.errors import Failed, Refused
-from moltghost.kube.client import ApiError, Client, Propagation, UnknownKind
+from moltghost.kube.client import Client, Propagation
+from moltghost.kube.errors import AlreadyExists, ApiError, UnknownKind
 
 _NEW_KIND_SECONDS = 15.0  # an established definition is served a moment later
 _NEW_KIND_PAUSE_SECONDS = 0.2
@@ -145,7 +146,7 @@ class KubernetesProvider:
                     raise
                 time.sleep(_NEW_KIND_PAUSE_SECONDS)
             except ApiError as error:
-                live = _get(client, who) if error.reason == "AlreadyExists" else None
+                live = _get(client, who) if isinstance(error, AlreadyExists) else None
                 if live and objects.is_ours(live, self._stack, None):
                     return live  # our own request, repeated after the connection broke
                 raise explained(error, plan.title, plan.inputs, Failed) from error

@@ -10,8 +10,9 @@ from moltghost.engines.embedded.plan import Detail
 from moltghost.engines.interrupt import stop_if
 from moltghost.engines.kubernetes.objects import Identity, Object
 from moltghost.errors import Failed
-from moltghost.kube.client import ApiError, Client
+from moltghost.kube.client import Client
 from moltghost.kube.container_progress import last_words
+from moltghost.kube.errors import ApiError
 from moltghost.kube.pod_diagnosis import condition, has_given_up, pod_reason
 from moltghost.units import format_duration
 
