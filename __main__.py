@@ -9,12 +9,16 @@ from moltghost.config import PROJECT
 from moltghost.errors import MoltghostError
 from moltghost.ownership import running_engine
 
+engine = running_engine()
 try:
     declare(
-        Path(__file__).parent, pulumi.get_stack(), pulumi.Config(PROJECT).require_object("spec")
+        Path(__file__).parent,
+        pulumi.get_stack(),
+        pulumi.Config(PROJECT).require_object("spec"),
+        engine,
     )
 except MoltghostError as error:
-    if running_engine() == "embedded":
+    if engine == "embedded":
         raise
     # The CLI shows this one without its traceback.
     raise pulumi.RunError(str(error)) from error

@@ -8,7 +8,7 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.networking import v1 as net
 
 from components.admission import POOLS_ANNOTATION, SHARING_LABEL, TYPES_ANNOTATION
-from moltghost.ownership import ENGINE_ANNOTATION, running_engine
+from moltghost.ownership import ENGINE_ANNOTATION, EngineName
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.base import MODEL_SERVER
 from moltghost.planning.model_server import GATE_PORT
@@ -25,10 +25,17 @@ def selector(plan: AgentPlan, name: str) -> dict[str, str]:
 
 
 class AgentNamespace(pulumi.ComponentResource):
-    """Namespace of an agent. It is protected: the agent's memory lies in it."""
+    """Namespace of an agent, marked with the engine that owns the stack.
+
+    It is protected: the agent's memory lies in it.
+    """
 
     def __init__(
-        self, name: str, plan: AgentPlan, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        plan: AgentPlan,
+        engine: EngineName,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("moltghost:agent:Namespace", name, None, opts)
         self._plan = plan
@@ -51,7 +58,7 @@ class AgentNamespace(pulumi.ComponentResource):
                 annotations={
                     POOLS_ANNOTATION: ",".join(plan.isolation.pools),
                     TYPES_ANNOTATION: ",".join(plan.isolation.instance_types),
-                    ENGINE_ANNOTATION: running_engine(),
+                    ENGINE_ANNOTATION: engine,
                 },
             ),
             opts=pulumi.ResourceOptions(parent=self, protect=True),

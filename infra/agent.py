@@ -10,16 +10,17 @@ from components.model_server import ModelServer, ModelServerInputs
 from components.runtime import Runtime, RuntimeInputs
 from infra.layers import cluster_provider, output_of
 from moltghost.config import StackName
+from moltghost.ownership import EngineName
 from moltghost.planning.agent import AgentPlan
 
 
-def declare_agent(plan: AgentPlan) -> None:
-    """Declare everything that one agent has."""
+def declare_agent(plan: AgentPlan, engine: EngineName) -> None:
+    """Declare everything that one agent has; ``engine`` is the one that runs the program."""
     # The platform's stack, not the cloud's: an agent needs the pools to be there.
     kubeconfig = output_of(StackName(plan.environment, "platform"), "kubeconfig")
     cluster = cluster_provider(kubeconfig)
     opts = pulumi.ResourceOptions(provider=cluster)
-    space = AgentNamespace("agent", plan, opts)
+    space = AgentNamespace("agent", plan, engine, opts)
     server_ready = list(space.ready)
     before_tokens: list[pulumi.Resource] = [space.namespace]
     if plan.aws:

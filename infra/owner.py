@@ -11,22 +11,25 @@ from pathlib import Path
 from moltghost.config import Environment, StackName
 from moltghost.kube.client import Client
 from moltghost.kube.errors import ApiError, Unreachable
-from moltghost.ownership import ENGINE_ANNOTATION, belongs_to, embedded_stacks, running_engine
+from moltghost.ownership import ENGINE_ANNOTATION, EngineName, belongs_to, embedded_stacks
 from moltghost.planning.cloud import plan_cloud
 
 
-def require_owner(name: StackName, environment: Environment, namespace: str | None = None) -> None:
+def require_owner(
+    name: StackName, environment: Environment, engine: EngineName, namespace: str | None = None
+) -> None:
     """Make sure that the Pulumi CLI may apply a stack.
 
     Args:
         name: the stack.
         environment: its environment.
+        engine: the one that runs the program.
         namespace: the agent's namespace, which says who owns it; ``None`` for other stacks.
 
     Raises:
         Refused: the stack belongs to the embedded engine.
     """
-    if running_engine() != "stock":
+    if engine != "stock":
         return
     if str(name) in embedded_stacks():
         raise belongs_to("embedded", str(name), "stock")

@@ -10,18 +10,20 @@ from infra.cloud import declare_cloud
 from infra.owner import require_owner
 from infra.platform import declare_platform
 from moltghost.config import AgentSpec, StackName, parse_spec, read_environment
+from moltghost.ownership import EngineName
 from moltghost.planning.agent import plan_agent
 from moltghost.planning.cloud import plan_cloud
 from moltghost.planning.platform import plan_platform
 
 
-def declare(project: Path, stack: str, spec: Any) -> None:
+def declare(project: Path, stack: str, spec: Any, engine: EngineName) -> None:
     """Declare the resources of ``stack``.
 
     Args:
         project: folder with ``Pulumi.yaml``; the environment's config files lie beside it.
         stack: the stack's name.
         spec: the value of ``moltghost:spec`` in the stack's config.
+        engine: the one that runs the program.
 
     Raises:
         Refused: the config is invalid, or the stack belongs to another engine.
@@ -31,10 +33,10 @@ def declare(project: Path, stack: str, spec: Any) -> None:
     environment = read_environment(project, name.environment)
     if isinstance(parsed, AgentSpec):
         plan = plan_agent(name, parsed, environment)
-        require_owner(name, environment, plan.namespace)
-        declare_agent(plan)
+        require_owner(name, environment, engine, plan.namespace)
+        declare_agent(plan, engine)
         return
-    require_owner(name, environment)
+    require_owner(name, environment, engine)
     if name.layer == "platform":
         declare_platform(plan_platform(environment))
     else:

@@ -26,7 +26,10 @@ _RUNNING: ContextVar[EngineName] = ContextVar("moltghost_engine", default="stock
 
 
 def running_engine() -> EngineName:
-    """The engine that runs the program which asks."""
+    """Return the engine that runs the program which asks.
+
+    Only a program's entry asks; from there on it is an argument.
+    """
     return _RUNNING.get()
 
 

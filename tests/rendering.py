@@ -18,6 +18,7 @@ from pulumi.runtime import mocks
 
 from infra.program import declare
 from moltghost.config import StackName, read_spec, stack_file
+from moltghost.ownership import EngineName
 
 PROJECT = Path(__file__).parents[1]
 
@@ -78,7 +79,9 @@ class _Recorder(mocks.Mocks):
         raise AssertionError(f"the programs call no function, but called {args.token}")
 
 
-def render(stack: str, spec: Mapping[str, Any] | None = None) -> list[Rendered]:
+def render(
+    stack: str, spec: Mapping[str, Any] | None = None, *, engine: EngineName = "stock"
+) -> list[Rendered]:
     """Objects of ``stack``, from ``spec`` or from its config file in the repository."""
     name = StackName.parse(stack)
     if spec is None:
@@ -92,7 +95,7 @@ def render(stack: str, spec: Mapping[str, Any] | None = None) -> list[Rendered]:
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def program() -> None:
-        declare(PROJECT, stack, spec)
+        declare(PROJECT, stack, spec, engine)
 
     try:
         program()

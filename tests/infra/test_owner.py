@@ -10,7 +10,6 @@ import pytest
 from infra import owner
 from moltghost import paths
 from moltghost.errors import Refused
-from moltghost.ownership import program_of
 from tests.rendering import objects, render
 
 
@@ -75,8 +74,7 @@ def test_an_agent_of_the_cli_is_its_own(
 def test_the_embedded_engine_is_not_asked_here() -> None:
     record("my-agent.local")
 
-    with program_of("embedded"):
-        resources = render("my-agent.local")
+    resources = render("my-agent.local", engine="embedded")
 
     space = objects(resources, "Namespace")["agent-my-agent"]
     assert space["metadata"]["annotations"]["moltghost.dev/engine"] == "embedded"
