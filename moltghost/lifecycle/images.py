@@ -99,9 +99,10 @@ def publish(
     with locks.held(stack_files.lock_file(project, stack), f"stack {stack}", "images publish"):
         cloud = _on_aws(read_environment(project, name))
         ours = [recipe.name for recipe in store.RECIPES if recipe.ours]
-        builder.ensure_built(report, [*store.needed_programs(ours), crane_program.PROGRAM])
-        wanted = _wanted(cloud, store.ensure_built(report, ours), ours)
+        # The login first, so that nobody waits for a build only to be refused.
         with (connect or _connect)(cloud) as crane:
+            builder.ensure_built(report, [*store.needed_programs(ours), crane_program.PROGRAM])
+            wanted = _wanted(cloud, store.ensure_built(report, ours), ours)
             decisions = publication.decide(crane, wanted, report)
             if dry_run:
                 return decisions
@@ -125,8 +126,9 @@ def pin(
     stack = StackName.parse(name).cloud
     with locks.held(stack_files.lock_file(project, stack), f"stack {stack}", "images pin"):
         cloud = _on_aws(read_environment(project, name))
-        crane_program.ensure_built(report)
-        digests = _digests(cloud, connect or _connect)
+        with (connect or _connect)(cloud) as crane:
+            crane_program.ensure_built(report)
+            digests = _digests(cloud, crane)
         stack_files.write_value(project, stack, "image_digests", digests)
     return digests
 
@@ -146,16 +148,15 @@ def _wanted(cloud: AwsCloudPlan, archives: Sequence[Archive], ours: Sequence[str
     ]
 
 
-def _digests(cloud: AwsCloudPlan, connect: Connect) -> dict[str, str]:
+def _digests(cloud: AwsCloudPlan, crane: Crane) -> dict[str, str]:
     found: dict[str, str] = {}
     missing = []
     try:
-        with connect(cloud) as crane:
-            for each in cloud.repositories:
-                if digest := crane.digest(_tagged(each)):
-                    found[_short(each)] = digest
-                else:
-                    missing.append(f"{each.name}:{version_of(each.image)}")
+        for each in cloud.repositories:
+            if digest := crane.digest(_tagged(each)):
+                found[_short(each)] = digest
+            else:
+                missing.append(f"{each.name}:{version_of(each.image)}")
     except RegistryError as error:
         raise Refused(error.message, error.hint) from error
     if missing:

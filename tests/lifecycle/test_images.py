@@ -187,17 +187,22 @@ def test_a_registry_that_does_not_answer_is_a_refusal(
     assert "network" in no.value.hint
 
 
-def test_a_login_that_is_refused_is_asked_for_before_a_registry(
-    project: Path, registries: Registries
+@pytest.mark.parametrize("act", [pin, publish])
+def test_a_login_that_is_refused_is_seen_before_anything_is_built(
+    project: Path, act: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @contextmanager
     def connect(_plan: object) -> Iterator[Crane]:
         raise Refused("AWS gives no access", "log in")
         yield Crane(project)
 
+    def build(*_args: object) -> None:
+        raise AssertionError("built without a login")
+
+    monkeypatch.setattr(builder, "ensure_built", build)
+    assert callable(act)
     with pytest.raises(Refused, match="AWS gives no access"):
-        pin(project, "prod", connect=connect)
-    assert registries.asked == []
+        act(project, "prod", connect=connect)
 
 
 @pytest.mark.parametrize("act", [pin, publish])
