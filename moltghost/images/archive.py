@@ -60,6 +60,11 @@ class Archive:
             with self.blob(layer["digest"]) as stream, tarfile.open(fileobj=stream) as tar:
                 yield from tar
 
+    def unpack(self, target: Path) -> None:
+        """Unpack the archive itself: the OCI image layout."""
+        with tarfile.open(self.file, "r:") as tar:
+            tar.extractall(target, filter="data")
+
     def extract(self, target: Path) -> None:
         """Unpack the layers into a folder, owners included when root does it."""
         for layer in self.manifest()["layers"]:

@@ -1,8 +1,9 @@
-"""The images of an environment: what there is of them, pinning them, publishing ours."""
+"""The images of an environment: what there is of them, publishing them, pinning them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,16 +12,21 @@ from moltghost.aws import registry as ecr
 from moltghost.aws.clients import Clients
 from moltghost.config import Environment, StackName, read_environment
 from moltghost.errors import Refused
-from moltghost.images import store
-from moltghost.images.registry import Registry, RegistryError
+from moltghost.images import crane as crane_program
+from moltghost.images import publication, store
+from moltghost.images.archive import Archive
+from moltghost.images.crane import Crane, RegistryError
+from moltghost.images.logins import Login, docker_config
+from moltghost.images.publication import Decision, Wanted
 from moltghost.lifecycle.agents import stack_files
+from moltghost.local.build import builder
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.storage import RepositoryPlan
 from moltghost.planning.cloud import plan_cloud
 from moltghost.planning.images import pinned_images, substitutes, version_of
-from moltghost.progress import Report
+from moltghost.progress import Report, silent
 
-Connect = Callable[[AwsCloudPlan], Registry]
+Connect = Callable[[AwsCloudPlan], AbstractContextManager[Crane]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,85 +53,68 @@ class ImageStatus:
     digest: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """An image in an environment's registry.
-
-    Args:
-        reference: where it is.
-        digest: of its manifest.
-        pushed: False if it was there already.
-    """
-
-    reference: str
-    digest: str
-    pushed: bool
-
-
 def list_images(project: Path, name: str) -> list[ImageStatus]:
     """Every image of an environment, and what is known of it without asking a registry.
 
     Raises:
         Refused: the environment's config isn't there or is invalid.
     """
-    cloud = plan_cloud(read_environment(project, name))
-    if isinstance(cloud, AwsCloudPlan):
-        return [_in_registry(each) for each in cloud.repositories]
-    ours = substitutes(cloud.images)
+    environment = read_environment(project, name)
+    if registry := _registry_plan(environment):
+        return [_in_registry(each) for each in registry.repositories]
+    images = plan_cloud(environment).images
+    ours = substitutes(images)
     return [
         _on_this_machine(each) if each in ours else _upstreams(each, reference)
-        for each, reference in cloud.images.model_dump().items()
+        for each, reference in images.model_dump().items()
     ]
 
 
 def publish(
-    project: Path, name: str, report: Report, connect: Connect | None = None
-) -> tuple[list[Published], list[RepositoryPlan]]:
-    """Push the images that are ours to the environment's registry, building what is missing.
+    project: Path,
+    name: str,
+    report: Report = silent,
+    *,
+    dry_run: bool = False,
+    connect: Connect | None = None,
+) -> list[Decision]:
+    """Copy upstream's images into the environment's registry, push ours, and pin all of them.
+
+    Args:
+        project: folder with the stack files.
+        name: of the environment.
+        report: is told what goes on.
+        dry_run: only ask the registries what there is to do.
+        connect: to the environment's registry; by default with the credentials of its account.
 
     Returns:
-        What is there now, and the repositories whose images are upstream's: to be copied.
+        What was done with each image, or would be.
 
     Raises:
-        Refused: the environment has no registry, or a tag there holds another image.
-        Failed: a build failed, or the registry refuses.
+        Refused: the environment has no registry, a registry doesn't answer or lets nobody in,
+            upstream has no such image, or a tag in the registry holds another one.
+        Failed: a build or a transfer failed; what is there already stays, nothing is pinned.
     """
-    cloud = _on_aws(read_environment(project, name))
-    upstream = pinned_images().model_dump()
-    ours = {upstream[recipe.name]: recipe for recipe in store.RECIPES if recipe.ours}
-    archives = store.ensure_built(report, [recipe.name for recipe in ours.values()])
-    sources = dict(zip(ours, archives, strict=True))
-    published = []
-    with (connect or _connect)(cloud) as registry:
-        # All tags before the first push: a refusal leaves nothing half done.
-        found = {
-            each.source: registry.digest(each.name, version_of(each.image))
-            for each in cloud.repositories
-            if each.source in sources
-        }
-        for source, digest in found.items():
-            if digest not in (None, sources[source].digest):
-                raise Refused(
-                    f"the registry has another image as {source.rpartition('/')[2]}: {digest}, "
-                    f"not {sources[source].digest}; its tags can't be changed",
-                    "give the image another version in moltghost/planning/images.json",
-                )
-        for each in cloud.repositories:
-            if each.source in sources:
-                archive = sources[each.source]
-                if found[each.source] is None:
-                    registry.push(archive, each.name, version_of(each.image), report)
-                published.append(
-                    Published(
-                        reference=each.image.partition("@")[0],
-                        digest=archive.digest,
-                        pushed=found[each.source] is None,
-                    )
-                )
-    return published, [each for each in cloud.repositories if each.source not in sources]
+    stack = StackName.parse(name).cloud
+    with locks.held(stack_files.lock_file(project, stack), f"stack {stack}", "images publish"):
+        cloud = _on_aws(read_environment(project, name))
+        ours = [recipe.name for recipe in store.RECIPES if recipe.ours]
+        # The login first, so that nobody waits for a build only to be refused.
+        with (connect or _connect)(cloud) as crane:
+            builder.ensure_built(report, [*store.needed_programs(ours), crane_program.PROGRAM])
+            wanted = _wanted(cloud, store.ensure_built(report, ours), ours)
+            decisions = publication.decide(crane, wanted, report)
+            if dry_run:
+                return decisions
+            publication.carry_out(crane, decisions, report)
+        digests = {each.wanted.name: each.digest for each in decisions}
+        stack_files.write_value(project, stack, "image_digests", digests)
+    return decisions
 
 
-def pin(project: Path, name: str, connect: Connect | None = None) -> dict[str, str]:
+def pin(
+    project: Path, name: str, report: Report = silent, connect: Connect | None = None
+) -> dict[str, str]:
     """Write the digests that the environment's registry has now into the environment's config.
 
     Returns:
@@ -137,49 +126,77 @@ def pin(project: Path, name: str, connect: Connect | None = None) -> dict[str, s
     stack = StackName.parse(name).cloud
     with locks.held(stack_files.lock_file(project, stack), f"stack {stack}", "images pin"):
         cloud = _on_aws(read_environment(project, name))
-        digests = _digests(cloud, connect or _connect)
+        with (connect or _connect)(cloud) as crane:
+            crane_program.ensure_built(report)
+            digests = _digests(cloud, crane)
         stack_files.write_value(project, stack, "image_digests", digests)
     return digests
 
 
-def _digests(cloud: AwsCloudPlan, connect: Connect) -> dict[str, str]:
+def _wanted(cloud: AwsCloudPlan, archives: Sequence[Archive], ours: Sequence[str]) -> list[Wanted]:
+    upstream = pinned_images().model_dump()
+    built = {upstream[each]: archive for each, archive in zip(ours, archives, strict=True)}
+    return [
+        Wanted(
+            name=_short(each),
+            target=_tagged(each),
+            source=each.source,
+            archive=built.get(each.source),
+            pinned=each.image.partition("@")[2],
+        )
+        for each in cloud.repositories
+    ]
+
+
+def _digests(cloud: AwsCloudPlan, crane: Crane) -> dict[str, str]:
     found: dict[str, str] = {}
     missing = []
     try:
-        with connect(cloud) as registry:
-            for each in cloud.repositories:
-                if digest := registry.digest(each.name, version_of(each.image)):
-                    found[each.name.rpartition("/")[2]] = digest
-                else:
-                    missing.append(f"{each.name}:{version_of(each.image)}")
+        for each in cloud.repositories:
+            if digest := crane.digest(_tagged(each)):
+                found[_short(each)] = digest
+            else:
+                missing.append(f"{each.name}:{version_of(each.image)}")
     except RegistryError as error:
         raise Refused(error.message, error.hint) from error
     if missing:
         raise Refused(
             f"the registry of {cloud.environment} has no {', '.join(missing)}",
-            f"moltghost images publish {cloud.environment} pushes ours, and says how to copy the "
-            "others",
+            f"moltghost images publish {cloud.environment} copies and pushes what is missing",
         )
     return found
 
 
-def _on_aws(environment: Environment) -> AwsCloudPlan:
+def _short(repository: RepositoryPlan) -> str:
+    return repository.name.rpartition("/")[2]
+
+
+def _tagged(repository: RepositoryPlan) -> str:
+    return repository.image.partition("@")[0]
+
+
+def _registry_plan(environment: Environment) -> AwsCloudPlan | None:
+    """The plan of an environment that has a registry of its own."""
     cloud = plan_cloud(environment)
-    if not isinstance(cloud, AwsCloudPlan):
-        raise Refused(
-            f"environment {environment.name} has no registry: its images are archives on this "
-            "machine, each named by what it was made from",
-            "moltghost images list shows them; name an environment on AWS",
-        )
-    return cloud
+    return cloud if isinstance(cloud, AwsCloudPlan) else None
 
 
-def _connect(cloud: AwsCloudPlan) -> Registry:
-    place = cloud.place
-    clients = Clients(place.region)
-    return Registry(
-        place.registry.partition("/")[0], lambda: ecr.credentials(clients, place.account_id)
+def _on_aws(environment: Environment) -> AwsCloudPlan:
+    if cloud := _registry_plan(environment):
+        return cloud
+    raise Refused(
+        f"environment {environment.name} has no registry: its images are archives on this "
+        "machine, each named by what it was made from",
+        "moltghost images list shows them; name an environment on AWS",
     )
+
+
+@contextmanager
+def _connect(cloud: AwsCloudPlan) -> Iterator[Crane]:
+    place = cloud.place
+    user, password = ecr.credentials(Clients(place.region), place.account_id)
+    with docker_config({place.registry.partition("/")[0]: Login(user, password)}) as folder:
+        yield Crane(folder)
 
 
 def _on_this_machine(name: str) -> ImageStatus:
@@ -209,6 +226,5 @@ def _upstreams(name: str, reference: str) -> ImageStatus:
 
 
 def _in_registry(repository: RepositoryPlan) -> ImageStatus:
-    name = repository.name.rpartition("/")[2]
-    shown = _upstreams(name, repository.image)
+    shown = _upstreams(_short(repository), repository.image)
     return ImageStatus(**{**vars(shown), "stands_for": repository.source})

@@ -533,7 +533,7 @@ def test_an_image_may_be_pushed_after_the_environment_but_not_after_the_agent(
     assert run(account, ami_parameters=())[name].status == "warning"
     missing = run(account, ami_parameters=(), scope="agent")[name]
     assert missing.status == "blocker"
-    assert missing.remedy == "moltghost images publish prod pushes it or says how"
+    assert missing.remedy == "moltghost images publish prod brings it there"
 
 
 @pytest.mark.parametrize(

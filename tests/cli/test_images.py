@@ -1,17 +1,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 
 import pytest
 
 from moltghost.errors import ExitCode
 from moltghost.images import store
-from moltghost.images.registry import Registry
+from moltghost.local.build import builder
 from tests.cli.command import Command
 from tests.examples import PROJECT
 from tests.images.examples import small_image
-from tests.images.registry_server import PASSWORD, USER, State, registry
+from tests.images.registries import DESTINATION, OURS, UPSTREAM, Registries
 
 
 @pytest.fixture(autouse=True)
@@ -20,21 +19,18 @@ def _empty_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 
 @pytest.fixture
-def server(
+def registries(
     moltghost: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[State]:
-    """The registry of `prod`, and our images as archives that are built."""
+) -> Registries:
+    """The registries that `prod` uses, crane and our images as if they were built."""
     shutil.copy(PROJECT / "Pulumi.prod.yaml", moltghost.project)
     shutil.copy(PROJECT / "Pulumi.platform.prod.yaml", moltghost.project)
     image = small_image(tmp_path_factory.mktemp("archive") / "a")
-    with registry() as (host, state):
-        state.challenge = "Basic"
-        monkeypatch.setattr(store, "ensure_built", lambda _report, names: [image for _ in names])
-        monkeypatch.setattr(
-            "moltghost.lifecycle.images._connect",
-            lambda _cloud: Registry(host, lambda: (USER, PASSWORD)),
-        )
-        yield state
+    found = Registries()
+    monkeypatch.setattr(builder, "ensure_built", lambda _report, _names: None)
+    monkeypatch.setattr(store, "ensure_built", lambda _report, names: [image for _ in names])
+    monkeypatch.setattr("moltghost.lifecycle.images._connect", found.connect)
+    return found
 
 
 def test_the_list_marks_what_is_substituted(moltghost: Command) -> None:
@@ -53,48 +49,54 @@ def test_the_list_marks_what_is_substituted(moltghost: Command) -> None:
     ]
 
 
-def test_publishing_says_what_went_and_what_is_to_be_copied(
-    moltghost: Command, server: State
+def test_publishing_says_what_became_of_each_image(
+    moltghost: Command, registries: Registries
 ) -> None:
     ran = moltghost("images", "publish", "prod", "--yes")
     assert ran.code == ExitCode.DONE
-    assert "moltghost-prod/gate:2.11.9@sha256:" in ran.out
-    assert (
-        "crane copy docker.io/ollama/ollama:0.33.3 "
-        "111122223333.dkr.ecr.us-east-1.amazonaws.com/moltghost-prod/ollama:0.33.3" in ran.out
-    )
-    assert "was there already" in moltghost("images", "publish", "prod", "--yes").out
+    ollama, gate, *_ = ran.out.splitlines()
+    assert ollama.startswith(f"{DESTINATION}/ollama:0.33.3@sha256:")
+    assert ollama.endswith(" (copied from docker.io/ollama/ollama:0.33.3)")
+    assert gate.startswith(f"{DESTINATION}/gate:2.11.9@sha256:")
+    assert gate.endswith(" (pushed)")
+    assert "written to Pulumi.prod.yaml; moltghost up prod applies it" in ran.out
+    assert len(registries.changes) == 6
+    again = moltghost("images", "publish", "prod", "--yes")
+    assert again.out.count("is there already") == 6
     data = moltghost("images", "publish", "prod", "--yes", "--json").data
-    assert [each["pushed"] for each in data["published"]] == [False, False]
-    assert len(data["to_copy"]) == 4
-    assert PASSWORD not in ran.out + ran.err
-    assert server.count("PATCH") == 6
+    assert data["dry_run"] is False
+    assert [each["action"] for each in data["images"]] == ["none"] * 6
+    assert (data["images"][0]["source"], data["images"][1]["source"]) == (
+        "docker.io/ollama/ollama:0.33.3",
+        "",
+    )
 
 
-def test_nothing_is_published_unasked(moltghost: Command, server: State) -> None:
+def test_nothing_is_published_unasked(moltghost: Command, registries: Registries) -> None:
     ran = moltghost("images", "publish", "prod")
     assert ran.code == ExitCode.REFUSED
-    assert server.asked == []
+    assert registries.asked == []
 
 
-def test_pinning_what_is_not_there_is_refused(moltghost: Command, server: State) -> None:
+def test_a_dry_run_needs_no_confirmation(moltghost: Command, registries: Registries) -> None:
+    ran = moltghost("images", "publish", "prod", "--dry-run")
+    assert ran.code == ExitCode.DONE
+    assert ran.out.count("to be copied from") == 4
+    assert ran.out.count("to be pushed") == 2
+    assert "written to" not in ran.out
+    assert registries.changes == []
+
+
+def test_pinning_what_is_not_there_is_refused(moltghost: Command, registries: Registries) -> None:
     ran = moltghost("images", "pin", "prod")
     assert ran.code == ExitCode.REFUSED
     assert "has no moltghost-prod/ollama:0.33.3, moltghost-prod/gate:2.11.9" in ran.err
-    assert server.asked
+    assert registries.asked
 
 
-def test_pinning_shows_the_digests(moltghost: Command, server: State) -> None:
-    for reference in (
-        "ollama:0.33.3",
-        "gate:2.11.9",
-        "openclaw:2026.9.6",
-        "agent-tools:0.1.0",
-        "k8s-device-plugin:v0.20.0",
-        "dcgm-exporter:4.4.1-4.6.0-ubuntu22.04",
-    ):
-        name, _, tag = reference.partition(":")
-        server.manifests[f"moltghost-prod/{name}", tag] = b"{}"
+def test_pinning_shows_the_digests(moltghost: Command, registries: Registries) -> None:
+    for name in (*UPSTREAM, *OURS):
+        registries.put(name, b"{}")
     ran = moltghost("images", "pin", "prod")
     assert ran.code == ExitCode.DONE
     assert (

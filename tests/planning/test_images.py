@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moltghost.config import EmbeddedCloudSpec, Environment
+from moltghost.images import store
 from moltghost.planning.cloud import plan_cloud
 from moltghost.planning.images import local_images, pinned_images, substitutes, version_of
 from tests.examples import LOCAL
@@ -38,3 +39,14 @@ def test_stores_are_kept_by_ollamas_version_whatever_the_processor() -> None:
 
 def test_a_digest_is_no_part_of_a_version() -> None:
     assert version_of(f"registry.example:5000/a/b:1.2@sha256:{'a' * 64}") == "1.2"
+
+
+def test_only_what_a_release_makes_is_under_our_name() -> None:
+    """Upstream's were seen in public repositories on 2026-11-30, with their digests."""
+    ours = {name for name, each in pinned_images().model_dump().items() if "/moltghost/" in each}
+    assert ours == {"gate", "tools"}
+    assert ours == {recipe.name for recipe in store.RECIPES if recipe.ours}
+    assert {each for name, each in pinned_images().model_dump().items() if name not in ours} == {
+        "docker.io/ollama/ollama:0.33.3",
+        "ghcr.io/openclaw/openclaw:2026.9.6",
+    }

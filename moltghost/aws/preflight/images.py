@@ -107,7 +107,7 @@ def _image(context: Context, image: str, parts: re.Match[str]) -> Check:
             raise
         # Before the first `up` there is no repository to push to; agents need the image.
         report = warning if context.request.scope == "environment" else blocker
-        remedy = f"moltghost images publish {context.request.environment} pushes it or says how"
+        remedy = f"moltghost images publish {context.request.environment} brings it there"
         return report(name, f"ECR has no {image}", remedy)
     return ok(name, f"{image.partition('/')[2]} is there")
 

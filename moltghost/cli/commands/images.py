@@ -10,6 +10,7 @@ import click
 from moltghost.cli.options import confirm, env_option, json_option, project_folder, yes_option
 from moltghost.cli.views.progress import Progress
 from moltghost.cli.views.tables import print_table
+from moltghost.images.publication import Decision
 from moltghost.lifecycle.images import ImageStatus
 from moltghost.lifecycle.images import list_images as found_images
 from moltghost.lifecycle.images import pin as pin_images
@@ -80,41 +81,67 @@ def pin(ctx: click.Context, environment: str, as_json: bool) -> None:
     Example:
       moltghost images pin prod
     """
-    digests = pin_images(project_folder(ctx), environment)
+    with Progress(quiet=as_json) as progress:
+        digests = pin_images(project_folder(ctx), environment, progress.report)
     if as_json:
         click.echo(json.dumps({"image_digests": digests}))
         return
     for name, digest in digests.items():
         click.echo(f"{name}: {digest}")
+    _say_pinned(environment)
+
+
+def _say_pinned(environment: str) -> None:
     click.echo(f"written to Pulumi.{environment}.yaml; moltghost up {environment} applies it")
 
 
 @images.command("publish")
 @click.argument("environment")
+@click.option("--dry-run", is_flag=True, help="Ask the registries what there is to do, no more.")
 @yes_option
 @json_option
 @click.pass_context
-def publish(ctx: click.Context, environment: str, yes: bool, as_json: bool) -> None:
-    """Push the images that are ours to ENVIRONMENT's registry, building what is missing.
+def publish(ctx: click.Context, environment: str, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Copy upstream's images into ENVIRONMENT's registry, push ours, and pin all of them.
 
-    Images of upstream are never replaced by what this machine builds in their place: how to copy
-    them is printed.
+    Upstream's images are copied by digest, with all their platforms, through this machine. Each is
+    read back before its digest is written into the environment's config. What is there already
+    isn't copied again.
 
     \b
-    Example:
+    Examples:
+      moltghost images publish dev --dry-run
       moltghost images publish dev
     """
     project = project_folder(ctx)
-    confirm(f"Push our images to the registry of {environment}?", yes=yes)
+    if not dry_run:
+        confirm(f"Copy and push images to the registry of {environment}, and pin them?", yes=yes)
     with Progress(quiet=as_json) as progress:
-        published, others = publish_images(project, environment, progress.report)
+        decisions = publish_images(project, environment, progress.report, dry_run=dry_run)
     if as_json:
-        copies = [{"source": each.source, "target": each.image} for each in others]
-        click.echo(json.dumps({"published": [asdict(p) for p in published], "to_copy": copies}))
+        images = [_as_json(each) for each in decisions]
+        click.echo(json.dumps({"dry_run": dry_run, "images": images}))
         return
-    for each in published:
-        click.echo(f"{each.reference}@{each.digest}{'' if each.pushed else ' (was there already)'}")
-    if others:
-        click.echo("\nUpstream's images are copied from their registries, with crane for example:")
-    for other in others:
-        click.echo(f"  crane copy {other.source} {other.image.partition('@')[0]}")
+    for each in decisions:
+        click.echo(f"{each.wanted.target}@{each.digest} ({_said(each, dry_run=dry_run)})")
+    if not dry_run:
+        _say_pinned(environment)
+
+
+def _said(decision: Decision, *, dry_run: bool) -> str:
+    source = decision.wanted.source
+    return {
+        "none": "is there already",
+        "copy": f"to be copied from {source}" if dry_run else f"copied from {source}",
+        "push": "to be pushed" if dry_run else "pushed",
+    }[decision.action]
+
+
+def _as_json(decision: Decision) -> dict[str, str]:
+    return {
+        "name": decision.wanted.name,
+        "reference": decision.wanted.target,
+        "digest": decision.digest,
+        "source": "" if decision.wanted.archive else decision.wanted.source,
+        "action": decision.action,
+    }

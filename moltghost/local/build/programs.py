@@ -27,6 +27,7 @@ _CNI = "github.com/containernetworking/plugins"
 _COREDNS = "github.com/coredns/coredns"
 _OLLAMA = "github.com/ollama/ollama"
 _CADDY = "github.com/caddyserver/caddy/v2"
+_CRANE = "github.com/google/go-containerregistry"
 
 KUBERNETES_HOME = TOOLCHAIN / "kubernetes"
 OLLAMA_HOME = TOOLCHAIN / "ollama"
@@ -175,6 +176,14 @@ PROGRAMS = (
         version_variables=(f"{_CADDY}.CustomVersion",),
     ),
     Program(name="agent-tools", home=AGENT_TOOLS_HOME, package="."),
+    # For the machine, in no image: copies images between registries and pushes ours.
+    Program(
+        name="crane",
+        home=TOOLCHAIN / "crane",
+        package=f"{_CRANE}/cmd/crane",
+        module=_CRANE,
+        version_variables=(f"{_CRANE}/cmd/crane/cmd.Version",),
+    ),
 )
 
 #: What every cluster needs, in the order in which it is built.
