@@ -8,7 +8,7 @@ from typing import Any
 
 from .pods import POD_TYPES, Container, Pod, env_of, namespace_of, pod_of
 from .reading import document, get, has, items, labels, mapping, matches
-from .rule import CRITICAL, HIGH, MANDATORY, Config, Rule, Subject, texts
+from .rule import CRITICAL, HIGH, Config, Subject, rule, stack_rule, texts
 
 _CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 _NAMESPACE = "kubernetes:core/v1:Namespace"
@@ -33,7 +33,14 @@ def is_ollama(container: Container) -> bool:
     return name == "ollama" or container.name == "ollama"
 
 
-def _gated(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subject, str]]:
+@stack_rule(
+    why="Ollama authenticates nobody, and lets everyone pull, push and delete models.",
+    fix="set OLLAMA_HOST to 127.0.0.1:11434, publish no port of it, and put the gate before it",
+    severity=CRITICAL,
+    types=POD_TYPES,
+)
+def ollama_gated(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subject, str]]:
+    """Ollama is reached through its gate only."""
     for subject in subjects:
         if subject.type not in POD_TYPES:
             continue
@@ -73,7 +80,16 @@ def _bypasses(
                 yield f"Service {service.name} leads to {ollama} past the gate"
 
 
-def _one_context(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subject, str]]:
+@stack_rule(
+    why="With two numbers Ollama reloads the model, cuts prompts short or runs out of memory.",
+    fix="set the context in one place, the agent's config, and take every number from its plan",
+    severity=HIGH,
+    types=(*POD_TYPES, _CONFIG_MAP),
+)
+def context_one_number(
+    subjects: Sequence[Subject], _config: Config
+) -> Iterator[tuple[Subject, str]]:
+    """An agent has one context length: in Ollama, the loader, OpenClaw and the labels."""
     for subject in subjects:
         if subject.type not in POD_TYPES:
             continue
@@ -122,7 +138,27 @@ def _client_contexts(file: str, config: Mapping[str, Any]) -> Iterator[tuple[str
                     yield f"{path} in {file}", f"{get(model, path):.0f}"
 
 
-def _from_store(subject: Subject, config: Config) -> Iterator[str]:
+@rule(
+    why="Weights from elsewhere are unverified code for the GPU, and need a way out.",
+    fix="copy them with `weights --from` the environment's bucket, and set OLLAMA_NO_CLOUD=1",
+    severity=HIGH,
+    types=POD_TYPES,
+    schema={
+        "stores": texts(
+            [
+                "s3://moltghost-weights-{environment}",
+                "s3://moltghost-weights-{environment}[/-]*",
+            ],
+            "Stores that may be read, * matches; {environment} is the pod's label "
+            "moltghost.dev/environment.",
+        ),
+        "endpoints": texts(
+            ["s3.*.amazonaws.com", "*.s3.*.amazonaws.com"], "Hosts of the store, * matches."
+        ),
+    },
+)
+def weights_from_store(subject: Subject, config: Config) -> Iterator[str]:
+    """Model servers read weights from their environment's store, and from nowhere else."""
     pod = pod_of(subject)
     if not any(is_ollama(each) for each in pod.containers):
         return
@@ -160,7 +196,16 @@ def _inside(host: str, endpoints: Sequence[str]) -> bool:
     )
 
 
-def _dedicated(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subject, str]]:
+@stack_rule(
+    why="Containers on one GPU node share a kernel driver, which has been escaped before.",
+    fix="require podAntiAffinity over all namespaces on kubernetes.io/hostname, or label the "
+    "namespace moltghost.dev/sharing=owner",
+    severity=HIGH,
+    types=POD_TYPES,
+    sources=("EKS BPG multitenancy",),
+)
+def node_dedicated(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subject, str]]:
+    """An agent's GPU node is its own, or its owner's if its namespace says so."""
     shared = {
         namespace_of(each)
         for each in subjects
@@ -184,66 +229,3 @@ def _keeps_away(term: Any, keys: set[str]) -> bool:
         for each in items(term, "labelSelector.matchExpressions")
     )
     return get(term, "topologyKey") == "kubernetes.io/hostname" and everywhere and apart
-
-
-RULES = (
-    Rule(
-        id="ollama-gated",
-        area="agents",
-        says="Ollama is reached through its gate only.",
-        why="Ollama authenticates nobody, and lets everyone pull, push and delete models.",
-        fix="set OLLAMA_HOST to 127.0.0.1:11434, publish no port of it, and put the gate before it",
-        severity=CRITICAL,
-        level=MANDATORY,
-        types=POD_TYPES,
-        stack_check=_gated,
-    ),
-    Rule(
-        id="context-one-number",
-        area="agents",
-        says="An agent has one context length: in Ollama, the loader, OpenClaw and the labels.",
-        why="With two numbers Ollama reloads the model, cuts prompts short or runs out of memory.",
-        fix="set the context in one place, the agent's config, and take every number from its plan",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(*POD_TYPES, _CONFIG_MAP),
-        stack_check=_one_context,
-    ),
-    Rule(
-        id="weights-from-store",
-        area="agents",
-        says="Model servers read weights from their environment's store, and from nowhere else.",
-        why="Weights from elsewhere are unverified code for the GPU, and need a way out.",
-        fix="copy them with `weights --from` the environment's bucket, and set OLLAMA_NO_CLOUD=1",
-        severity=HIGH,
-        level=MANDATORY,
-        types=POD_TYPES,
-        schema={
-            "stores": texts(
-                [
-                    "s3://moltghost-weights-{environment}",
-                    "s3://moltghost-weights-{environment}[/-]*",
-                ],
-                "Stores that may be read, * matches; {environment} is the pod's label "
-                "moltghost.dev/environment.",
-            ),
-            "endpoints": texts(
-                ["s3.*.amazonaws.com", "*.s3.*.amazonaws.com"], "Hosts of the store, * matches."
-            ),
-        },
-        check=_from_store,
-    ),
-    Rule(
-        id="node-dedicated",
-        area="agents",
-        says="An agent's GPU node is its own, or its owner's if its namespace says so.",
-        why="Containers on one GPU node share a kernel driver, which has been escaped before.",
-        fix="require podAntiAffinity over all namespaces on kubernetes.io/hostname, or label the "
-        "namespace moltghost.dev/sharing=owner",
-        severity=HIGH,
-        level=MANDATORY,
-        types=POD_TYPES,
-        sources=("EKS BPG multitenancy",),
-        stack_check=_dedicated,
-    ),
-)

@@ -9,7 +9,7 @@ from .instances import HOURS_PER_MONTH, NODE_POOL, instance_types, node_sources,
 from .nodes import LAUNCH_TEMPLATE, NODE_GROUP
 from .pods import POD_TYPES, pod_of
 from .reading import get, mapping, quantity
-from .rule import HIGH, MANDATORY, Config, Rule, Subject, texts
+from .rule import HIGH, Config, Subject, rule, stack_rule, texts
 
 _TYPE_LABEL = "node.kubernetes.io/instance-type"
 _PRICE_FACT = "moltghost.dev/node-usd-per-hour"
@@ -18,7 +18,22 @@ _SIMULATED = "KWOKNodeClass"
 _NODES = (NODE_GROUP, NODE_POOL, LAUNCH_TEMPLATE)
 
 
-def _node_price(subject: Subject, config: Config) -> Iterator[str]:
+@rule(
+    why="A wrong size of one instance type is 30,000 USD a month.",
+    fix="choose a smaller type, or raise maxUsdPerHour in the rule's config",
+    severity=HIGH,
+    types=(*_NODES, *POD_TYPES),
+    schema={
+        "maxUsdPerHour": {
+            "type": "number",
+            "default": 60,
+            "description": "On-demand price of one machine, USD an hour.",
+        },
+        "free": texts([], "Types that cost nothing, such as a machine of one's own."),
+    },
+)
+def node_price_ceiling(subject: Subject, config: Config) -> Iterator[str]:
+    """No machine costs more an hour than agreed."""
     limit = Decimal(str(config["maxUsdPerHour"]))
     for kind in _machines(subject):
         price = Decimal(0) if kind in config["free"] else _price(kind)
@@ -46,8 +61,23 @@ def _price(kind: str) -> Decimal | None:
     return known.usd_per_hour if known else None
 
 
-def _monthly(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
-    """Agents' stacks pay for the nodes that they select; platforms for all that pools may make."""
+@stack_rule(
+    why="It is the bill in the worst case, said before it is made.",
+    fix="lower max_nodes or choose smaller types, or raise maxUsdPerMonth in the rule's config",
+    severity=HIGH,
+    types=(NODE_GROUP, NODE_POOL, *POD_TYPES),
+    schema={
+        "maxUsdPerMonth": {
+            "type": "number",
+            "default": 50000,
+            "description": "On-demand price of all machines that a stack may make, USD a "
+            "month of 730 hours.",
+        }
+    },
+)
+def monthly_ceiling(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+    """A stack can't cost more a month than agreed, even if all its nodes run."""
+    # Agents' stacks pay for the nodes that they select; platforms for all that pools may make.
     ceiling = Decimal(str(config["maxUsdPerMonth"]))
     pods = [each for each in subjects if each.type in POD_TYPES]
     bill = [(each, _most_per_month(each)) for each in (*node_sources(subjects), *pods)]
@@ -71,45 +101,3 @@ def _count(subject: Subject) -> Decimal:
     path = {NODE_POOL: "spec.limits.nodes", NODE_GROUP: "scalingConfig.maxSize"}
     found = get(subject.props, path.get(subject.type, "spec.replicas"), 1)
     return quantity(found) or Decimal(0)
-
-
-RULES = (
-    Rule(
-        id="node-price-ceiling",
-        area="cost",
-        says="No machine costs more an hour than agreed.",
-        why="A wrong size of one instance type is 30,000 USD a month.",
-        fix="choose a smaller type, or raise maxUsdPerHour in the rule's config",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(*_NODES, *POD_TYPES),
-        schema={
-            "maxUsdPerHour": {
-                "type": "number",
-                "default": 60,
-                "description": "On-demand price of one machine, USD an hour.",
-            },
-            "free": texts([], "Types that cost nothing, such as a machine of one's own."),
-        },
-        check=_node_price,
-    ),
-    Rule(
-        id="monthly-ceiling",
-        area="cost",
-        says="A stack can't cost more a month than agreed, even if all its nodes run.",
-        why="It is the bill in the worst case, said before it is made.",
-        fix="lower max_nodes or choose smaller types, or raise maxUsdPerMonth in the rule's config",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(NODE_GROUP, NODE_POOL, *POD_TYPES),
-        schema={
-            "maxUsdPerMonth": {
-                "type": "number",
-                "default": 50000,
-                "description": "On-demand price of all machines that a stack may make, USD a "
-                "month of 730 hours.",
-            }
-        },
-        stack_check=_monthly,
-    ),
-)

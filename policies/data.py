@@ -13,7 +13,7 @@ from pathlib import Path
 from .nodes import LAUNCH_TEMPLATE, NODE_CLASS
 from .pods import POD_TYPES, env_of, pod_of
 from .reading import UNKNOWN, document, get, items, leaves, mapping
-from .rule import ADVISORY, CRITICAL, HIGH, LOW, MANDATORY, MEDIUM, Config, Rule, Subject, texts
+from .rule import ADVISORY, CRITICAL, HIGH, LOW, MEDIUM, Config, Subject, rule, stack_rule, texts
 
 _KEY = "aws:kms/key:Key"
 _BUCKET = "aws:s3/bucket:Bucket"
@@ -28,7 +28,6 @@ _CLAIM = "kubernetes:core/v1:PersistentVolumeClaim"
 _SECRET = "kubernetes:core/v1:Secret"  # noqa: S105 a type, not a secret
 _CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 _BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
-
 # Values that are credentials by their form: AWS, GitHub, Slack, private keys, JWTs, Hugging Face,
 # bearer headers with a literal.
 _CREDENTIAL = re.compile(
@@ -49,7 +48,17 @@ def _taggable() -> tuple[str, ...]:
     return tuple(json.loads(file.read_text(encoding="utf-8"))["types"])
 
 
-def _tags(subject: Subject, config: Config) -> Iterator[str]:
+@rule(
+    why="Without tags nobody can tell what an agent costs, or what may be deleted.",
+    fix="set the tags, or defaultTags of the AWS provider; in a launch template also the "
+    "tagSpecifications of instance and volume",
+    severity=MEDIUM,
+    types=(*_taggable(), NODE_CLASS),
+    sources=("BP resource-tagging",),
+    schema={"tags": texts(["moltghost.dev/environment"], "Tags that every resource must have.")},
+)
+def required_tags(subject: Subject, config: Config) -> Iterator[str]:
+    """Everything that costs money in AWS says whom it belongs to."""
     defaults = document(document(get(subject.provider, "defaultTags")).get("tags"))
     own = mapping(subject.props, "spec.tags" if subject.type == NODE_CLASS else "tags")
     if missing := [name for name in config["tags"] if name not in {*defaults, *own}]:
@@ -73,12 +82,31 @@ def _launched_tags(template: Subject, kind: str) -> set[str]:
     }
 
 
-def _rotation(key: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="A leaked key then opens a year's data, not all of it.",
+    fix="set enableKeyRotation to true",
+    severity=MEDIUM,
+    types=(_KEY,),
+    sources=("CKV_AWS_7", "AWS-0065"),
+)
+def kms_rotation(key: Subject, _config: Config) -> Iterator[str]:
+    """KMS keys are rotated."""
     if get(key.props, "enableKeyRotation") is not True:
         yield "it is never rotated"
 
 
-def _bucket(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subject, str]]:
+@stack_rule(
+    why="They hold weights and agents' backups.",
+    fix="give it a BucketPublicAccessBlock with all four switches on, and a "
+    "BucketServerSideEncryptionConfiguration",
+    severity=HIGH,
+    types=(_BUCKET,),
+    sources=("CKV_AWS_53", "CKV_AWS_19"),
+)
+def s3_private_encrypted(
+    subjects: Sequence[Subject], _config: Config
+) -> Iterator[tuple[Subject, str]]:
+    """Buckets are closed to the public, and encrypted."""
     for bucket in (each for each in subjects if each.type == _BUCKET):
         about = [each for each in subjects if bucket.urn in each.needs]
         blocks = [each for each in about if each.type == _PUBLIC_BLOCK]
@@ -91,24 +119,57 @@ def _bucket(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subj
             yield bucket, "it has no BucketServerSideEncryptionConfiguration"
 
 
-def _repository(repository: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="A moved tag puts another program into the next pod.",
+    fix="set imageTagMutability to IMMUTABLE and scanOnPush to true",
+    severity=MEDIUM,
+    level=ADVISORY,
+    types=(_REPOSITORY,),
+    sources=("CKV_AWS_51", "CKV_AWS_163", "AWS-0030", "AWS-0031"),
+)
+def ecr_immutable_scanned(repository: Subject, _config: Config) -> Iterator[str]:
+    """Images in a repository never change, and are scanned."""
     if get(repository.props, "imageTagMutability") != "IMMUTABLE":
         yield "its tags can be moved to other images"
     if get(repository.props, "imageScanningConfiguration.scanOnPush") is not True:
         yield "its images are not scanned when they are pushed"
 
 
-def _retention(group: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="Logs that are kept for ever cost for ever, and keep what should be forgotten.",
+    fix="set retentionInDays",
+    severity=LOW,
+    level=ADVISORY,
+    types=(_LOG_GROUP,),
+    sources=("BP cloudwatch-log-retention", "CKV_AWS_338"),
+)
+def log_retention(group: Subject, _config: Config) -> Iterator[str]:
+    """Logs are deleted after a while."""
     if not get(group.props, "retentionInDays", 0):
         yield "it keeps its logs for ever"
 
 
-def _protected(subject: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="A renamed resource would otherwise delete the old one with its data.",
+    fix="set the resource option protect",
+    severity=HIGH,
+    types=(_KEY, _BUCKET, _FILE_SYSTEM, _CLAIM),
+)
+def stateful_protected(subject: Subject, _config: Config) -> Iterator[str]:
+    """What holds data is protected from deletion."""
     if not subject.protect:
         yield "Pulumi may delete it, and what is in it"
 
 
-def _literal(subject: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="Whoever may read a Deployment or a ConfigMap would read them.",
+    fix="put the value into a Secret, and refer to it by secretKeyRef or as a mounted file",
+    severity=HIGH,
+    types=(*POD_TYPES, _CONFIG_MAP),
+    sources=("CKV_K8S_35", "KSV-0109", "C-0012"),
+)
+def secrets_not_literal(subject: Subject, _config: Config) -> Iterator[str]:
+    """Pods and ConfigMaps hold no credentials in plain text."""
     if subject.type == _CONFIG_MAP:
         for leaf in leaves(mapping(subject.props, "data"), "data"):
             if leaf.error:
@@ -126,7 +187,16 @@ def _literal(subject: Subject, _config: Config) -> Iterator[str]:
                 yield f"{container} has what looks like a credential in its {part}"
 
 
-def _elsewhere(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subject, str]]:
+@stack_rule(
+    why="A token that is copied into a config or an annotation is no secret any more.",
+    fix="refer to the Secret instead of copying its value",
+    severity=CRITICAL,
+    types=("kubernetes:*",),
+)
+def secret_not_elsewhere(
+    subjects: Sequence[Subject], _config: Config
+) -> Iterator[tuple[Subject, str]]:
+    """The value of a Secret is in no other object."""
     secrets = {value for each in subjects if each.type == _SECRET for value in _values(each)}
     undecided = None
     for subject in subjects:
@@ -163,106 +233,3 @@ def _decoded(text: str) -> str:
         return base64.b64decode(text, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return ""
-
-
-RULES = (
-    Rule(
-        id="required-tags",
-        area="data",
-        says="Everything that costs money in AWS says whom it belongs to.",
-        why="Without tags nobody can tell what an agent costs, or what may be deleted.",
-        fix="set the tags, or defaultTags of the AWS provider; in a launch template also the "
-        "tagSpecifications of instance and volume",
-        severity=MEDIUM,
-        level=MANDATORY,
-        types=(*_taggable(), NODE_CLASS),
-        sources=("BP resource-tagging",),
-        schema={
-            "tags": texts(["moltghost.dev/environment"], "Tags that every resource must have.")
-        },
-        check=_tags,
-    ),
-    Rule(
-        id="kms-rotation",
-        area="data",
-        says="KMS keys are rotated.",
-        why="A leaked key then opens a year's data, not all of it.",
-        fix="set enableKeyRotation to true",
-        severity=MEDIUM,
-        level=MANDATORY,
-        types=(_KEY,),
-        sources=("CKV_AWS_7", "AWS-0065"),
-        check=_rotation,
-    ),
-    Rule(
-        id="s3-private-encrypted",
-        area="data",
-        says="Buckets are closed to the public, and encrypted.",
-        why="They hold weights and agents' backups.",
-        fix="give it a BucketPublicAccessBlock with all four switches on, and a "
-        "BucketServerSideEncryptionConfiguration",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(_BUCKET,),
-        sources=("CKV_AWS_53", "CKV_AWS_19"),
-        stack_check=_bucket,
-    ),
-    Rule(
-        id="ecr-immutable-scanned",
-        area="data",
-        says="Images in a repository never change, and are scanned.",
-        why="A moved tag puts another program into the next pod.",
-        fix="set imageTagMutability to IMMUTABLE and scanOnPush to true",
-        severity=MEDIUM,
-        level=ADVISORY,
-        types=(_REPOSITORY,),
-        sources=("CKV_AWS_51", "CKV_AWS_163", "AWS-0030", "AWS-0031"),
-        check=_repository,
-    ),
-    Rule(
-        id="log-retention",
-        area="data",
-        says="Logs are deleted after a while.",
-        why="Logs that are kept for ever cost for ever, and keep what should be forgotten.",
-        fix="set retentionInDays",
-        severity=LOW,
-        level=ADVISORY,
-        types=(_LOG_GROUP,),
-        sources=("BP cloudwatch-log-retention", "CKV_AWS_338"),
-        check=_retention,
-    ),
-    Rule(
-        id="stateful-protected",
-        area="data",
-        says="What holds data is protected from deletion.",
-        why="A renamed resource would otherwise delete the old one with its data.",
-        fix="set the resource option protect",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(_KEY, _BUCKET, _FILE_SYSTEM, _CLAIM),
-        check=_protected,
-    ),
-    Rule(
-        id="secrets-not-literal",
-        area="data",
-        says="Pods and ConfigMaps hold no credentials in plain text.",
-        why="Whoever may read a Deployment or a ConfigMap would read them.",
-        fix="put the value into a Secret, and refer to it by secretKeyRef or as a mounted file",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(*POD_TYPES, _CONFIG_MAP),
-        sources=("CKV_K8S_35", "KSV-0109", "C-0012"),
-        check=_literal,
-    ),
-    Rule(
-        id="secret-not-elsewhere",
-        area="data",
-        says="The value of a Secret is in no other object.",
-        why="A token that is copied into a config or an annotation is no secret any more.",
-        fix="refer to the Secret instead of copying its value",
-        severity=CRITICAL,
-        level=MANDATORY,
-        types=("kubernetes:*",),
-        stack_check=_elsewhere,
-    ),
-)

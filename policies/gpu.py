@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import wraps
 
 from .instances import (
     NODE_POOL,
@@ -21,13 +22,13 @@ from .rule import (
     ADVISORY,
     HIGH,
     LOW,
-    MANDATORY,
     MEDIUM,
     Check,
     Config,
-    Rule,
     StackCheck,
     Subject,
+    rule,
+    stack_rule,
     texts,
 )
 
@@ -35,7 +36,31 @@ _LABEL = "nvidia.com/gpu.present"
 _CAPACITY = "karpenter.sh/capacity-type"
 
 
-def _tainted(nodes: Subject, _config: Config) -> Iterator[str]:
+def _over_nodes(check: Check) -> StackCheck:
+    """A check of node groups and pools: it takes the stack to know a group's launch template."""
+
+    @wraps(check)
+    def over(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+        for nodes in node_sources(subjects):
+            for problem in check(nodes, config):
+                yield nodes, problem
+
+    return over
+
+
+_NODES = (NODE_GROUP, NODE_POOL)
+
+
+@stack_rule(
+    why="A small pod on a GPU node keeps it alive, at up to 63 USD an hour.",
+    fix=f"add the taint {GPU}=present:NoSchedule",
+    severity=HIGH,
+    types=_NODES,
+    sources=("EKS BPG aiml_compute",),
+)
+@_over_nodes
+def gpu_node_tainted(nodes: Subject, _config: Config) -> Iterator[str]:
+    """GPU nodes have a taint that keeps other pods off."""
     if not holds_gpus(nodes):
         return
     karpenter = nodes.type == NODE_POOL
@@ -45,7 +70,16 @@ def _tainted(nodes: Subject, _config: Config) -> Iterator[str]:
         yield f"its GPU nodes lack the taint {GPU}:NoSchedule"
 
 
-def _labelled(nodes: Subject, _config: Config) -> Iterator[str]:
+@stack_rule(
+    why="The device plugin's DaemonSet runs where the label is.",
+    fix=f"add the label {_LABEL}=true",
+    severity=MEDIUM,
+    types=_NODES,
+    sources=("EKS BPG aiml_compute",),
+)
+@_over_nodes
+def gpu_node_labelled(nodes: Subject, _config: Config) -> Iterator[str]:
+    """GPU nodes carry the label by which device plugins and people select them."""
     if not holds_gpus(nodes):
         return
     inside = "spec.template.metadata.labels" if nodes.type == NODE_POOL else "labels"
@@ -53,7 +87,27 @@ def _labelled(nodes: Subject, _config: Config) -> Iterator[str]:
         yield f"its GPU nodes lack the label {_LABEL}=true"
 
 
-def _bounded(nodes: Subject, config: Config) -> Iterator[str]:
+@stack_rule(
+    why="One loop that creates pods would otherwise buy nodes until the quota ends.",
+    fix="set limits.nodes (NodePool) or scalingConfig (node group) within the rule's bounds",
+    severity=HIGH,
+    types=_NODES,
+    schema={
+        "maxNodes": {
+            "type": "number",
+            "default": 8,
+            "description": "GPU nodes that one pool may have.",
+        },
+        "maxIdleNodes": {
+            "type": "number",
+            "default": 0,
+            "description": "GPU nodes that a node group may keep without work.",
+        },
+    },
+)
+@_over_nodes
+def gpu_scale_bounds(nodes: Subject, config: Config) -> Iterator[str]:
+    """The number of GPU nodes is bounded, and none is kept idle."""
     if not holds_gpus(nodes):
         return
     limit, most = config["maxNodes"], None
@@ -70,7 +124,19 @@ def _bounded(nodes: Subject, config: Config) -> Iterator[str]:
         yield f"it keeps {fewest:.0f} GPU nodes even when no agent needs them"
 
 
-def _allowed(nodes: Subject, config: Config) -> Iterator[str]:
+@rule(
+    why="What isn't sized and priced beforehand surprises in memory, driver or price.",
+    fix="name instance types of allowed families, or allow the family in the rule's config",
+    severity=HIGH,
+    types=(*_NODES, LAUNCH_TEMPLATE),
+    schema={
+        "families": texts(
+            ["g6e", "p4d", "p4de", "p5"], "Families of GPU instances that may be used."
+        )
+    },
+)
+def gpu_instance_allowlist(nodes: Subject, config: Config) -> Iterator[str]:
+    """GPU machines are of the families that are planned for, by name."""
     named = types_of(nodes)
     if nodes.type == NODE_POOL and not named:
         yield "it names no instance types, so Karpenter may buy any"
@@ -79,7 +145,24 @@ def _allowed(nodes: Subject, config: Config) -> Iterator[str]:
             yield f"it may make {kind}, whose family is none of {', '.join(config['families'])}"
 
 
-def _capacity(nodes: Subject, config: Config) -> Iterator[str]:
+@stack_rule(
+    why="A reclaimed node takes the model out of service within two minutes.",
+    fix="name capacity types without spot, or allow it in the rule's config",
+    severity=LOW,
+    level=ADVISORY,
+    types=_NODES,
+    sources=("EKS BPG aiml_compute",),
+    schema={
+        "spot": {
+            "type": "boolean",
+            "default": False,
+            "description": "Whether spot nodes are allowed.",
+        }
+    },
+)
+@_over_nodes
+def gpu_capacity_type(nodes: Subject, config: Config) -> Iterator[str]:
+    """How GPU nodes are bought is said, and is not spot."""
     if not holds_gpus(nodes):
         return
     if nodes.type == NODE_POOL:
@@ -103,7 +186,17 @@ def _ami(nodes: Subject, _config: Config) -> Iterator[str]:
             yield f"its AMI type {kind or '(default)'} has no NVIDIA driver"
 
 
-def _amis(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+@stack_rule(
+    why="Without the driver pods wait for ever; a changing image changes the driver unseen.",
+    fix="use an AL2023 or Bottlerocket NVIDIA image, and pin its version",
+    severity=MEDIUM,
+    level=ADVISORY,
+    types=(NODE_GROUP, NODE_CLASS),
+)
+def gpu_ami_accelerated(
+    subjects: Sequence[Subject], config: Config
+) -> Iterator[tuple[Subject, str]]:
+    """GPU nodes start from a pinned image with the NVIDIA driver."""
     classes = [each for each in subjects if each.type == NODE_CLASS]
     groups = [each for each in node_sources(subjects) if each.type == NODE_GROUP]
     for nodes in (*classes, *groups):
@@ -111,7 +204,18 @@ def _amis(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject
             yield nodes, problem
 
 
-def _nvme(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subject, str]]:
+@stack_rule(
+    why="Loading 40 GB from a network disk takes minutes more, at the node's price.",
+    fix="choose a type with NVMe, and set instanceStorePolicy: RAID0 in its EC2NodeClass",
+    severity=MEDIUM,
+    level=ADVISORY,
+    types=_NODES,
+    sources=("EKS BPG aiml_performance",),
+)
+def gpu_nvme_instance_store(
+    subjects: Sequence[Subject], _config: Config
+) -> Iterator[tuple[Subject, str]]:
+    """Weights lie on the NVMe of GPU nodes."""
     classes = {get(s.props, "metadata.name"): s for s in subjects if s.type == NODE_CLASS}
     for nodes in filter(holds_gpus, node_sources(subjects)):
         for kind in types_of(nodes):
@@ -123,125 +227,3 @@ def _nvme(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subjec
                 nodes,
                 f"{node_class.title} leaves its NVMe unused: instanceStorePolicy is not RAID0",
             )
-
-
-def _over_nodes(check: Check) -> StackCheck:
-    """A check of node groups and pools: it takes the stack to know a group's launch template."""
-
-    def over(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
-        for nodes in node_sources(subjects):
-            for problem in check(nodes, config):
-                yield nodes, problem
-
-    return over
-
-
-_NODES = (NODE_GROUP, NODE_POOL)
-
-RULES = (
-    Rule(
-        id="gpu-node-tainted",
-        area="gpu",
-        says="GPU nodes have a taint that keeps other pods off.",
-        why="A small pod on a GPU node keeps it alive, at up to 63 USD an hour.",
-        fix=f"add the taint {GPU}=present:NoSchedule",
-        severity=HIGH,
-        level=MANDATORY,
-        types=_NODES,
-        sources=("EKS BPG aiml_compute",),
-        stack_check=_over_nodes(_tainted),
-    ),
-    Rule(
-        id="gpu-node-labelled",
-        area="gpu",
-        says="GPU nodes carry the label by which device plugins and people select them.",
-        why="The device plugin's DaemonSet runs where the label is.",
-        fix=f"add the label {_LABEL}=true",
-        severity=MEDIUM,
-        level=MANDATORY,
-        types=_NODES,
-        sources=("EKS BPG aiml_compute",),
-        stack_check=_over_nodes(_labelled),
-    ),
-    Rule(
-        id="gpu-scale-bounds",
-        area="gpu",
-        says="The number of GPU nodes is bounded, and none is kept idle.",
-        why="One loop that creates pods would otherwise buy nodes until the quota ends.",
-        fix="set limits.nodes (NodePool) or scalingConfig (node group) within the rule's bounds",
-        severity=HIGH,
-        level=MANDATORY,
-        types=_NODES,
-        schema={
-            "maxNodes": {
-                "type": "number",
-                "default": 8,
-                "description": "GPU nodes that one pool may have.",
-            },
-            "maxIdleNodes": {
-                "type": "number",
-                "default": 0,
-                "description": "GPU nodes that a node group may keep without work.",
-            },
-        },
-        stack_check=_over_nodes(_bounded),
-    ),
-    Rule(
-        id="gpu-instance-allowlist",
-        area="gpu",
-        says="GPU machines are of the families that are planned for, by name.",
-        why="What isn't sized and priced beforehand surprises in memory, driver or price.",
-        fix="name instance types of allowed families, or allow the family in the rule's config",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(*_NODES, LAUNCH_TEMPLATE),
-        schema={
-            "families": texts(
-                ["g6e", "p4d", "p4de", "p5"], "Families of GPU instances that may be used."
-            )
-        },
-        check=_allowed,
-    ),
-    Rule(
-        id="gpu-capacity-type",
-        area="gpu",
-        says="How GPU nodes are bought is said, and is not spot.",
-        why="A reclaimed node takes the model out of service within two minutes.",
-        fix="name capacity types without spot, or allow it in the rule's config",
-        severity=LOW,
-        level=ADVISORY,
-        types=_NODES,
-        sources=("EKS BPG aiml_compute",),
-        schema={
-            "spot": {
-                "type": "boolean",
-                "default": False,
-                "description": "Whether spot nodes are allowed.",
-            }
-        },
-        stack_check=_over_nodes(_capacity),
-    ),
-    Rule(
-        id="gpu-ami-accelerated",
-        area="gpu",
-        says="GPU nodes start from a pinned image with the NVIDIA driver.",
-        why="Without the driver pods wait for ever; a changing image changes the driver unseen.",
-        fix="use an AL2023 or Bottlerocket NVIDIA image, and pin its version",
-        severity=MEDIUM,
-        level=ADVISORY,
-        types=(NODE_GROUP, NODE_CLASS),
-        stack_check=_amis,
-    ),
-    Rule(
-        id="gpu-nvme-instance-store",
-        area="gpu",
-        says="Weights lie on the NVMe of GPU nodes.",
-        why="Loading 40 GB from a network disk takes minutes more, at the node's price.",
-        fix="choose a type with NVMe, and set instanceStorePolicy: RAID0 in its EC2NodeClass",
-        severity=MEDIUM,
-        level=ADVISORY,
-        types=_NODES,
-        sources=("EKS BPG aiml_performance",),
-        stack_check=_nvme,
-    ),
-)

@@ -7,7 +7,7 @@ from typing import Any
 
 from .pods import AGENTS, POD_TYPES, pod_of
 from .reading import as_list, document, get, items, matches
-from .rule import CRITICAL, HIGH, MANDATORY, MEDIUM, Config, Rule, Subject, texts
+from .rule import CRITICAL, HIGH, MEDIUM, Config, Subject, rule, stack_rule, texts
 
 _POLICY = "aws:iam/policy:Policy"
 _ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
@@ -28,7 +28,15 @@ def _statements(policy: Any) -> Iterator[Mapping[str, Any]]:
             yield statement
 
 
-def _star(policy: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="Whoever takes over one pod would have the account.",
+    fix="name the actions and the resources",
+    severity=CRITICAL,
+    types=(_POLICY, _ROLE_POLICY, _ROLE),
+    sources=("CKV_AWS_62", "CKV_AWS_63", "AWS-0057"),
+)
+def iam_no_star(policy: Subject, _config: Config) -> Iterator[str]:
+    """No IAM policy allows everything."""
     documents = [get(policy.props, "policy")]
     documents += [get(each, "policy") for each in items(policy.props, "inlinePolicies")]
     for statement in (found for each in documents for found in _statements(each)):
@@ -39,7 +47,21 @@ def _star(policy: Subject, _config: Config) -> Iterator[str]:
             yield "it allows everything but a few actions (NotAction)"
 
 
-def _attached(attachment: Subject, config: Config) -> Iterator[str]:
+@rule(
+    why="AWS's FullAccess policies hold far more than a node or an agent needs.",
+    fix="attach a policy with the few actions that are needed",
+    severity=HIGH,
+    types=(_ATTACHMENT, _ROLE),
+    sources=("CKV_AWS_286",),
+    schema={
+        "policies": texts(
+            ["AdministratorAccess", "PowerUserAccess", "*FullAccess"],
+            "Names of managed policies that may not be attached, * matches.",
+        )
+    },
+)
+def iam_no_admin_attachments(attachment: Subject, config: Config) -> Iterator[str]:
+    """Roles have no administrator's policy attached."""
     arns = [get(attachment.props, "policyArn")] if attachment.type == _ATTACHMENT else []
     arns += list(items(attachment.props, "managedPolicyArns"))
     for arn in arns:
@@ -48,7 +70,19 @@ def _attached(attachment: Subject, config: Config) -> Iterator[str]:
             yield f"it attaches {name}"
 
 
-def _scoped(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+@stack_rule(
+    why="A shared role lets one agent read another one's weights and state.",
+    fix="make one role per agent, whose trust policy names "
+    "aws:RequestTag/kubernetes-namespace, kubernetes-service-account and eks-cluster-arn",
+    severity=HIGH,
+    types=(_POD_IDENTITY,),
+    sources=("EKS BPG iam", "C-0225"),
+    schema=AGENTS,
+)
+def pod_identity_scoped(
+    subjects: Sequence[Subject], config: Config
+) -> Iterator[tuple[Subject, str]]:
+    """Every agent has an AWS role of its own, that only its own pods can take."""
     roles = {each.urn: each for each in subjects if each.type == _ROLE}
     users: dict[str, set[str]] = {}
     agents: list[tuple[Subject, Subject | None]] = []
@@ -73,7 +107,16 @@ def _role_key(association: Subject, role: Subject | None) -> str:
     return role.urn if role else str(get(association.props, "roleArn"))
 
 
-def _token_off(subject: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="Agents never talk to the API server; a token is only of use to an attacker.",
+    fix="set automountServiceAccountToken: false on the service account and the pod, "
+    "and name a service account of its own",
+    severity=MEDIUM,
+    types=(_ACCOUNT, *POD_TYPES),
+    sources=("CKV_K8S_38", "CKV_K8S_41", "KSV-0036", "C-0190"),
+)
+def sa_token_off(subject: Subject, _config: Config) -> Iterator[str]:
+    """Pods get no API token unless they need one."""
     if subject.type == _ACCOUNT:
         if get(subject.props, "automountServiceAccountToken") is not False:
             yield "pods with it get its API token: automountServiceAccountToken is not false"
@@ -85,16 +128,36 @@ def _token_off(subject: Subject, _config: Config) -> Iterator[str]:
         yield "its pods use the service account default"
 
 
-def _rbac(subject: Subject, config: Config) -> Iterator[str]:
+@rule(
+    why="A wildcard also allows what is added later; listing secrets reads every token.",
+    fix="name verbs, resources and groups; read single secrets by name, or bind the role in "
+    "the namespaces of agents alone and name it in agent_roles",
+    severity=CRITICAL,
+    types=(*_ROLES, *_BINDINGS),
+    sources=("CKV_K8S_49", "CKV_K8S_155", "KSV-0041", "KSV-0044", "KSV-0045", "KSV-0046"),
+    schema={
+        **AGENTS,
+        "agent_roles": texts(
+            ["moltghost-deployers-in-agents"],
+            "ClusterRoles that only agents' namespaces bind, and that may list secrets there.",
+        ),
+    },
+)
+def rbac_no_wildcards(subject: Subject, config: Config) -> Iterator[str]:
+    """Kubernetes roles name what they allow; nobody lists the secrets of all namespaces."""
     if subject.type in _BINDINGS:
         yield from _binding_problems(subject, config)
         return
-    for rule in items(subject.props, "rules"):
+    for allowed in items(subject.props, "rules"):
         for part in ("verbs", "resources", "apiGroups"):
-            if "*" in items(rule, part):
+            if "*" in items(allowed, part):
                 yield f"it allows * in {part}"
-        listing = {"list", "watch"} & set(items(rule, "verbs"))
-        if listing and "secrets" in items(rule, "resources") and not _of_one_agent(subject, config):
+        listing = {"list", "watch"} & set(items(allowed, "verbs"))
+        if (
+            listing
+            and "secrets" in items(allowed, "resources")
+            and not _of_one_agent(subject, config)
+        ):
             yield "it lists or watches secrets"
 
 
@@ -114,84 +177,3 @@ def _binding_problems(binding: Subject, config: Config) -> Iterator[str]:
         other = str(get(who, "namespace", own))
         if matches(str(own), config["namespaces"]) and other != own:
             yield f"it lets namespace {other} into an agent's namespace"
-
-
-RULES = (
-    Rule(
-        id="iam-no-star",
-        area="identity",
-        says="No IAM policy allows everything.",
-        why="Whoever takes over one pod would have the account.",
-        fix="name the actions and the resources",
-        severity=CRITICAL,
-        level=MANDATORY,
-        types=(_POLICY, _ROLE_POLICY, _ROLE),
-        sources=("CKV_AWS_62", "CKV_AWS_63", "AWS-0057"),
-        check=_star,
-    ),
-    Rule(
-        id="iam-no-admin-attachments",
-        area="identity",
-        says="Roles have no administrator's policy attached.",
-        why="AWS's FullAccess policies hold far more than a node or an agent needs.",
-        fix="attach a policy with the few actions that are needed",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(_ATTACHMENT, _ROLE),
-        sources=("CKV_AWS_286",),
-        schema={
-            "policies": texts(
-                ["AdministratorAccess", "PowerUserAccess", "*FullAccess"],
-                "Names of managed policies that may not be attached, * matches.",
-            )
-        },
-        check=_attached,
-    ),
-    Rule(
-        id="pod-identity-scoped",
-        area="identity",
-        says="Every agent has an AWS role of its own, that only its own pods can take.",
-        why="A shared role lets one agent read another one's weights and state.",
-        fix="make one role per agent, whose trust policy names "
-        "aws:RequestTag/kubernetes-namespace, kubernetes-service-account and eks-cluster-arn",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(_POD_IDENTITY,),
-        sources=("EKS BPG iam", "C-0225"),
-        schema=AGENTS,
-        stack_check=_scoped,
-    ),
-    Rule(
-        id="sa-token-off",
-        area="identity",
-        says="Pods get no API token unless they need one.",
-        why="Agents never talk to the API server; a token is only of use to an attacker.",
-        fix="set automountServiceAccountToken: false on the service account and the pod, "
-        "and name a service account of its own",
-        severity=MEDIUM,
-        level=MANDATORY,
-        types=(_ACCOUNT, *POD_TYPES),
-        sources=("CKV_K8S_38", "CKV_K8S_41", "KSV-0036", "C-0190"),
-        check=_token_off,
-    ),
-    Rule(
-        id="rbac-no-wildcards",
-        area="identity",
-        says="Kubernetes roles name what they allow; nobody lists the secrets of all namespaces.",
-        why="A wildcard also allows what is added later; listing secrets reads every token.",
-        fix="name verbs, resources and groups; read single secrets by name, or bind the role in "
-        "the namespaces of agents alone and name it in agent_roles",
-        severity=CRITICAL,
-        level=MANDATORY,
-        types=(*_ROLES, *_BINDINGS),
-        sources=("CKV_K8S_49", "CKV_K8S_155", "KSV-0041", "KSV-0044", "KSV-0045", "KSV-0046"),
-        schema={
-            **AGENTS,
-            "agent_roles": texts(
-                ["moltghost-deployers-in-agents"],
-                "ClusterRoles that only agents' namespaces bind, and that may list secrets there.",
-            ),
-        },
-        check=_rbac,
-    ),
-)

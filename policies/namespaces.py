@@ -7,7 +7,7 @@ from typing import Any
 
 from .pods import AGENTS, is_agent_namespace, namespace_of
 from .reading import get, has, items, labels, mapping, matches, quantity
-from .rule import CRITICAL, HIGH, MANDATORY, MEDIUM, Config, Rule, Subject, texts
+from .rule import CRITICAL, HIGH, MEDIUM, Config, Subject, rule, stack_rule, texts
 
 _NAMESPACE = "kubernetes:core/v1:Namespace"
 _QUOTA = "kubernetes:core/v1:ResourceQuota"
@@ -42,7 +42,16 @@ def _spaces(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subje
             yield space, inside
 
 
-def _pod_security(space: Subject, config: Config) -> Iterator[str]:
+@rule(
+    why="It is the API server's own wall, also against pods that no program of ours made.",
+    fix=f"set the labels {_ENFORCE}=restricted and {_ENFORCE}-version",
+    severity=HIGH,
+    types=(_NAMESPACE,),
+    sources=("kyverno psa/add-psa-labels", "kyverno psa/deny-privileged-profile"),
+    schema=AGENTS,
+)
+def ns_pod_security_labels(space: Subject, config: Config) -> Iterator[str]:
+    """Agents' namespaces enforce Pod Security restricted, pinned to a version."""
     if not is_agent_namespace(space, config["namespaces"]):
         return
     found = labels(space.props)
@@ -54,7 +63,18 @@ def _pod_security(space: Subject, config: Config) -> Iterator[str]:
         yield "its Pod Security level is not pinned to a version"
 
 
-def _bounded(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+@stack_rule(
+    why="One agent's mistake would otherwise take the nodes of all.",
+    fix="add a ResourceQuota with " + ", ".join(_HARD) + " and a LimitRange with max",
+    severity=HIGH,
+    types=(_NAMESPACE,),
+    sources=("kyverno add-ns-quota", "KSV-0040", "EKS BPG multitenancy"),
+    schema=AGENTS,
+)
+def ns_quota_and_limits(
+    subjects: Sequence[Subject], config: Config
+) -> Iterator[tuple[Subject, str]]:
+    """Agents' namespaces bound what they use, GPUs included."""
     for space, inside in _spaces(subjects, config):
         quotas = [mapping(each.props, "spec.hard") for each in inside if each.type == _QUOTA]
         if missing := [key for key in _HARD if not any(key in hard for hard in quotas)]:
@@ -69,7 +89,17 @@ def _bounded(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subj
             yield space, "it has no LimitRange with a maximum for containers"
 
 
-def _closed(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+@stack_rule(
+    why="Private means that prompts reach the model and nothing else.",
+    fix="add a NetworkPolicy with an empty podSelector, both policyTypes and no rules, and "
+    "name peers in every other one",
+    severity=HIGH,
+    types=(_NAMESPACE,),
+    sources=("kyverno add-network-policy", "C-0030", "C-0206", "C-0260", "CKV2_K8S_6"),
+    schema=AGENTS,
+)
+def ns_default_deny(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+    """Nothing goes in or out of an agent's namespace but what is named."""
     for space, inside in _spaces(subjects, config):
         policies = [each for each in inside if each.type == _NETWORK]
         closed = {way for each in policies if _selects_all(each) for way in _denied(each)}
@@ -78,8 +108,8 @@ def _closed(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subje
                 yield space, f"no NetworkPolicy denies {way.lower()} by default"
         for policy in policies:
             for way, peers in (("ingress", "from"), ("egress", "to")):
-                for rule in items(policy.props, f"spec.{way}"):
-                    if _anyone(items(rule, peers)):
+                for allowed in items(policy.props, f"spec.{way}"):
+                    if _anyone(items(allowed, peers)):
                         yield space, f"NetworkPolicy {policy.name} allows {way} to or from anywhere"
 
 
@@ -103,7 +133,21 @@ def _anyone(peers: Sequence[Any]) -> bool:
     return any(get(peer, "ipBlock.cidr") in ("0.0.0.0/0", "::/0") for peer in peers)
 
 
-def _complete(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+@stack_rule(
+    why="A namespace with a part missing looks isolated and is not.",
+    fix="add what is missing; name no other agent's namespace in NetworkPolicies",
+    severity=HIGH,
+    types=(_NAMESPACE,),
+    schema={
+        **AGENTS,
+        "labels": texts(
+            ["moltghost.dev/agent", "moltghost.dev/owner"],
+            "Labels that say whose namespace it is.",
+        ),
+    },
+)
+def agent_complete(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+    """An agent's namespace has all its walls, and no door to another agent's."""
     for space, inside in _spaces(subjects, config):
         name, have = namespace_of(space), {each.type for each in inside}
         for type_ in (_QUOTA, _LIMITS, _NETWORK, _ACCOUNT):
@@ -118,9 +162,8 @@ def _complete(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Sub
 
 
 def _other_agents(policy: Subject, own: str, patterns: Sequence[str]) -> Iterator[str]:
-    rules = [*items(policy.props, "spec.ingress"), *items(policy.props, "spec.egress")]
-    for rule in rules:
-        for peer in (*items(rule, "from"), *items(rule, "to")):
+    for allowed in (*items(policy.props, "spec.ingress"), *items(policy.props, "spec.egress")):
+        for peer in (*items(allowed, "from"), *items(allowed, "to")):
             chosen = mapping(peer, "namespaceSelector")
             if "namespaceSelector" in peer and not chosen:
                 yield "* (any)"
@@ -137,7 +180,35 @@ def _names(chosen: Mapping[str, Any]) -> list[str]:
     return named
 
 
-def _not_default(subject: Subject, config: Config) -> Iterator[str]:
+@rule(
+    why="It stops also a Service that is made later, by hand.",
+    fix='set services.loadbalancers and services.nodeports to "0"',
+    severity=MEDIUM,
+    types=(_QUOTA,),
+)
+def quota_no_exposure(subject: Subject, _config: Config) -> Iterator[str]:
+    """Quotas allow no load balancers and no node ports."""
+    hard = mapping(subject.props, "spec.hard")
+    for key in ("services.loadbalancers", "services.nodeports"):
+        if key in hard and quantity(hard[key]):
+            yield f"it allows {hard[key]} of {key}"
+        elif key not in hard:
+            yield f"it doesn't bound {key}"
+
+
+@rule(
+    why="What lies there has no quota, no walls and no owner.",
+    fix="set metadata.namespace, or list a system component in the rule's config",
+    severity=MEDIUM,
+    types=("kubernetes:*",),
+    sources=("CKV_K8S_21", "KSV-0037", "KSV-0110"),
+    schema={
+        "system": texts([], "Names of objects that may lie in kube-system, * matches."),
+        "clusterScoped": texts([], "Kinds of your own that have no namespace."),
+    },
+)
+def ns_no_default(subject: Subject, config: Config) -> Iterator[str]:
+    """Nothing lies in the namespace default, nor unlisted in those of the system."""
     if subject.kind in _CLUSTER_SCOPED or subject.kind in config["clusterScoped"]:
         return
     if subject.kind.endswith("List") or subject.type.startswith("kubernetes:helm.sh"):
@@ -151,7 +222,15 @@ def _not_default(subject: Subject, config: Config) -> Iterator[str]:
             yield f"it lies in {namespace} and is not a listed part of the system"
 
 
-def _not_exposed(subject: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="Ollama has no authentication of its own, and agents are private.",
+    fix="use type ClusterIP, and port-forward or a VPN to reach it",
+    severity=CRITICAL,
+    types=(_SERVICE, _INGRESS),
+    sources=("CP no-public-services", "C-0256", "C-0274"),
+)
+def service_not_exposed(subject: Subject, _config: Config) -> Iterator[str]:
+    """No Service is reachable from outside the cluster."""
     if subject.type == _INGRESS:
         yield "it leads in from outside"
         return
@@ -160,113 +239,3 @@ def _not_exposed(subject: Subject, _config: Config) -> Iterator[str]:
         yield f"it is of type {kind}, which is reachable from outside the cluster"
     if items(subject.props, "spec.externalIPs"):
         yield "it has externalIPs"
-
-
-def _quota_counts(subject: Subject, _config: Config) -> Iterator[str]:
-    hard = mapping(subject.props, "spec.hard")
-    for key in ("services.loadbalancers", "services.nodeports"):
-        if key in hard and quantity(hard[key]):
-            yield f"it allows {hard[key]} of {key}"
-        elif key not in hard:
-            yield f"it doesn't bound {key}"
-
-
-RULES = (
-    Rule(
-        id="ns-pod-security-labels",
-        area="namespaces",
-        says="Agents' namespaces enforce Pod Security restricted, pinned to a version.",
-        why="It is the API server's own wall, also against pods that no program of ours made.",
-        fix=f"set the labels {_ENFORCE}=restricted and {_ENFORCE}-version",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(_NAMESPACE,),
-        sources=("kyverno psa/add-psa-labels", "kyverno psa/deny-privileged-profile"),
-        schema=AGENTS,
-        check=_pod_security,
-    ),
-    Rule(
-        id="ns-quota-and-limits",
-        area="namespaces",
-        says="Agents' namespaces bound what they use, GPUs included.",
-        why="One agent's mistake would otherwise take the nodes of all.",
-        fix="add a ResourceQuota with " + ", ".join(_HARD) + " and a LimitRange with max",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(_NAMESPACE,),
-        sources=("kyverno add-ns-quota", "KSV-0040", "EKS BPG multitenancy"),
-        schema=AGENTS,
-        stack_check=_bounded,
-    ),
-    Rule(
-        id="ns-default-deny",
-        area="namespaces",
-        says="Nothing goes in or out of an agent's namespace but what is named.",
-        why="Private means that prompts reach the model and nothing else.",
-        fix="add a NetworkPolicy with an empty podSelector, both policyTypes and no rules, and "
-        "name peers in every other one",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(_NAMESPACE,),
-        sources=("kyverno add-network-policy", "C-0030", "C-0206", "C-0260", "CKV2_K8S_6"),
-        schema=AGENTS,
-        stack_check=_closed,
-    ),
-    Rule(
-        id="agent-complete",
-        area="namespaces",
-        says="An agent's namespace has all its walls, and no door to another agent's.",
-        why="A namespace with a part missing looks isolated and is not.",
-        fix="add what is missing; name no other agent's namespace in NetworkPolicies",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(_NAMESPACE,),
-        schema={
-            **AGENTS,
-            "labels": texts(
-                ["moltghost.dev/agent", "moltghost.dev/owner"],
-                "Labels that say whose namespace it is.",
-            ),
-        },
-        stack_check=_complete,
-    ),
-    Rule(
-        id="quota-no-exposure",
-        area="namespaces",
-        says="Quotas allow no load balancers and no node ports.",
-        why="It stops also a Service that is made later, by hand.",
-        fix='set services.loadbalancers and services.nodeports to "0"',
-        severity=MEDIUM,
-        level=MANDATORY,
-        types=(_QUOTA,),
-        check=_quota_counts,
-    ),
-    Rule(
-        id="ns-no-default",
-        area="namespaces",
-        says="Nothing lies in the namespace default, nor unlisted in those of the system.",
-        why="What lies there has no quota, no walls and no owner.",
-        fix="set metadata.namespace, or list a system component in the rule's config",
-        severity=MEDIUM,
-        level=MANDATORY,
-        types=("kubernetes:*",),
-        sources=("CKV_K8S_21", "KSV-0037", "KSV-0110"),
-        schema={
-            "system": texts([], "Names of objects that may lie in kube-system, * matches."),
-            "clusterScoped": texts([], "Kinds of your own that have no namespace."),
-        },
-        check=_not_default,
-    ),
-    Rule(
-        id="service-not-exposed",
-        area="namespaces",
-        says="No Service is reachable from outside the cluster.",
-        why="Ollama has no authentication of its own, and agents are private.",
-        fix="use type ClusterIP, and port-forward or a VPN to reach it",
-        severity=CRITICAL,
-        level=MANDATORY,
-        types=(_SERVICE, _INGRESS),
-        sources=("CP no-public-services", "C-0256", "C-0274"),
-        check=_not_exposed,
-    ),
-)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .reading import get, has, is_true, items
-from .rule import CRITICAL, HIGH, MANDATORY, Config, Rule, Subject
+from .rule import CRITICAL, HIGH, Config, Subject, rule
 
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
@@ -18,7 +18,23 @@ _INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 _EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
-def _imds(node: Subject, config: Config) -> Iterator[str]:
+@rule(
+    why="One request from a pod would otherwise yield the node's AWS credentials.",
+    fix="set metadataOptions to httpTokens required and httpPutResponseHopLimit 1",
+    severity=HIGH,
+    types=(LAUNCH_TEMPLATE, NODE_CLASS),
+    sources=("CKV_AWS_79", "CKV_AWS_341", "AWS-0130"),
+    schema={
+        "hopLimit": {
+            "type": "integer",
+            "default": 1,
+            "description": "Network hops an answer may take. The EBS CSI documentation asks "
+            "for 2; passing it the region does without.",
+        }
+    },
+)
+def node_imdsv2_hop_limit(node: Subject, config: Config) -> Iterator[str]:
+    """Instance metadata needs a token and answers only on the node itself."""
     inside = "spec.metadataOptions" if node.is_kubernetes else "metadataOptions"
     # Karpenter's own defaults are required and 1 (v1 API); EC2's are not.
     usual = ("required", 1) if node.is_kubernetes else ("optional", 0)
@@ -29,7 +45,15 @@ def _imds(node: Subject, config: Config) -> Iterator[str]:
         yield f"its hop limit for instance metadata is {hops or 'not set'}"
 
 
-def _encrypted(node: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="Prompts, replies and weights pass through them.",
+    fix="set ebs.encrypted to true in every block device mapping",
+    severity=HIGH,
+    types=(LAUNCH_TEMPLATE, NODE_CLASS),
+    sources=("CKV_AWS_3", "AWS-0026", "AWS-0008"),
+)
+def node_ebs_encrypted(node: Subject, _config: Config) -> Iterator[str]:
+    """The volumes of nodes are encrypted."""
     inside = "spec.blockDeviceMappings" if node.is_kubernetes else "blockDeviceMappings"
     devices = items(node.props, inside)
     # Karpenter's default volumes are encrypted, EC2's are as the account has it.
@@ -40,14 +64,30 @@ def _encrypted(node: Subject, _config: Config) -> Iterator[str]:
             yield f"its volume {get(device, 'deviceName', '?')} is not encrypted"
 
 
-def _remote_access(node: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="remoteAccess opens port 22 to the world unless told otherwise; SSM leaves a record.",
+    fix="remove remoteAccess and keyName; use SSM Session Manager",
+    severity=HIGH,
+    types=(NODE_GROUP, LAUNCH_TEMPLATE),
+    sources=("CKV_AWS_100",),
+)
+def node_no_remote_access(node: Subject, _config: Config) -> Iterator[str]:
+    """Nobody logs in to nodes with SSH."""
     if has(node.props, "remoteAccess"):
         yield "it opens SSH with remoteAccess"
     if has(node.props, "keyName"):
         yield "it puts an SSH key on every node"
 
 
-def _public_ip(node: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="What can't be reached can't be attacked; models run on private nodes.",
+    fix="use private subnets and turn off public addresses",
+    severity=HIGH,
+    types=(LAUNCH_TEMPLATE, NODE_CLASS, SUBNET),
+    sources=("CKV_AWS_88", "C-0229"),
+)
+def node_no_public_ip(node: Subject, _config: Config) -> Iterator[str]:
+    """Nodes have no public addresses."""
     if node.type == SUBNET and get(node.props, "mapPublicIpOnLaunch") is True:
         yield "it gives every machine a public address"
     if node.type == NODE_CLASS and get(node.props, "spec.associatePublicIPAddress") is True:
@@ -57,7 +97,15 @@ def _public_ip(node: Subject, _config: Config) -> Iterator[str]:
             yield "its nodes get public addresses"
 
 
-def _open_ingress(group: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="Nothing here serves the public directly.",
+    fix="name the networks or the security group that may come in",
+    severity=CRITICAL,
+    types=(_GROUP, _GROUP_RULE, _INGRESS),
+    sources=("CKV_AWS_24", "CKV_AWS_260"),
+)
+def sg_no_open_ingress(group: Subject, _config: Config) -> Iterator[str]:
+    """No security group lets the whole internet in."""
     for cidr in _ingress_sources(group):
         if cidr in _EVERYWHERE:
             yield f"it lets {cidr} in"
@@ -74,75 +122,3 @@ def _ingress_sources(group: Subject) -> Iterator[Any]:
         yield from items(block, "cidrBlocks")
         yield from items(block, "ipv6CidrBlocks")
         yield from (get(block, key) for key in ("cidrIpv4", "cidrIpv6") if has(block, key))
-
-
-RULES = (
-    Rule(
-        id="node-imdsv2-hop-limit",
-        area="nodes",
-        says="Instance metadata needs a token and answers only on the node itself.",
-        why="One request from a pod would otherwise yield the node's AWS credentials.",
-        fix="set metadataOptions to httpTokens required and httpPutResponseHopLimit 1",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(LAUNCH_TEMPLATE, NODE_CLASS),
-        sources=("CKV_AWS_79", "CKV_AWS_341", "AWS-0130"),
-        schema={
-            "hopLimit": {
-                "type": "integer",
-                "default": 1,
-                "description": "Network hops an answer may take. The EBS CSI documentation asks "
-                "for 2; passing it the region does without.",
-            }
-        },
-        check=_imds,
-    ),
-    Rule(
-        id="node-ebs-encrypted",
-        area="nodes",
-        says="The volumes of nodes are encrypted.",
-        why="Prompts, replies and weights pass through them.",
-        fix="set ebs.encrypted to true in every block device mapping",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(LAUNCH_TEMPLATE, NODE_CLASS),
-        sources=("CKV_AWS_3", "AWS-0026", "AWS-0008"),
-        check=_encrypted,
-    ),
-    Rule(
-        id="node-no-remote-access",
-        area="nodes",
-        says="Nobody logs in to nodes with SSH.",
-        why="remoteAccess opens port 22 to the world unless told otherwise; SSM leaves a record.",
-        fix="remove remoteAccess and keyName; use SSM Session Manager",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(NODE_GROUP, LAUNCH_TEMPLATE),
-        sources=("CKV_AWS_100",),
-        check=_remote_access,
-    ),
-    Rule(
-        id="node-no-public-ip",
-        area="nodes",
-        says="Nodes have no public addresses.",
-        why="What can't be reached can't be attacked; models run on private nodes.",
-        fix="use private subnets and turn off public addresses",
-        severity=HIGH,
-        level=MANDATORY,
-        types=(LAUNCH_TEMPLATE, NODE_CLASS, SUBNET),
-        sources=("CKV_AWS_88", "C-0229"),
-        check=_public_ip,
-    ),
-    Rule(
-        id="sg-no-open-ingress",
-        area="nodes",
-        says="No security group lets the whole internet in.",
-        why="Nothing here serves the public directly.",
-        fix="name the networks or the security group that may come in",
-        severity=CRITICAL,
-        level=MANDATORY,
-        types=(_GROUP, _GROUP_RULE, _INGRESS),
-        sources=("CKV_AWS_24", "CKV_AWS_260"),
-        check=_open_ingress,
-    ),
-)

@@ -12,10 +12,12 @@ DESCRIPTION = "EKS clusters, GPU nodes and the namespaces of private agents"
 
 _AREAS = (cluster, nodes, gpu, identity, data, namespaces, workloads, agents, cost)
 
-RULES: tuple[Rule, ...] = tuple(rule for area in _AREAS for rule in area.RULES)
+RULES: tuple[Rule, ...] = tuple(
+    each for area in _AREAS for each in vars(area).values() if isinstance(each, Rule)
+)
 
 AREAS: dict[str, str] = {
-    area.RULES[0].area: (area.__doc__ or "").partition("\n")[0] for area in _AREAS
+    area.__name__.rpartition(".")[2]: (area.__doc__ or "").partition("\n")[0] for area in _AREAS
 }
 """What each area is about."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 from pulumi_policy import (
     EnforcementLevel,
@@ -104,6 +104,51 @@ Check = Callable[[Subject, Config], Iterator[str]]
 StackCheck = Callable[[Sequence[Subject], Config], Iterator[tuple[Subject, str]]]
 
 
+class About(TypedDict, total=False):
+    """What a decorator says of a rule: those fields of `Rule` that its check doesn't have."""
+
+    why: Required[str]
+    fix: Required[str]
+    severity: Required[Severity]
+    level: EnforcementLevel
+    types: Required[tuple[str, ...]]
+    sources: tuple[str, ...]
+    schema: Mapping[str, Mapping[str, Any]]
+
+
+def rule(**about: Unpack[About]) -> Callable[[Check], Rule]:
+    """Make a rule of the check of one resource.
+
+    The check's name is the rule's id, its docstring what must hold, its module the area.
+    """
+
+    def made(check: Check) -> Rule:
+        return Rule(id=_id(check), area=_area(check), says=_says(check), check=check, **about)
+
+    return made
+
+
+def stack_rule(**about: Unpack[About]) -> Callable[[StackCheck], Rule]:
+    """Make a rule of a check that relates the resources of a stack; named as by `rule`."""
+
+    def made(check: StackCheck) -> Rule:
+        return Rule(id=_id(check), area=_area(check), says=_says(check), stack_check=check, **about)
+
+    return made
+
+
+def _id(check: Callable[..., object]) -> str:
+    return check.__name__.replace("_", "-")
+
+
+def _area(check: Callable[..., object]) -> str:
+    return check.__module__.rpartition(".")[2]
+
+
+def _says(check: Callable[..., object]) -> str:
+    return check.__doc__ or ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rule:
     """One rule.
@@ -115,7 +160,7 @@ class Rule:
         why: what goes wrong otherwise.
         fix: what to do about a violation.
         severity: how bad a violation is.
-        level: whether a violation stops an ``up``.
+        level: whether a violation stops an ``up``; it does, if nothing else is said.
         types: type tokens that it reports on; a * at the end stands for any rest.
         sources: identifiers of published checks or guides that ask for the same.
         schema: JSON schema of its settings, each with a default.
@@ -129,8 +174,8 @@ class Rule:
     why: str
     fix: str
     severity: Severity
-    level: EnforcementLevel
     types: tuple[str, ...]
+    level: EnforcementLevel = MANDATORY
     sources: tuple[str, ...] = ()
     schema: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     check: Check | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from .instances import NODE_POOL
 from .pods import GPU, POD_TYPES, Container, Pod, pod_of
 from .reading import get, has, items, mapping, matches, quantity
-from .rule import ADVISORY, CRITICAL, HIGH, MANDATORY, MEDIUM, Config, Rule, Subject, texts
+from .rule import ADVISORY, CRITICAL, HIGH, MEDIUM, Config, Subject, rule, stack_rule, texts
 
 _NAMESPACED_FLAGS = ("hostNetwork", "hostPID", "hostIPC")
 _SECCOMP = ("RuntimeDefault", "Localhost")
@@ -20,7 +20,19 @@ _SELECTORS = (
 )
 
 
-def _restricted(subject: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="A hole in Ollama or OpenClaw then stays in its container.",
+    fix="set runAsNonRoot true, allowPrivilegeEscalation false, capabilities.drop [ALL] and "
+    "seccompProfile RuntimeDefault",
+    severity=HIGH,
+    types=POD_TYPES,
+    sources=(
+        *("kyverno restricted", "KSV-0001", "KSV-0003", "KSV-0012", "KSV-0030"),
+        *("CKV_K8S_20", "CKV_K8S_23", "CKV_K8S_31", "CKV_K8S_37"),
+    ),
+)
+def pod_restricted(subject: Subject, _config: Config) -> Iterator[str]:
+    """Containers run without root, capabilities or a way to more privileges."""
     pod = pod_of(subject)
     for each in pod.containers:
         if _setting(pod, each, "runAsNonRoot") is not True:
@@ -44,7 +56,18 @@ def _setting(pod: Pod, container: Container, path: str) -> Any:
     return get(pod.spec, f"securityContext.{path}") if own is None else own
 
 
-def _host(subject: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="Each of these is a way out of the container, to all pods of the node.",
+    fix="remove it; a device plugin or node agent is exempted by name in the rule's config",
+    severity=CRITICAL,
+    types=POD_TYPES,
+    sources=(
+        *("CKV_K8S_16", "CKV_K8S_17", "CKV_K8S_18", "CKV_K8S_19", "CKV_K8S_26", "KSV-0008"),
+        *("KSV-0009", "KSV-0010", "KSV-0017", "KSV-0023", "C-0057", "C-0048"),
+    ),
+)
+def pod_no_privileged_host(subject: Subject, _config: Config) -> Iterator[str]:
+    """Pods take nothing of the node: no privilege, namespaces, folders or ports."""
     pod = pod_of(subject)
     for flag in _NAMESPACED_FLAGS:
         if get(pod.spec, flag) is True:
@@ -59,7 +82,15 @@ def _host(subject: Subject, _config: Config) -> Iterator[str]:
             yield f"{each} takes a port of the node (hostPort)"
 
 
-def _read_only(subject: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="An intruder can't change the program, and no log fills the node's disk.",
+    fix="set readOnlyRootFilesystem true, and a sizeLimit on every emptyDir",
+    severity=MEDIUM,
+    types=POD_TYPES,
+    sources=("CKV_K8S_22", "KSV-0014", "CP"),
+)
+def pod_readonly_rootfs(subject: Subject, _config: Config) -> Iterator[str]:
+    """Containers write only to volumes of a bounded size."""
     pod = pod_of(subject)
     for each in pod.containers:
         if get(each.spec, "securityContext.readOnlyRootFilesystem") is not True:
@@ -69,7 +100,15 @@ def _read_only(subject: Subject, _config: Config) -> Iterator[str]:
             yield f"its volume {get(volume, 'name', '?')} (emptyDir) has no sizeLimit"
 
 
-def _resources(subject: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="Karpenter buys nodes by requests; a pod without a memory limit can kill its node.",
+    fix="set requests for cpu and memory, a limit for memory, and equal whole GPU numbers",
+    severity=MEDIUM,
+    types=POD_TYPES,
+    sources=("CKV_K8S_10", "CKV_K8S_11", "CKV_K8S_12", "CKV_K8S_13", "C-0009"),
+)
+def pod_resources(subject: Subject, _config: Config) -> Iterator[str]:
+    """Containers say what they need, and whole GPUs."""
     for each in pod_of(subject).containers:
         requests = mapping(each.spec, "resources.requests")
         limits = mapping(each.spec, "resources.limits")
@@ -89,7 +128,17 @@ def _resources(subject: Subject, _config: Config) -> Iterator[str]:
                 yield f"{each} requests another number of GPUs than its limit"
 
 
-def _placed(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subject, str]]:
+@stack_rule(
+    why="Otherwise it waits for ever, or sits on a GPU node that it doesn't use.",
+    fix=f"add (or remove) the toleration {GPU} and a nodeSelector for the pool",
+    severity=HIGH,
+    types=POD_TYPES,
+    sources=("EKS BPG aiml_compute",),
+)
+def gpu_pod_toleration_match(
+    subjects: Sequence[Subject], _config: Config
+) -> Iterator[tuple[Subject, str]]:
+    """A pod tolerates the GPU taint and selects a GPU pool exactly if it asks for a GPU."""
     pools = {
         str(get(each.props, "metadata.name")): each for each in subjects if each.type == NODE_POOL
     }
@@ -122,7 +171,29 @@ def _is_exempt_daemon(subject: Subject) -> bool:
     return subject.kind == "DaemonSet"
 
 
-def _pinned(subject: Subject, config: Config) -> Iterator[str]:
+@rule(
+    why="latest is another program tomorrow.",
+    fix="name a version tag or a digest, of an image from an allowed registry",
+    severity=HIGH,
+    types=POD_TYPES,
+    sources=("CKV_K8S_14", "KSV-0013", "KSV-0125", "C-0078"),
+    schema={
+        "registries": texts(
+            [
+                "docker.io/ollama/*",
+                "ghcr.io/moltghost/*",
+                "ghcr.io/openclaw/*",
+                "registry.k8s.io/*",
+                "public.ecr.aws/*",
+                "nvcr.io/nvidia/*",
+                "*.dkr.ecr.*.amazonaws.com/*",
+            ],
+            "Image names that may be used, * matches.",
+        )
+    },
+)
+def image_pinned(subject: Subject, config: Config) -> Iterator[str]:
+    """Images name a version, and come from a known registry."""
     for each in pod_of(subject).containers:
         image = str(get(each.spec, "image", ""))
         name, _, digest = image.partition("@")
@@ -133,14 +204,32 @@ def _pinned(subject: Subject, config: Config) -> Iterator[str]:
             yield f"{each} runs {image}, which is from no allowed registry"
 
 
-def _digest(subject: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="A tag can be moved to another image; a digest is the image.",
+    fix="append @sha256:... of the image that was tested",
+    severity=MEDIUM,
+    level=ADVISORY,
+    types=POD_TYPES,
+    sources=("CKV_K8S_43",),
+)
+def image_digest(subject: Subject, _config: Config) -> Iterator[str]:
+    """Images are named by digest."""
     for each in pod_of(subject).containers:
         image = str(get(each.spec, "image", ""))
         if "@sha256:" not in image:
             yield f"{each} runs {image}, which names no digest"
 
 
-def _probed(subject: Subject, _config: Config) -> Iterator[str]:
+@rule(
+    why="Without a readiness probe a rolling update sends requests to what isn't ready.",
+    fix="add a readinessProbe, and a livenessProbe where a restart helps",
+    severity=MEDIUM,
+    level=ADVISORY,
+    types=POD_TYPES,
+    sources=("CKV_K8S_8", "CKV_K8S_9"),
+)
+def pod_probes(subject: Subject, _config: Config) -> Iterator[str]:
+    """Kubernetes can tell whether a container works."""
     if subject.kind in ("Job", "CronJob"):
         return
     for each in pod_of(subject).containers:
@@ -153,124 +242,3 @@ def _probed(subject: Subject, _config: Config) -> Iterator[str]:
             and not has(each.spec, "readinessProbe")
         ):
             yield f"nobody notices when {each} hangs: it has no probe"
-
-
-RULES = (
-    Rule(
-        id="pod-restricted",
-        area="workloads",
-        says="Containers run without root, capabilities or a way to more privileges.",
-        why="A hole in Ollama or OpenClaw then stays in its container.",
-        fix="set runAsNonRoot true, allowPrivilegeEscalation false, capabilities.drop [ALL] and "
-        "seccompProfile RuntimeDefault",
-        severity=HIGH,
-        level=MANDATORY,
-        types=POD_TYPES,
-        sources=(
-            *("kyverno restricted", "KSV-0001", "KSV-0003", "KSV-0012", "KSV-0030"),
-            *("CKV_K8S_20", "CKV_K8S_23", "CKV_K8S_31", "CKV_K8S_37"),
-        ),
-        check=_restricted,
-    ),
-    Rule(
-        id="pod-no-privileged-host",
-        area="workloads",
-        says="Pods take nothing of the node: no privilege, namespaces, folders or ports.",
-        why="Each of these is a way out of the container, to all pods of the node.",
-        fix="remove it; a device plugin or node agent is exempted by name in the rule's config",
-        severity=CRITICAL,
-        level=MANDATORY,
-        types=POD_TYPES,
-        sources=(
-            *("CKV_K8S_16", "CKV_K8S_17", "CKV_K8S_18", "CKV_K8S_19", "CKV_K8S_26", "KSV-0008"),
-            *("KSV-0009", "KSV-0010", "KSV-0017", "KSV-0023", "C-0057", "C-0048"),
-        ),
-        check=_host,
-    ),
-    Rule(
-        id="pod-readonly-rootfs",
-        area="workloads",
-        says="Containers write only to volumes of a bounded size.",
-        why="An intruder can't change the program, and no log fills the node's disk.",
-        fix="set readOnlyRootFilesystem true, and a sizeLimit on every emptyDir",
-        severity=MEDIUM,
-        level=MANDATORY,
-        types=POD_TYPES,
-        sources=("CKV_K8S_22", "KSV-0014", "CP"),
-        check=_read_only,
-    ),
-    Rule(
-        id="pod-resources",
-        area="workloads",
-        says="Containers say what they need, and whole GPUs.",
-        why="Karpenter buys nodes by requests; a pod without a memory limit can kill its node.",
-        fix="set requests for cpu and memory, a limit for memory, and equal whole GPU numbers",
-        severity=MEDIUM,
-        level=MANDATORY,
-        types=POD_TYPES,
-        sources=("CKV_K8S_10", "CKV_K8S_11", "CKV_K8S_12", "CKV_K8S_13", "C-0009"),
-        check=_resources,
-    ),
-    Rule(
-        id="gpu-pod-toleration-match",
-        area="workloads",
-        says="A pod tolerates the GPU taint and selects a GPU pool exactly if it asks for a GPU.",
-        why="Otherwise it waits for ever, or sits on a GPU node that it doesn't use.",
-        fix=f"add (or remove) the toleration {GPU} and a nodeSelector for the pool",
-        severity=HIGH,
-        level=MANDATORY,
-        types=POD_TYPES,
-        sources=("EKS BPG aiml_compute",),
-        stack_check=_placed,
-    ),
-    Rule(
-        id="image-pinned",
-        area="workloads",
-        says="Images name a version, and come from a known registry.",
-        why="latest is another program tomorrow.",
-        fix="name a version tag or a digest, of an image from an allowed registry",
-        severity=HIGH,
-        level=MANDATORY,
-        types=POD_TYPES,
-        sources=("CKV_K8S_14", "KSV-0013", "KSV-0125", "C-0078"),
-        schema={
-            "registries": texts(
-                [
-                    "docker.io/ollama/*",
-                    "ghcr.io/moltghost/*",
-                    "ghcr.io/openclaw/*",
-                    "registry.k8s.io/*",
-                    "public.ecr.aws/*",
-                    "nvcr.io/nvidia/*",
-                    "*.dkr.ecr.*.amazonaws.com/*",
-                ],
-                "Image names that may be used, * matches.",
-            )
-        },
-        check=_pinned,
-    ),
-    Rule(
-        id="image-digest",
-        area="workloads",
-        says="Images are named by digest.",
-        why="A tag can be moved to another image; a digest is the image.",
-        fix="append @sha256:... of the image that was tested",
-        severity=MEDIUM,
-        level=ADVISORY,
-        types=POD_TYPES,
-        sources=("CKV_K8S_43",),
-        check=_digest,
-    ),
-    Rule(
-        id="pod-probes",
-        area="workloads",
-        says="Kubernetes can tell whether a container works.",
-        why="Without a readiness probe a rolling update sends requests to what isn't ready.",
-        fix="add a readinessProbe, and a livenessProbe where a restart helps",
-        severity=MEDIUM,
-        level=ADVISORY,
-        types=POD_TYPES,
-        sources=("CKV_K8S_8", "CKV_K8S_9"),
-        check=_probed,
-    ),
-)
