@@ -6,9 +6,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .pods import POD_TYPES, Container, Pod, env_of, namespace_of, pod_of
+from .pods import (
+    PODS,
+    Container,
+    Pod,
+    env_of,
+    has_pods,
+    namespace_of,
+    of_each_pod,
+    pods_in,
+    pods_of,
+)
 from .reading import document, get, has, items, labels, mapping, matches
-from .rule import CRITICAL, HIGH, Config, Subject, rule, stack_rule, texts
+from .rule import CRITICAL, HIGH, Config, rule, stack_rule, texts
+from .subject import Subject
 
 _CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 _NAMESPACE = "kubernetes:core/v1:Namespace"
@@ -37,14 +48,11 @@ def is_ollama(container: Container) -> bool:
     why="Ollama authenticates nobody, and lets everyone pull, push and delete models.",
     fix="set OLLAMA_HOST to 127.0.0.1:11434, publish no port of it, and put the gate before it",
     severity=CRITICAL,
-    types=POD_TYPES,
+    types=PODS,
 )
 def ollama_gated(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subject, str]]:
     """Ollama is reached through its gate only."""
-    for subject in subjects:
-        if subject.type not in POD_TYPES:
-            continue
-        pod = pod_of(subject)
+    for subject, pod in pods_in(subjects):
         for each in filter(is_ollama, pod.containers):
             for problem in _gate_problems(pod, each):
                 yield subject, problem
@@ -84,16 +92,14 @@ def _bypasses(
     why="With two numbers Ollama reloads the model, cuts prompts short or runs out of memory.",
     fix="set the context in one place, the agent's config, and take every number from its plan",
     severity=HIGH,
-    types=(*POD_TYPES, _CONFIG_MAP),
+    types=PODS,
 )
 def context_one_number(
     subjects: Sequence[Subject], _config: Config
 ) -> Iterator[tuple[Subject, str]]:
     """An agent has one context length: in Ollama, the loader, OpenClaw and the labels."""
-    for subject in subjects:
-        if subject.type not in POD_TYPES:
-            continue
-        for each in filter(is_ollama, pod_of(subject).containers):
+    for subject, pod in pods_in(subjects):
+        for each in filter(is_ollama, pod.containers):
             if "OLLAMA_CONTEXT_LENGTH" not in env_of(each):
                 yield subject, f"{each} has no OLLAMA_CONTEXT_LENGTH, so Ollama chooses"
     spaces: dict[str, list[tuple[Subject, str, str]]] = {}
@@ -104,17 +110,16 @@ def context_one_number(
         numbers = sorted({number for _, _, number in found})
         if len(numbers) > 1:
             # Engines hand resources over in any order; the message is about the pod, always.
-            found.sort(key=lambda each: (each[0].type not in POD_TYPES, each[0].urn, each[1]))
+            found.sort(key=lambda each: (not has_pods(each[0]), each[0].urn, each[1]))
             places = "; ".join(f"{place} {number}" for _, place, number in found)
             yield found[0][0], f"its agent's context length is {' or '.join(numbers)}: {places}"
 
 
 def _contexts(subject: Subject) -> Iterator[tuple[str, str]]:
     """Every place of an object that says the context length, with what it says."""
-    if subject.type in POD_TYPES:
-        pod = pod_of(subject)
-        for what, held in (("annotation", subject.props), ("pod annotation", pod)):
-            metadata = held.metadata if isinstance(held, Pod) else mapping(held, "metadata")
+    for pod in pods_of(subject):
+        own = mapping(subject.props, "metadata")
+        for what, metadata in (("annotation", own), ("pod annotation", pod.metadata)):
             notes = mapping(metadata, "annotations")
             if _CONTEXT_FACT in notes:
                 yield what, str(notes[_CONTEXT_FACT])
@@ -123,7 +128,7 @@ def _contexts(subject: Subject) -> Iterator[tuple[str, str]]:
             for name in _CONTEXT_VARIABLES:
                 if name in variables:
                     yield f"{name} of {each.name}", variables[name]
-    elif subject.type == _CONFIG_MAP:
+    if subject.type == _CONFIG_MAP:
         data = mapping(subject.props, "data")
         for name in (each for each in data if each.endswith(".json")):
             yield from _client_contexts(name, document(data[name]))
@@ -142,7 +147,7 @@ def _client_contexts(file: str, config: Mapping[str, Any]) -> Iterator[tuple[str
     why="Weights from elsewhere are unverified code for the GPU, and need a way out.",
     fix="copy them with `weights --from` the environment's bucket, and set OLLAMA_NO_CLOUD=1",
     severity=HIGH,
-    types=POD_TYPES,
+    types=PODS,
     schema={
         "stores": texts(
             [
@@ -157,9 +162,9 @@ def _client_contexts(file: str, config: Mapping[str, Any]) -> Iterator[tuple[str
         ),
     },
 )
-def weights_from_store(subject: Subject, config: Config) -> Iterator[str]:
+@of_each_pod
+def weights_from_store(pod: Pod, config: Config) -> Iterator[str]:
     """Model servers read weights from their environment's store, and from nowhere else."""
-    pod = pod_of(subject)
     if not any(is_ollama(each) for each in pod.containers):
         return
     environment = mapping(pod.metadata, "labels").get(_ENVIRONMENT, "*")
@@ -201,7 +206,7 @@ def _inside(host: str, endpoints: Sequence[str]) -> bool:
     fix="require podAntiAffinity over all namespaces on kubernetes.io/hostname, or label the "
     "namespace moltghost.dev/sharing=owner",
     severity=HIGH,
-    types=POD_TYPES,
+    types=PODS,
     sources=("EKS BPG multitenancy",),
 )
 def node_dedicated(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple[Subject, str]]:
@@ -211,8 +216,8 @@ def node_dedicated(subjects: Sequence[Subject], _config: Config) -> Iterator[tup
         for each in subjects
         if each.type == _NAMESPACE and labels(each.props).get(_SHARING) == "owner"
     }
-    for subject in subjects:
-        if subject.type not in POD_TYPES or not (pod := pod_of(subject)).gpus:
+    for subject, pod in pods_in(subjects):
+        if not pod.gpus:
             continue
         keys = {_AGENT, _OWNER} if namespace_of(subject) in shared else {_AGENT}
         rule = "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .reading import document, get, has, is_true, items, matches
-from .rule import ADVISORY, CRITICAL, HIGH, MEDIUM, Config, Subject, rule, texts
+from .rule import ADVISORY, CRITICAL, HIGH, MEDIUM, Config, rule, texts
+from .subject import Subject
 
 CLUSTER = "aws:eks/cluster:Cluster"
 ADDON = "aws:eks/addon:Addon"

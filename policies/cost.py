@@ -7,9 +7,10 @@ from decimal import Decimal
 
 from .instances import HOURS_PER_MONTH, NODE_POOL, instance_types, node_sources, types_of
 from .nodes import LAUNCH_TEMPLATE, NODE_GROUP
-from .pods import POD_TYPES, pod_of
+from .pods import PODS, Pod, has_pods, pods_of
 from .reading import get, mapping, quantity
-from .rule import HIGH, Config, Subject, rule, stack_rule, texts
+from .rule import HIGH, Config, rule, stack_rule, texts
+from .subject import Subject
 
 _TYPE_LABEL = "node.kubernetes.io/instance-type"
 _PRICE_FACT = "moltghost.dev/node-usd-per-hour"
@@ -22,7 +23,7 @@ _NODES = (NODE_GROUP, NODE_POOL, LAUNCH_TEMPLATE)
     why="A wrong size of one instance type is 30,000 USD a month.",
     fix="choose a smaller type, or raise maxUsdPerHour in the rule's config",
     severity=HIGH,
-    types=(*_NODES, *POD_TYPES),
+    types=(*_NODES, *PODS),
     schema={
         "maxUsdPerHour": {
             "type": "number",
@@ -41,19 +42,23 @@ def node_price_ceiling(subject: Subject, config: Config) -> Iterator[str]:
             yield f"the price of {kind} is not known, so it may be above the ceiling"
         elif price > limit:
             yield f"{kind} costs {price} USD/h, and the ceiling is {limit}"
-    if subject.type in POD_TYPES and len(named := _machines(subject)) == 1:
-        facts = mapping(pod_of(subject).metadata, "annotations")
+    for pod in pods_of(subject):
+        facts, named = mapping(pod.metadata, "annotations"), _machine(pod)
         said = quantity(facts[_PRICE_FACT]) if _PRICE_FACT in facts else None
-        price = _price(named[0])
+        price = _price(named) if named else None
         if said is not None and price is not None and said != price:
-            yield f"it says that its node costs {said} USD/h, but {named[0]} costs {price}"
+            yield f"it says that its node costs {said} USD/h, but {named} costs {price}"
 
 
 def _machines(subject: Subject) -> tuple[str, ...]:
-    if subject.type not in POD_TYPES:
+    if subject.type in _NODES:
         return types_of(subject)
-    chosen = mapping(pod_of(subject).spec, "nodeSelector")
-    return (str(chosen[_TYPE_LABEL]),) if _TYPE_LABEL in chosen else ()
+    return tuple(filter(None, map(_machine, pods_of(subject))))
+
+
+def _machine(pod: Pod) -> str:
+    """The instance type that a pod selects; empty if it selects none."""
+    return str(mapping(pod.spec, "nodeSelector").get(_TYPE_LABEL, ""))
 
 
 def _price(kind: str) -> Decimal | None:
@@ -65,7 +70,7 @@ def _price(kind: str) -> Decimal | None:
     why="It is the bill in the worst case, said before it is made.",
     fix="lower max_nodes or choose smaller types, or raise maxUsdPerMonth in the rule's config",
     severity=HIGH,
-    types=(NODE_GROUP, NODE_POOL, *POD_TYPES),
+    types=(NODE_GROUP, NODE_POOL, *PODS),
     schema={
         "maxUsdPerMonth": {
             "type": "number",
@@ -79,7 +84,7 @@ def monthly_ceiling(subjects: Sequence[Subject], config: Config) -> Iterator[tup
     """A stack can't cost more a month than agreed, even if all its nodes run."""
     # Agents' stacks pay for the nodes that they select; platforms for all that pools may make.
     ceiling = Decimal(str(config["maxUsdPerMonth"]))
-    pods = [each for each in subjects if each.type in POD_TYPES]
+    pods = [each for each in subjects if each.type not in _NODES and has_pods(each)]
     bill = [(each, _most_per_month(each)) for each in (*node_sources(subjects), *pods)]
     total = sum((cost for _, cost in bill), Decimal(0))
     if bill and total > ceiling:

@@ -11,9 +11,10 @@ from functools import cache
 from pathlib import Path
 
 from .nodes import LAUNCH_TEMPLATE, NODE_CLASS
-from .pods import POD_TYPES, env_of, pod_of
+from .pods import PODS, env_of, pods_of
 from .reading import UNKNOWN, document, get, items, leaves, mapping
-from .rule import ADVISORY, CRITICAL, HIGH, LOW, MEDIUM, Config, Subject, rule, stack_rule, texts
+from .rule import ADVISORY, CRITICAL, HIGH, LOW, MEDIUM, Config, rule, stack_rule, texts
+from .subject import Subject
 
 _KEY = "aws:kms/key:Key"
 _BUCKET = "aws:s3/bucket:Bucket"
@@ -165,7 +166,7 @@ def stateful_protected(subject: Subject, _config: Config) -> Iterator[str]:
     why="Whoever may read a Deployment or a ConfigMap would read them.",
     fix="put the value into a Secret, and refer to it by secretKeyRef or as a mounted file",
     severity=HIGH,
-    types=(*POD_TYPES, _CONFIG_MAP),
+    types=PODS,
     sources=("CKV_K8S_35", "KSV-0109", "C-0012"),
 )
 def secrets_not_literal(subject: Subject, _config: Config) -> Iterator[str]:
@@ -177,7 +178,7 @@ def secrets_not_literal(subject: Subject, _config: Config) -> Iterator[str]:
             if _CREDENTIAL.search(str(leaf.value)):
                 yield f"{leaf.path} holds what looks like a credential"
         return
-    for container in pod_of(subject).containers:
+    for container in (each for pod in pods_of(subject) for each in pod.containers):
         for name, value in env_of(container).items():
             named = _CREDENTIAL_NAME.search(name) and not _REFERENCE.search(value)
             if named or _CREDENTIAL.search(value):

@@ -26,11 +26,11 @@ from .rule import (
     Check,
     Config,
     StackCheck,
-    Subject,
     rule,
     stack_rule,
     texts,
 )
+from .subject import Subject
 
 _LABEL = "nvidia.com/gpu.present"
 _CAPACITY = "karpenter.sh/capacity-type"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .pods import AGENTS, POD_TYPES, pod_of
+from .pods import AGENTS, PODS, pods_of
 from .reading import as_list, document, get, items, matches
-from .rule import CRITICAL, HIGH, MEDIUM, Config, Subject, rule, stack_rule, texts
+from .rule import CRITICAL, HIGH, MEDIUM, Config, rule, stack_rule, texts
+from .subject import Subject
 
 _POLICY = "aws:iam/policy:Policy"
 _ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
@@ -112,7 +113,7 @@ def _role_key(association: Subject, role: Subject | None) -> str:
     fix="set automountServiceAccountToken: false on the service account and the pod, "
     "and name a service account of its own",
     severity=MEDIUM,
-    types=(_ACCOUNT, *POD_TYPES),
+    types=PODS,
     sources=("CKV_K8S_38", "CKV_K8S_41", "KSV-0036", "C-0190"),
 )
 def sa_token_off(subject: Subject, _config: Config) -> Iterator[str]:
@@ -121,11 +122,11 @@ def sa_token_off(subject: Subject, _config: Config) -> Iterator[str]:
         if get(subject.props, "automountServiceAccountToken") is not False:
             yield "pods with it get its API token: automountServiceAccountToken is not false"
         return
-    spec = pod_of(subject).spec
-    if get(spec, "automountServiceAccountToken") is not False:
-        yield "its pods get an API token: automountServiceAccountToken is not false"
-    if get(spec, "serviceAccountName", "default") == "default":
-        yield "its pods use the service account default"
+    for pod in pods_of(subject):
+        if get(pod.spec, "automountServiceAccountToken") is not False:
+            yield "its pods get an API token: automountServiceAccountToken is not false"
+        if get(pod.spec, "serviceAccountName", "default") == "default":
+            yield "its pods use the service account default"
 
 
 @rule(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .nodes import LAUNCH_TEMPLATE, NODE_GROUP
 from .reading import get, has, items
-from .rule import Subject
+from .subject import Subject
 
 NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"
 HOURS_PER_MONTH = 730

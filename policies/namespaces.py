@@ -7,7 +7,8 @@ from typing import Any
 
 from .pods import AGENTS, is_agent_namespace, namespace_of
 from .reading import get, has, items, labels, mapping, matches, quantity
-from .rule import CRITICAL, HIGH, MEDIUM, Config, Subject, rule, stack_rule, texts
+from .rule import CRITICAL, HIGH, MEDIUM, Config, rule, stack_rule, texts
+from .subject import Subject
 
 _NAMESPACE = "kubernetes:core/v1:Namespace"
 _QUOTA = "kubernetes:core/v1:ResourceQuota"
@@ -25,6 +26,9 @@ _CLUSTER_SCOPED = {
     *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "CSIDriver", "APIService"),
     *("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "FlowSchema"),
     *("NodePool", "NodeClaim", "EC2NodeClass", "KWOKNodeClass", "NodeOverlay", "DeviceClass"),
+    *("MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "VolumeAttributesClass"),
+    *("CertificateSigningRequest", "ClusterTrustBundle", "PriorityLevelConfiguration"),
+    *("VolumeAttachment", "CSINode", "ServiceCIDR", "IPAddress", "ResourceSlice", "GatewayClass"),
     *("ClusterPolicyEndpoint", "ApplicationNetworkPolicy", "ClusterNetworkPolicy"),
 }
 
@@ -211,8 +215,8 @@ def ns_no_default(subject: Subject, config: Config) -> Iterator[str]:
     """Nothing lies in the namespace default, nor unlisted in those of the system."""
     if subject.kind in _CLUSTER_SCOPED or subject.kind in config["clusterScoped"]:
         return
-    if subject.kind.endswith("List") or subject.type.startswith("kubernetes:helm.sh"):
-        return
+    if subject.kind.endswith("List") or (not subject.is_builtin and not subject.namespace):
+        return  # of a custom resource nobody can tell whether it needs a namespace
     namespace = namespace_of(subject) or "default"
     if namespace == "default":
         yield "it lies in the namespace default"

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .reading import get, has, is_true, items
-from .rule import CRITICAL, HIGH, Config, Subject, rule
+from .rule import CRITICAL, HIGH, Config, rule
+from .subject import Subject
 
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
+from pulumi_policy.proxy import UnknownValueError
+
 from .reading import get, items, labels, mapping, matches, quantity
-from .rule import Subject, texts
+from .rule import Check, Config, texts
+from .subject import Subject
 
 GPU = "nvidia.com/gpu"
-POD_TYPES = (
-    "kubernetes:core/v1:Pod",
-    "kubernetes:apps/v1:Deployment",
-    "kubernetes:apps/v1:StatefulSet",
-    "kubernetes:apps/v1:DaemonSet",
-    "kubernetes:apps/v1:ReplicaSet",
-    "kubernetes:batch/v1:Job",
-    "kubernetes:batch/v1:CronJob",
-)
+PODS = ("kubernetes:*",)
+"""The types of a rule about pods: any kind may carry a template of them."""
 AGENTS = {"namespaces": texts(["agent-*"], "Namespaces of agents, * matches.")}
 """The setting of rules about agents' namespaces."""
-_TEMPLATES = {"Pod": "", "CronJob": "spec.jobTemplate.spec.template"}
+# Where the kinds of Kubernetes itself have their template; its other kinds have none.
+_TEMPLATES = {
+    "kubernetes:core/v1:Pod": "",
+    "kubernetes:core/v1:PodTemplate": "template",
+    "kubernetes:core/v1:ReplicationController": "spec.template",
+    "kubernetes:apps/v1:Deployment": "spec.template",
+    "kubernetes:apps/v1:StatefulSet": "spec.template",
+    "kubernetes:apps/v1:DaemonSet": "spec.template",
+    "kubernetes:apps/v1:ReplicaSet": "spec.template",
+    "kubernetes:batch/v1:Job": "spec.template",
+    "kubernetes:batch/v1:CronJob": "spec.jobTemplate.spec.template",
+}
+_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+# Fields whose unknown value may be a pod's.
+_MAY_HOLD_PODS = {"spec", "template", "podSpec", "podTemplate", *_CONTAINERS}
 
 
 @dataclass(frozen=True)
@@ -72,11 +84,73 @@ class Pod:
         return int(max(asked, default=0))
 
 
-def pod_of(subject: Subject) -> Pod:
-    """The pod, or pod template, of a resource of ``POD_TYPES``."""
-    template = _TEMPLATES.get(subject.kind, "spec.template")
-    holder = mapping(subject.props, template) if template else subject.props
-    return Pod(mapping(holder, "metadata"), mapping(holder, "spec"))
+def pods_of(subject: Subject) -> Iterator[Pod]:
+    """Every pod, or template of pods, in a resource.
+
+    The kinds of Kubernetes itself have one at a known place; in any other kind it is found by its
+    shape: what has containers with a name or an image is the spec of a pod.
+
+    Raises:
+        UnknownValueError: a part that may hold a pod isn't known yet.
+    """
+    if subject.type in _TEMPLATES:
+        template = _TEMPLATES[subject.type]
+        holder = mapping(subject.props, template) if template else subject.props
+        if not template or holder:
+            yield Pod(mapping(holder, "metadata"), mapping(holder, "spec"))
+    elif subject.is_kubernetes and not subject.is_builtin:
+        yield from _found(subject.props, {})
+
+
+def has_pods(subject: Subject) -> bool:
+    """Whether a resource carries a pod or a template of pods."""
+    return next(pods_of(subject), None) is not None
+
+
+def pods_in(subjects: Iterable[Subject]) -> Iterator[tuple[Subject, Pod]]:
+    """Every pod, or template of pods, of a stack with the resource that carries it."""
+    for subject in subjects:
+        for pod in pods_of(subject):
+            yield subject, pod
+
+
+def of_each_pod(check: Callable[[Pod, Config], Iterator[str]]) -> Check:
+    """A check of each pod in a resource, as a check of the resource."""
+
+    @wraps(check)
+    def over(subject: Subject, config: Config) -> Iterator[str]:
+        for pod in pods_of(subject):
+            yield from check(pod, config)
+
+    return over
+
+
+def _found(value: Any, metadata: Mapping[str, Any]) -> Iterator[Pod]:
+    """The pods inside nested properties; ``metadata`` is that of what holds them."""
+    if isinstance(value, Mapping):
+        if any(_are_containers(value, key) for key in _CONTAINERS):
+            yield Pod(metadata, value)
+            return
+        around = mapping(value, "metadata")
+        for key in value:
+            try:
+                inner = value[key]
+            except UnknownValueError:
+                if key in _MAY_HOLD_PODS:
+                    raise
+                continue
+            yield from _found(inner, around)
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for number in range(len(value)):
+            with suppress(UnknownValueError):
+                yield from _found(value[number], {})
+
+
+def _are_containers(value: Mapping[str, Any], key: str) -> bool:
+    found = items(value, key)
+    return bool(found) and all(
+        isinstance(each, Mapping) and ("name" in each or "image" in each) for each in found
+    )
 
 
 def env_of(container: Container) -> dict[str, str]:

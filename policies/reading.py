@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from pulumi_policy.proxy import UnknownValueError
+from pulumi_policy.proxy import UNKNOWN_OBJECT_VALUE, UnknownValueError
 
 
 class Unknown:
@@ -19,6 +19,14 @@ class Unknown:
 UNKNOWN: Final = Unknown()
 
 _MISSING: Final = object()
+
+
+class Undecided(UnknownValueError):
+    """A rule can't tell, and no value that becomes known later will change that."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(UNKNOWN_OBJECT_VALUE, [])
+        self.message = reason
 
 
 def get(value: Any, path: str, default: Any = None) -> Any:

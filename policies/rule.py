@@ -29,7 +29,7 @@ from pulumi_policy.proxy import UnknownValueError
 
 from .exemptions import SCHEMA as EXEMPTIONS_SCHEMA
 from .exemptions import Exemption, exemptions_of, today
-from .reading import get
+from .subject import Subject, canonical, subjects_of
 
 ADVISORY, MANDATORY = EnforcementLevel.ADVISORY, EnforcementLevel.MANDATORY
 LOW, MEDIUM, HIGH, CRITICAL = Severity.LOW, Severity.MEDIUM, Severity.HIGH, Severity.CRITICAL
@@ -48,39 +48,6 @@ _CATALOGUES = {
 }
 
 
-@dataclass(frozen=True)
-class Subject:
-    """One resource as a check sees it."""
-
-    type: str
-    name: str
-    urn: str
-    props: Mapping[str, Any]
-    protect: bool = False
-    provider: Mapping[str, Any] = field(default_factory=dict)
-    needs: tuple[str, ...] = ()
-    """URNs of the resources that it depends on."""
-
-    @property
-    def kind(self) -> str:
-        """``Deployment`` of ``kubernetes:apps/v1:Deployment``."""
-        return self.type.rpartition(":")[2]
-
-    @property
-    def is_kubernetes(self) -> bool:
-        """Whether it is an object in a cluster."""
-        return self.type.startswith("kubernetes:")
-
-    @property
-    def title(self) -> str:
-        """How people call it: ``Deployment agent-x/runtime``, ``Cluster main``."""
-        if not self.is_kubernetes:
-            return f"{self.kind} {self.name}"
-        name = known(self.props, "metadata.name") or self.name
-        namespace = known(self.props, "metadata.namespace")
-        return f"{self.kind} {namespace}/{name}" if namespace else f"{self.kind} {name}"
-
-
 def texts(default: Sequence[str], description: str) -> dict[str, Any]:
     """A setting that is a list of texts."""
     return {
@@ -89,14 +56,6 @@ def texts(default: Sequence[str], description: str) -> dict[str, Any]:
         "default": list(default),
         "description": description,
     }
-
-
-def known(props: Mapping[str, Any], path: str) -> Any:
-    """The value at ``path``, or None where it is absent or not known yet: for titles only."""
-    try:
-        return get(props, path)
-    except UnknownValueError:
-        return None
 
 
 Config = Mapping[str, Any]
@@ -187,10 +146,15 @@ class Rule:
         return {**defaults, **(given or {})}
 
     def concerns(self, type_: str) -> bool:
-        """Whether the rule reports on resources of a type."""
-        return type_ in self.types or any(
-            each.endswith("*") and type_.startswith(each[:-1]) for each in self.types
+        """Whether the rule reports on resources of a type, whatever the type calls them."""
+        plain = canonical(type_)
+        return plain in self.types or any(
+            each.endswith("*") and plain.startswith(each[:-1]) for each in self.types
         )
+
+    def may_concern(self, type_: str) -> bool:
+        """Whether it may report on a resource of a type: a list may hold anything."""
+        return self.concerns(type_) or type_.endswith("List")
 
     def problems(self, subject: Subject, given: Config | None) -> Iterator[str]:
         """The messages for one resource."""
@@ -202,18 +166,18 @@ class Rule:
         self, subjects: Sequence[Subject], given: Config | None
     ) -> Iterator[tuple[Subject, str]]:
         """The messages for a stack, each with the resource that it is about."""
-        if self.stack_check is None:
+        if self.stack_check is None or not any(self.concerns(each.type) for each in subjects):
             return
-        found: dict[str, list[str]] = {subject.urn: [] for subject in subjects}
+        found: dict[tuple[str, str], list[str]] = {_place(each): [] for each in subjects}
         undecided: UnknownValueError | None = None
         try:
             for subject, problem in self.stack_check(subjects, self.settings(given)):
-                found[subject.urn].append(problem)
+                found[_place(subject)].append(problem)
         except UnknownValueError as error:
             undecided = error
         for subject in subjects:
             if self.concerns(subject.type):
-                for message in self._judged(subject, found[subject.urn], given):
+                for message in self._judged(subject, found[_place(subject)], given):
                     yield subject, message
         if undecided:
             raise undecided
@@ -269,7 +233,7 @@ class Rule:
         return None
 
     def _validate(self, args: ResourceValidationArgs, report: ReportViolation) -> None:
-        subject = Subject(
+        resource = Subject(
             type=args.resource_type,
             name=args.name,
             urn=args.urn,
@@ -277,11 +241,13 @@ class Rule:
             protect=args.opts.protect,
             provider=args.provider.props if args.provider else {},
         )
-        for message in self.problems(subject, args.get_config()):
-            report(message, None)
+        if self.may_concern(resource.type):
+            for subject in subjects_of(resource):
+                for message in self.problems(subject, args.get_config()):
+                    report(message, None)
 
     def _validate_stack(self, args: StackValidationArgs, report: ReportViolation) -> None:
-        subjects = [
+        resources = (
             Subject(
                 type=each.resource_type,
                 name=each.name,
@@ -290,8 +256,15 @@ class Rule:
                 protect=each.opts.protect,
                 provider=each.provider.props if each.provider else {},
                 needs=tuple(other.urn for other in each.dependencies),
+                parent=each.parent.urn if each.parent else "",
             )
             for each in args.resources
-        ]
+        )
+        subjects = [subject for each in resources for subject in subjects_of(each)]
         for subject, message in self.stack_problems(subjects, args.get_config()):
             report(message, subject.urn)
+
+
+def _place(subject: Subject) -> tuple[str, str]:
+    """What tells the subjects of a stack apart."""
+    return subject.urn, subject.place

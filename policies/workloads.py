@@ -1,4 +1,4 @@
-"""Pods of every sort, with their init containers and sidecars: what they may and must."""
+"""Pods of every sort and in every kind, with their init containers and sidecars."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .instances import NODE_POOL
-from .pods import GPU, POD_TYPES, Container, Pod, pod_of
-from .reading import get, has, items, mapping, matches, quantity
-from .rule import ADVISORY, CRITICAL, HIGH, MEDIUM, Config, Subject, rule, stack_rule, texts
+from .pods import GPU, PODS, Container, Pod, has_pods, of_each_pod, pods_in, pods_of
+from .reading import Undecided, get, has, items, mapping, matches, quantity
+from .rule import ADVISORY, CRITICAL, HIGH, MEDIUM, Config, rule, stack_rule, texts
+from .subject import Subject
 
 _NAMESPACED_FLAGS = ("hostNetwork", "hostPID", "hostIPC")
 _SECCOMP = ("RuntimeDefault", "Localhost")
+_RUN_TO_AN_END = ("Job", "CronJob", "JobSet")
 _SELECTORS = (
     "karpenter.sh/nodepool",
     "node.kubernetes.io/instance-type",
@@ -25,15 +27,15 @@ _SELECTORS = (
     fix="set runAsNonRoot true, allowPrivilegeEscalation false, capabilities.drop [ALL] and "
     "seccompProfile RuntimeDefault",
     severity=HIGH,
-    types=POD_TYPES,
+    types=PODS,
     sources=(
         *("kyverno restricted", "KSV-0001", "KSV-0003", "KSV-0012", "KSV-0030"),
         *("CKV_K8S_20", "CKV_K8S_23", "CKV_K8S_31", "CKV_K8S_37"),
     ),
 )
-def pod_restricted(subject: Subject, _config: Config) -> Iterator[str]:
+@of_each_pod
+def pod_restricted(pod: Pod, _config: Config) -> Iterator[str]:
     """Containers run without root, capabilities or a way to more privileges."""
-    pod = pod_of(subject)
     for each in pod.containers:
         if _setting(pod, each, "runAsNonRoot") is not True:
             yield f"{each} may run as root: runAsNonRoot is not true"
@@ -60,15 +62,15 @@ def _setting(pod: Pod, container: Container, path: str) -> Any:
     why="Each of these is a way out of the container, to all pods of the node.",
     fix="remove it; a device plugin or node agent is exempted by name in the rule's config",
     severity=CRITICAL,
-    types=POD_TYPES,
+    types=PODS,
     sources=(
         *("CKV_K8S_16", "CKV_K8S_17", "CKV_K8S_18", "CKV_K8S_19", "CKV_K8S_26", "KSV-0008"),
         *("KSV-0009", "KSV-0010", "KSV-0017", "KSV-0023", "C-0057", "C-0048"),
     ),
 )
-def pod_no_privileged_host(subject: Subject, _config: Config) -> Iterator[str]:
+@of_each_pod
+def pod_no_privileged_host(pod: Pod, _config: Config) -> Iterator[str]:
     """Pods take nothing of the node: no privilege, namespaces, folders or ports."""
-    pod = pod_of(subject)
     for flag in _NAMESPACED_FLAGS:
         if get(pod.spec, flag) is True:
             yield f"it shares the node's {flag.removeprefix('host')}: {flag} is true"
@@ -86,12 +88,12 @@ def pod_no_privileged_host(subject: Subject, _config: Config) -> Iterator[str]:
     why="An intruder can't change the program, and no log fills the node's disk.",
     fix="set readOnlyRootFilesystem true, and a sizeLimit on every emptyDir",
     severity=MEDIUM,
-    types=POD_TYPES,
+    types=PODS,
     sources=("CKV_K8S_22", "KSV-0014", "CP"),
 )
-def pod_readonly_rootfs(subject: Subject, _config: Config) -> Iterator[str]:
+@of_each_pod
+def pod_readonly_rootfs(pod: Pod, _config: Config) -> Iterator[str]:
     """Containers write only to volumes of a bounded size."""
-    pod = pod_of(subject)
     for each in pod.containers:
         if get(each.spec, "securityContext.readOnlyRootFilesystem") is not True:
             yield f"{each} may write to its root file system"
@@ -104,12 +106,13 @@ def pod_readonly_rootfs(subject: Subject, _config: Config) -> Iterator[str]:
     why="Karpenter buys nodes by requests; a pod without a memory limit can kill its node.",
     fix="set requests for cpu and memory, a limit for memory, and equal whole GPU numbers",
     severity=MEDIUM,
-    types=POD_TYPES,
+    types=PODS,
     sources=("CKV_K8S_10", "CKV_K8S_11", "CKV_K8S_12", "CKV_K8S_13", "C-0009"),
 )
-def pod_resources(subject: Subject, _config: Config) -> Iterator[str]:
+@of_each_pod
+def pod_resources(pod: Pod, _config: Config) -> Iterator[str]:
     """Containers say what they need, and whole GPUs."""
-    for each in pod_of(subject).containers:
+    for each in pod.containers:
         requests = mapping(each.spec, "resources.requests")
         limits = mapping(each.spec, "resources.limits")
         # A limit is also the request where none is given.
@@ -132,7 +135,7 @@ def pod_resources(subject: Subject, _config: Config) -> Iterator[str]:
     why="Otherwise it waits for ever, or sits on a GPU node that it doesn't use.",
     fix=f"add (or remove) the toleration {GPU} and a nodeSelector for the pool",
     severity=HIGH,
-    types=POD_TYPES,
+    types=PODS,
     sources=("EKS BPG aiml_compute",),
 )
 def gpu_pod_toleration_match(
@@ -142,10 +145,7 @@ def gpu_pod_toleration_match(
     pools = {
         str(get(each.props, "metadata.name")): each for each in subjects if each.type == NODE_POOL
     }
-    for subject in subjects:
-        if subject.type not in POD_TYPES:
-            continue
-        pod = pod_of(subject)
+    for subject, pod in pods_in(subjects):
         tolerates = any(_tolerates_gpu(each) for each in items(pod.spec, "tolerations"))
         if not pod.gpus:
             if tolerates and not _is_exempt_daemon(subject):
@@ -175,7 +175,7 @@ def _is_exempt_daemon(subject: Subject) -> bool:
     why="latest is another program tomorrow.",
     fix="name a version tag or a digest, of an image from an allowed registry",
     severity=HIGH,
-    types=POD_TYPES,
+    types=PODS,
     sources=("CKV_K8S_14", "KSV-0013", "KSV-0125", "C-0078"),
     schema={
         "registries": texts(
@@ -192,9 +192,10 @@ def _is_exempt_daemon(subject: Subject) -> bool:
         )
     },
 )
-def image_pinned(subject: Subject, config: Config) -> Iterator[str]:
+@of_each_pod
+def image_pinned(pod: Pod, config: Config) -> Iterator[str]:
     """Images name a version, and come from a known registry."""
-    for each in pod_of(subject).containers:
+    for each in pod.containers:
         image = str(get(each.spec, "image", ""))
         name, _, digest = image.partition("@")
         _, _, tag = name.rpartition("/")[2].partition(":")
@@ -209,12 +210,13 @@ def image_pinned(subject: Subject, config: Config) -> Iterator[str]:
     fix="append @sha256:... of the image that was tested",
     severity=MEDIUM,
     level=ADVISORY,
-    types=POD_TYPES,
+    types=PODS,
     sources=("CKV_K8S_43",),
 )
-def image_digest(subject: Subject, _config: Config) -> Iterator[str]:
+@of_each_pod
+def image_digest(pod: Pod, _config: Config) -> Iterator[str]:
     """Images are named by digest."""
-    for each in pod_of(subject).containers:
+    for each in pod.containers:
         image = str(get(each.spec, "image", ""))
         if "@sha256:" not in image:
             yield f"{each} runs {image}, which names no digest"
@@ -225,14 +227,14 @@ def image_digest(subject: Subject, _config: Config) -> Iterator[str]:
     fix="add a readinessProbe, and a livenessProbe where a restart helps",
     severity=MEDIUM,
     level=ADVISORY,
-    types=POD_TYPES,
+    types=PODS,
     sources=("CKV_K8S_8", "CKV_K8S_9"),
 )
 def pod_probes(subject: Subject, _config: Config) -> Iterator[str]:
     """Kubernetes can tell whether a container works."""
-    if subject.kind in ("Job", "CronJob"):
+    if subject.kind in _RUN_TO_AN_END:
         return
-    for each in pod_of(subject).containers:
+    for each in (one for pod in pods_of(subject) for one in pod.containers):
         serves = subject.kind != "DaemonSet" and each.role == "container"
         if serves and not has(each.spec, "readinessProbe"):
             yield f"{each} gets requests before it can answer: it has no readinessProbe"
@@ -242,3 +244,49 @@ def pod_probes(subject: Subject, _config: Config) -> Iterator[str]:
             and not has(each.spec, "readinessProbe")
         ):
             yield f"nobody notices when {each} hangs: it has no probe"
+
+
+@stack_rule(
+    why="A privileged pod in a Helm chart is as privileged as any other, and no rule has seen it.",
+    fix="declare the objects themselves, or render the chart and check what comes out",
+    severity=MEDIUM,
+    level=ADVISORY,
+    types=("*",),
+    schema={
+        "opaque": texts(
+            ["kubernetes:helm.sh/*", "kubernetes:yaml*", "kubernetes:kustomize*", "eks:*"],
+            "Types that bring objects which no rule sees, unless they have parts in the stack.",
+        ),
+        "podless": texts(
+            [
+                *("karpenter.sh/*", "karpenter.k8s.aws/*", "karpenter.kwok.sh/*"),
+                *("networking.k8s.aws/*", "cert-manager.io/*", "external-secrets.io/*"),
+                *("monitoring.coreos.com/*Monitor", "monitoring.coreos.com/PrometheusRule"),
+            ],
+            "Kinds of custom resources, as GROUP/KIND, that bring no pods; * matches.",
+        ),
+    },
+)
+def pods_seen(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
+    """Every pod that a stack brings into a cluster can be seen; what can't is counted."""
+    yield from ()
+    parents = {each.parent for each in subjects}
+    unseen = [
+        f"{each.title} ({why})"
+        for each in subjects
+        if (why := _hides(each, config)) and each.urn not in parents
+    ]
+    if unseen:
+        raise Undecided(
+            f"{len(unseen)} of {len(subjects)} resources can't be looked into: {', '.join(unseen)}"
+        )
+
+
+def _hides(subject: Subject, config: Config) -> str:
+    """Why a resource may bring pods that no rule sees; empty if it doesn't."""
+    if matches(subject.type, config["opaque"]):
+        return f"what {subject.type} makes isn't in the stack"
+    custom = subject.is_kubernetes and not subject.is_builtin
+    if not custom or matches(f"{subject.group}/{subject.kind}", config["podless"]):
+        return ""
+    return "" if has_pods(subject) else f"nothing is known of {subject.group}/{subject.kind}"

@@ -60,10 +60,12 @@ class Pack:
         module = _loaded(folder.resolve())
         self.rules: Sequence[Any] = module.RULES
         self.areas: Mapping[str, str] = module.AREAS
-        self._servicer: Any = _PolicyAnalyzerServicer(
-            module.NAME, "0.0.1", module.policies(), EnforcementLevel.ADVISORY
+        self._name: str = module.NAME
+        self._policies = {each.name: each for each in module.policies()}
+        self._servicers: dict[frozenset[str], Any] = {}
+        info = _asked(
+            self._servicer(frozenset(self._policies)), "GetAnalyzerInfo", empty_pb2.Empty()
         )
-        info = _asked(self._servicer, "GetAnalyzerInfo", empty_pb2.Empty())
         self.policies = {each.name: _info(each) for each in info.policies}
 
     def check(
@@ -98,14 +100,42 @@ class Pack:
     def _run(
         self, stack: str, resources: Sequence[Resource], config: PackConfig, *, alone: bool
     ) -> Findings:
-        levels = {name: config.level(info) for name, info in self.policies.items()}
-        self._servicer.Configure(config_request(config.values(self.policies), levels), None)
-        return read_answers(
-            stack,
-            resources,
-            lambda method, request: _asked(self._servicer, method, request),
-            alone=alone,
+        ready: set[frozenset[str]] = set()
+
+        def ask(method: str, request: Any) -> Any:
+            rules = self._concerned(request)
+            if not rules:
+                return analyzer_pb2.AnalyzeResponse()
+            servicer = self._servicer(rules)
+            if rules not in ready:
+                ready.add(rules)
+                infos = {name: self.policies[name] for name in rules}
+                levels = {name: config.level(info) for name, info in infos.items()}
+                servicer.Configure(config_request(config.values(infos), levels), None)
+            return _asked(servicer, method, request)
+
+        return read_answers(stack, resources, ask, alone=alone)
+
+    def _concerned(self, request: Any) -> frozenset[str]:
+        """The rules that look at a resource, or at any of a stack's.
+
+        The SDK decodes every resource once per policy that it asks, which takes longer than the
+        checks; so it isn't asked those that have nothing to say of a type.
+        """
+        several = getattr(request, "resources", None)
+        types = {request.type} if several is None else {each.type for each in several}
+        return frozenset(
+            rule.id for rule in self.rules if any(rule.may_concern(type_) for type_ in types)
         )
+
+    def _servicer(self, rules: frozenset[str]) -> Any:
+        """The SDK's answerer for some of the rules, in the pack's order."""
+        if rules not in self._servicers:
+            asked = [policy for name, policy in self._policies.items() if name in rules]
+            self._servicers[rules] = _PolicyAnalyzerServicer(
+                self._name, "0.0.1", asked, EnforcementLevel.ADVISORY
+            )
+        return self._servicers[rules]
 
 
 def read_answers(

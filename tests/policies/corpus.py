@@ -1,0 +1,96 @@
+"""A corpus of changed resources: what a reviewer tried, and neighbours of each.
+
+``corpus/ROW.json`` has an object per case: what it is, where it starts (a stack of the repository,
+or nothing), what is added, changed or removed, and what must come of it. ``{"use": NAME}`` anywhere
+in it stands for the value of that name in ``corpus/parts.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moltghost.engines.interface import AnalyzedResource
+from tests.policies.mutants import REMOVE, Mutant
+from tests.policy.resources import resource
+
+FOLDER = Path(__file__).with_name("corpus")
+PARTS: dict[str, Any] = json.loads((FOLDER / "parts.json").read_text())
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One case.
+
+    Args:
+        row: the row of the review, which is the file's name.
+        case: what is done, as a phrase.
+        origin: ``review`` for what the reviewer tried, ``neighbour`` for what is like it.
+        steps: what is done to the resources of ``stack``.
+        stack: where it starts; empty for nothing.
+        rules: the rules that must find something new, or that stay undecided.
+        verdict: ``caught``, ``undecided``, ``fine`` (nothing new) or ``out of scope``.
+        reason: why it is out of scope.
+    """
+
+    row: str
+    case: str
+    origin: str
+    steps: Sequence[dict[str, Any]]
+    stack: str
+    rules: Sequence[str]
+    verdict: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.row}: {self.case}"
+
+    def applied(self, resources: Sequence[AnalyzedResource]) -> list[AnalyzedResource]:
+        """The resources after its steps."""
+        changed = list(resources)
+        for number, step in enumerate(self.steps):
+            if "add" in step:
+                added = step["add"]
+                changed.append(resource(added["type"], added["inputs"], f"added-{number}"))
+            else:
+                value = step.get("value", REMOVE)
+                mutant = Mutant("", self.stack, step["target"], tuple(step.get("path", ())), value)
+                changed = mutant.applied(changed)
+        return changed
+
+
+def entries() -> list[Entry]:
+    """Every case of every file."""
+    files = sorted(file for file in FOLDER.glob("*.json") if file.name != "parts.json")
+    return [
+        _entry(file.stem, _filled(each)) for file in files for each in json.loads(file.read_text())
+    ]
+
+
+def _entry(row: str, raw: dict[str, Any]) -> Entry:
+    return Entry(
+        row=row,
+        case=raw["case"],
+        origin=raw["origin"],
+        steps=raw.get("steps", []),
+        stack=raw.get("stack", ""),
+        rules=raw.get("rules", []),
+        verdict=raw["verdict"],
+        reason=raw.get("reason", ""),
+    )
+
+
+def _filled(value: Any) -> Any:
+    """The value with every ``use`` replaced; further keys beside it are put over the part."""
+    if isinstance(value, list):
+        return [_filled(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    filled = {key: _filled(each) for key, each in value.items() if key != "use"}
+    if "use" not in value:
+        return filled
+    part = _filled(PARTS[value["use"]])
+    return {**part, **filled} if filled else part
