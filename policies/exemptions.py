@@ -1,7 +1,9 @@
-"""Exemptions: which resource needn't follow a rule, why, and until when.
+"""Exemptions: which problem of which object is accepted, why, and until when.
 
-They are named in the config of the rule, never in code. An exemption that has expired is itself a
-violation, so that none is forgotten.
+They are named in the config of the rule, never in code. One is about one problem, in the words of
+the report, of one object, so that nothing else that becomes wrong with the object is covered, and
+no other object that happens to share a name. An exemption that has expired is itself a violation,
+so that none is forgotten.
 """
 
 from __future__ import annotations
@@ -9,40 +11,55 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from fnmatch import fnmatchcase
 from typing import Any
+
+from .subject import Subject, known
 
 SCHEMA: dict[str, Any] = {
     "type": "array",
     "default": [],
-    "description": "Resources that needn't follow the rule, each with a reason and an expiry date.",
+    "description": "Single problems of single objects that are accepted, each with a reason and "
+    "an expiry date.",
     "items": {
         "type": "object",
-        "required": ["resource", "reason", "expires"],
+        "required": ["kind", "name", "problem", "reason", "expires"],
         "additionalProperties": False,
         "properties": {
-            "resource": {
+            "kind": {
                 "type": "string",
-                "description": "Title (DaemonSet kube-system/x), logical name or URN; * matches.",
+                "description": "Kind of a Kubernetes object (DaemonSet), else the type token.",
             },
+            "namespace": {"type": "string", "description": "Namespace of the object, if any."},
+            "name": {
+                "type": "string",
+                "description": "Name of the Kubernetes object, else the logical name.",
+            },
+            "problem": {"type": "string", "description": "The problem as the report says it."},
             "reason": {"type": "string", "minLength": 1},
             "expires": {"type": "string", "format": "date"},
         },
     },
 }
+_FIELDS = ("kind", "namespace", "name", "problem", "reason", "expires")
 
 
 @dataclass(frozen=True)
 class Exemption:
     """One exemption from one rule."""
 
-    resource: str
+    kind: str
+    namespace: str
+    name: str
+    problem: str
     reason: str
     expires: str
 
-    def covers(self, names: tuple[str, ...]) -> bool:
-        """Whether it is about a resource with one of these names."""
-        return any(fnmatchcase(name, self.resource) for name in names)
+    def covers(self, subject: Subject) -> bool:
+        """Whether it is about an object; the logical name of a Kubernetes object doesn't count."""
+        kind = subject.kind if subject.is_builtin else subject.type
+        name = known(subject.props, "metadata.name") if subject.is_kubernetes else subject.name
+        own = (kind, subject.namespace, name)
+        return own == (self.kind, self.namespace, self.name)
 
     @property
     def fault(self) -> str:
@@ -53,6 +70,10 @@ class Exemption:
             return "an exemption covers it whose expiry is no date (YYYY-MM-DD)"
         return ""
 
+    def holds(self, on: date) -> bool:
+        """Whether its problem is accepted on a day."""
+        return not self.fault and not self.expired(on)
+
     def expired(self, on: date) -> bool:
         """Whether it no longer holds; its last day still counts."""
         expires = _parsed(self.expires)
@@ -62,11 +83,8 @@ class Exemption:
 def exemptions_of(config: Mapping[str, Any] | None) -> Iterator[Exemption]:
     """The exemptions in the config of a rule."""
     for entry in (config or {}).get("exemptions") or ():
-        yield Exemption(
-            resource=str(entry.get("resource", "")),
-            reason=str(entry.get("reason", "")),
-            expires=str(entry.get("expires", "")),
-        )
+        values = {field: str(entry.get(field, "")) for field in _FIELDS}
+        yield Exemption(**values)
 
 
 def today() -> date:

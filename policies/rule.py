@@ -28,7 +28,7 @@ from pulumi_policy import (
 from pulumi_policy.proxy import UnknownValueError
 
 from .exemptions import SCHEMA as EXEMPTIONS_SCHEMA
-from .exemptions import Exemption, exemptions_of, today
+from .exemptions import exemptions_of, today
 from .subject import Subject, canonical, subjects_of
 
 ADVISORY, MANDATORY = EnforcementLevel.ADVISORY, EnforcementLevel.MANDATORY
@@ -186,22 +186,19 @@ class Rule:
         self, subject: Subject, problems: Iterable[str], given: Config | None
     ) -> Iterator[str]:
         """The problems as messages, less what is exempt; an expired exemption is one itself."""
-        exemption = self._exemption(subject, given)
-        if exemption and exemption.fault:
-            yield f"{subject.title}: {exemption.fault}. Fix: correct the exemption"
-        if exemption and exemption.expired(today()):
-            yield (
-                f"{subject.title}: its exemption from {self.id} expired on {exemption.expires} "
-                f"({exemption.reason}). Fix: {self.fix}; or renew it"
-            )
-        elif exemption and not exemption.fault:
-            return
+        exemptions = [each for each in exemptions_of(given) if each.covers(subject)]
+        for each in exemptions:
+            if each.fault:
+                yield f"{subject.title}: {each.fault}. Fix: correct the exemption"
+            elif each.expired(today()):
+                yield (
+                    f"{subject.title}: its exemption from {self.id} ({each.problem}) expired on "
+                    f"{each.expires} ({each.reason}). Fix: {self.fix}; or renew it"
+                )
+        accepted = {each.problem for each in exemptions if each.holds(today())}
         for problem in dict.fromkeys(problems):
-            yield f"{subject.title}: {problem}. Fix: {self.fix}"
-
-    def _exemption(self, subject: Subject, given: Config | None) -> Exemption | None:
-        names = (subject.title, subject.name, subject.urn)
-        return next((each for each in exemptions_of(given) if each.covers(names)), None)
+            if problem not in accepted:
+                yield f"{subject.title}: {problem}. Fix: {self.fix}"
 
     def to_policy(self) -> Policy:
         """The rule for the SDK."""

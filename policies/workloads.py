@@ -47,9 +47,9 @@ def pod_restricted(pod: Pod, _config: Config) -> Iterator[str]:
             yield f"{each} keeps capabilities: it doesn't drop ALL"
         if _setting(pod, each, "seccompProfile.type") not in _SECCOMP:
             yield f"{each} has no seccomp profile"
-        added = set(items(each.spec, "securityContext.capabilities.add"))
-        if added - {"NET_BIND_SERVICE"}:
-            yield f"{each} adds capabilities"
+        for added in items(each.spec, "securityContext.capabilities.add"):
+            if added != "NET_BIND_SERVICE":
+                yield f"{each} adds the capability {added}"
 
 
 def _setting(pod: Pod, container: Container, path: str) -> Any:
@@ -76,7 +76,8 @@ def pod_no_privileged_host(pod: Pod, _config: Config) -> Iterator[str]:
             yield f"it shares the node's {flag.removeprefix('host')}: {flag} is true"
     for volume in items(pod.spec, "volumes"):
         if has(volume, "hostPath"):
-            yield f"its volume {get(volume, 'name', '?')} is a folder of the node (hostPath)"
+            name, path = get(volume, "name", "?"), get(volume, "hostPath.path", "?")
+            yield f"its volume {name} is {path} of the node (hostPath)"
     for each in pod.containers:
         if get(each.spec, "securityContext.privileged") is True:
             yield f"{each} is privileged"

@@ -33,7 +33,8 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "string": (str,),
 }
-_EXEMPTION_KEYS = {"resource", "reason", "expires"}
+_EXEMPTION_KEYS = {"kind", "name", "problem", "reason", "expires"}
+_NAMESPACE = "namespace"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,8 +139,14 @@ def _check_rule(file: Path, name: str, rule: Any, schema: Mapping[str, Any]) -> 
         if not isinstance(value, _JSON_TYPES[schema[key]["type"]]):
             raise _wrong(file, f"sets {key} of the rule {name} to no {schema[key]['type']}")
     for exemption in rule.get(_EXEMPTIONS, ()):
-        if not isinstance(exemption, dict) or set(exemption) != _EXEMPTION_KEYS:
-            raise _wrong(file, f"has an exemption from {name} without resource, reason and expires")
+        if not isinstance(exemption, dict) or set(exemption) - {_NAMESPACE} != _EXEMPTION_KEYS:
+            raise _wrong(
+                file,
+                f"has an exemption from {name} that doesn't have kind, name, problem, reason and "
+                "expires, and namespace where the object is in one",
+            )
+        if any("*" in str(exemption.get(key, "")) for key in ("kind", _NAMESPACE, "name")):
+            raise _wrong(file, f"has an exemption from {name} of more than one object: it has a *")
 
 
 def _wrong(file: Path, what: str) -> Refused:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from fnmatch import fnmatchcase
 
 from moltghost.policy.config import PackConfig
 from moltghost.policy.findings import Expiring, Violation
@@ -28,15 +27,16 @@ def expiring(
 
 
 def _ending(config: PackConfig, violation: Violation, day: date) -> Iterator[Expiring]:
-    names = (violation.resource, violation.urn.rpartition("::")[2], violation.urn)
+    said = f"{violation.resource}: {violation.message}"
     for entry in config.exemptions(violation.policy):
-        covers = any(fnmatchcase(name, entry["resource"]) for name in names)
+        place = "/".join(filter(None, (entry.get("namespace"), entry["name"])))
+        covers = said.endswith(f"{place}: {entry['problem']}")
         left = date.fromisoformat(entry["expires"]) - day
         if covers and timedelta() <= left <= WARNING_TIME:
             yield Expiring(
                 policy=violation.policy,
                 stack=violation.stack,
-                exempt=entry["resource"],
+                exempt=f"{entry['kind']} {place} ({entry['problem']})",
                 expires=entry["expires"],
                 days=left.days,
                 reason=entry["reason"],

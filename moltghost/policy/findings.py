@@ -59,7 +59,7 @@ class Expiring:
     Args:
         policy: the rule.
         stack: a stack that needs the exemption.
-        exempt: what the exemption is of: a title, name or URN, * matches.
+        exempt: what the exemption is of: an object and its problem.
         expires: its last day.
         days: how many are left, that one not counted.
         reason: why it was given.

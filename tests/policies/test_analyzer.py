@@ -27,10 +27,27 @@ CONFIG = PackConfig(
         "required-tags": {"tags": ["moltghost.dev/environment", "owner"]},
         "pod-probes": {"enforcementLevel": "disabled"},
         "eks-private-endpoint": {
-            "exemptions": [{"resource": "Cluster *", "reason": "old", "expires": "2020-01-01"}]
+            "exemptions": [
+                {
+                    "kind": "aws:eks/cluster:Cluster",
+                    "name": "main",
+                    "problem": "nodes reach its API over the internet: endpointPrivateAccess is "
+                    "not true",
+                    "reason": "old",
+                    "expires": "2020-01-01",
+                }
+            ]
         },
         "iam-no-star": {
-            "exemptions": [{"resource": "Policy *", "reason": "known", "expires": "2999-01-01"}]
+            "exemptions": [
+                {
+                    "kind": "aws:iam/policy:Policy",
+                    "name": "agent",
+                    "problem": "it allows every action on every resource",
+                    "reason": "known",
+                    "expires": "2999-01-01",
+                }
+            ]
         },
     }
 )

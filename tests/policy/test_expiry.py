@@ -13,7 +13,10 @@ from moltghost.policy.pack import Pack
 from tests.policy.resources import config_map
 
 EXEMPTION = {
-    "resource": "ConfigMap agent-x/*",
+    "kind": "ConfigMap",
+    "namespace": "agent-x",
+    "name": "settings",
+    "problem": "data.a holds what looks like a credential",
     "reason": "a test key, revoked",
     "expires": "2027-06-30",
 }
@@ -25,7 +28,7 @@ COVERED = Violation(
     stack="a.local",
     resource="ConfigMap agent-x/settings",
     urn="urn:pulumi:a::moltghost::kubernetes:core/v1:ConfigMap::settings",
-    message="it holds a key",
+    message="data.a holds what looks like a credential",
     remediation="take it out",
 )
 
@@ -49,14 +52,15 @@ def test_an_exemption_is_named_in_its_last_six_weeks(on: date, days: int | None)
 def test_what_it_says_names_rule_resource_day_and_what_to_do() -> None:
     [found] = expiring(CONFIG, [COVERED], date(2027, 6, 20))
     assert str(found) == (
-        "the exemption of ConfigMap agent-x/* from secrets-not-literal ends after 2027-06-30, "
-        "10 days from now; then it is a violation: do without it, or renew it"
+        "the exemption of ConfigMap agent-x/settings (data.a holds what looks like a credential) "
+        "from secrets-not-literal ends after 2027-06-30, 10 days from now; then it is a "
+        "violation: do without it, or renew it"
     )
 
 
 def test_an_exemption_that_covers_nothing_is_not_named() -> None:
     assert expiring(CONFIG, [], date(2027, 6, 20)) == ()
-    other = PackConfig({"secrets-not-literal": {"exemptions": [{**EXEMPTION, "resource": "x"}]}})
+    other = PackConfig({"secrets-not-literal": {"exemptions": [{**EXEMPTION, "name": "x"}]}})
     assert expiring(other, [COVERED], date(2027, 6, 20)) == ()
 
 

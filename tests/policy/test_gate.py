@@ -75,7 +75,9 @@ def test_advisory_violations_are_counted_in_one_line(project: Path) -> None:
 
 def test_an_exemption_that_ends_soon_is_a_warning(project: Path) -> None:
     entry = {
-        "resource": "SecurityGroup open",
+        "kind": "aws:ec2/securityGroup:SecurityGroup",
+        "name": "open",
+        "problem": "it lets 0.0.0.0/0 in",
         "reason": "closed with the next release",
         "expires": datetime.now(UTC).date().isoformat(),
     }
@@ -83,7 +85,8 @@ def test_an_exemption_that_ends_soon_is_a_warning(project: Path) -> None:
     file.write_text(json.dumps({"sg-no-open-ingress": {"exemptions": [entry]}}))
     preview = engine(project, OPEN_GROUP.format(cidr="0.0.0.0/0")).preview("a.local", report=silent)
     [warning] = preview.warnings
-    assert "the exemption of SecurityGroup open from sg-no-open-ingress ends after" in warning
+    assert "from sg-no-open-ingress ends after" in warning
+    assert "SecurityGroup open (it lets 0.0.0.0/0 in)" in warning
 
 
 def test_a_value_that_a_preview_doesnt_know_leaves_a_rule_undecided(project: Path) -> None:

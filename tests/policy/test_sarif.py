@@ -16,7 +16,10 @@ OPEN = resource(
     {"metadata": {"name": "s", "namespace": "x"}, "spec": {"type": "NodePort"}},
 )
 EXEMPTION = {
-    "resource": "ConfigMap agent-x/settings",
+    "kind": "ConfigMap",
+    "namespace": "agent-x",
+    "name": "settings",
+    "problem": "data.a holds what looks like a credential",
     "reason": "a test key, revoked",
     "expires": datetime.now(UTC).date().isoformat(),
 }
