@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .networks import internet_in
 from .reading import document, get, has, is_true, items, matches
 from .rule import ADVISORY, CRITICAL, HIGH, MEDIUM, Config, rule, texts
 from .subject import Subject
@@ -11,7 +12,6 @@ from .subject import Subject
 CLUSTER = "aws:eks/cluster:Cluster"
 ADDON = "aws:eks/addon:Addon"
 ACCESS = "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"
-_EVERYWHERE = ("0.0.0.0/0", "::/0")
 _LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 
 
@@ -29,9 +29,8 @@ def eks_endpoint_not_public(cluster: Subject, _config: Config) -> Iterator[str]:
         return
     if not has(cluster.props, "vpcConfig.publicAccessCidrs"):
         yield "its API endpoint is public and names no publicAccessCidrs"
-    for cidr in items(cluster.props, "vpcConfig.publicAccessCidrs"):
-        if cidr in _EVERYWHERE:
-            yield f"its API endpoint is open to {cidr}"
+    for cidr in internet_in(items(cluster.props, "vpcConfig.publicAccessCidrs")):
+        yield f"its API endpoint is open to {cidr}"
 
 
 @rule(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from .networks import EVERYWHERE, Network, internet_in, is_public, network_of, within, without
 from .pods import AGENTS, is_agent_namespace, namespace_of
 from .reading import get, has, items, labels, mapping, matches, quantity
 from .rule import CRITICAL, HIGH, MEDIUM, Config, rule, stack_rule, texts
@@ -100,7 +101,19 @@ def ns_quota_and_limits(
     severity=HIGH,
     types=(_NAMESPACE,),
     sources=("kyverno add-network-policy", "C-0030", "C-0206", "C-0260", "CKV2_K8S_6"),
-    schema=AGENTS,
+    schema={
+        **AGENTS,
+        "networks": texts(
+            ["169.254.170.23/32", "fd00:ec2::23/128", "198.18.0.0/15"],
+            "Networks that policies of agents may name: by default the Pod Identity agent's "
+            "addresses, and those of the embedded cluster's weights store.",
+        ),
+        "outward": texts(
+            ["model-server:443"],
+            "Who may reach public addresses, as NAME:PORT with the pods' label "
+            "app.kubernetes.io/name. On AWS an agent's network has no route there but S3's.",
+        ),
+    },
 )
 def ns_default_deny(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subject, str]]:
     """Nothing goes in or out of an agent's namespace but what is named."""
@@ -113,8 +126,13 @@ def ns_default_deny(subjects: Sequence[Subject], config: Config) -> Iterator[tup
         for policy in policies:
             for way, peers in (("ingress", "from"), ("egress", "to")):
                 for allowed in items(policy.props, f"spec.{way}"):
-                    if _anyone(items(allowed, peers)):
-                        yield space, f"NetworkPolicy {policy.name} allows {way} to or from anywhere"
+                    for where in _too_wide(policy, way, allowed, peers, config):
+                        yield space, f"NetworkPolicy {policy.name} allows {way} {where}"
+
+
+def _number(port: Any) -> str:
+    """A port, which is a float on the wire, as it is written; a name as it is."""
+    return f"{port:.0f}" if isinstance(port, float) else str(port)
 
 
 def _selects_all(policy: Subject) -> bool:
@@ -130,11 +148,35 @@ def _denied(policy: Subject) -> Iterator[str]:
             yield way
 
 
-def _anyone(peers: Sequence[Any]) -> bool:
-    """No peer is named, or one that is everywhere."""
-    if not peers:
-        return True
-    return any(get(peer, "ipBlock.cidr") in ("0.0.0.0/0", "::/0") for peer in peers)
+def _too_wide(policy: Subject, way: str, allowed: Any, peers: str, config: Config) -> Iterator[str]:
+    """Where a rule of a NetworkPolicy leads that no agent needs to go."""
+    named = items(allowed, peers)
+    outward = way == "egress" and _may_go_out(policy, allowed, config)
+    pieces = [piece for each in named if "ipBlock" in each for piece in _pieces(each["ipBlock"])]
+    if not named or (not outward and internet_in(pieces)):
+        yield "to or from anywhere"
+        return
+    for piece in pieces:
+        if not (outward and is_public(piece)) and not within(piece, config["networks"]):
+            yield f"to or from {piece}, which is none of the rule's networks"
+
+
+def _pieces(block: Mapping[str, Any]) -> list[Network]:
+    """What an ipBlock covers; everything if it can't be read."""
+    network = network_of(get(block, "cidr")) or EVERYWHERE
+    return without(network, items(block, "except"))
+
+
+def _may_go_out(policy: Subject, allowed: Any, config: Config) -> bool:
+    """Whether a policy is about pods that may reach public addresses on all of a rule's ports."""
+    name = mapping(policy.props, "spec.podSelector.matchLabels").get("app.kubernetes.io/name")
+    ports = items(allowed, "ports")
+    return bool(ports) and all(
+        get(each, "protocol", "TCP") == "TCP"
+        and "endPort" not in each
+        and f"{name}:{_number(get(each, 'port'))}" in config["outward"]
+        for each in ports
+    )
 
 
 @stack_rule(

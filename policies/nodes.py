@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from .networks import internet_in
 from .reading import get, has, is_true, items
 from .rule import CRITICAL, HIGH, Config, rule
 from .subject import Subject
@@ -14,9 +15,9 @@ LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 NODE_CLASS = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
 SUBNET = "aws:ec2/subnet:Subnet"
 _GROUP = "aws:ec2/securityGroup:SecurityGroup"
+_DEFAULT_GROUP = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
 _GROUP_RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"
 _INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
-_EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
 @rule(
@@ -102,18 +103,17 @@ def node_no_public_ip(node: Subject, _config: Config) -> Iterator[str]:
     why="Nothing here serves the public directly.",
     fix="name the networks or the security group that may come in",
     severity=CRITICAL,
-    types=(_GROUP, _GROUP_RULE, _INGRESS),
+    types=(_GROUP, _DEFAULT_GROUP, _GROUP_RULE, _INGRESS),
     sources=("CKV_AWS_24", "CKV_AWS_260"),
 )
 def sg_no_open_ingress(group: Subject, _config: Config) -> Iterator[str]:
     """No security group lets the whole internet in."""
-    for cidr in _ingress_sources(group):
-        if cidr in _EVERYWHERE:
-            yield f"it lets {cidr} in"
+    for cidr in internet_in(_ingress_sources(group)):
+        yield f"it lets {cidr} in"
 
 
 def _ingress_sources(group: Subject) -> Iterator[Any]:
-    if group.type == _GROUP:
+    if group.type in (_GROUP, _DEFAULT_GROUP):
         blocks: Sequence[Any] = items(group.props, "ingress")
     elif group.type == _GROUP_RULE and get(group.props, "type") != "ingress":
         return
