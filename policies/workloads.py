@@ -173,57 +173,6 @@ def _is_exempt_daemon(subject: Subject) -> bool:
 
 
 @rule(
-    why="latest is another program tomorrow.",
-    fix="name a version tag or a digest, of an image from an allowed registry",
-    severity=HIGH,
-    types=PODS,
-    sources=("CKV_K8S_14", "KSV-0013", "KSV-0125", "C-0078"),
-    schema={
-        "registries": texts(
-            [
-                "docker.io/ollama/*",
-                "ghcr.io/moltghost/*",
-                "ghcr.io/openclaw/*",
-                "registry.k8s.io/*",
-                "public.ecr.aws/*",
-                "nvcr.io/nvidia/*",
-                "*.dkr.ecr.*.amazonaws.com/*",
-            ],
-            "Image names that may be used, * matches.",
-        )
-    },
-)
-@of_each_pod
-def image_pinned(pod: Pod, config: Config) -> Iterator[str]:
-    """Images name a version, and come from a known registry."""
-    for each in pod.containers:
-        image = str(get(each.spec, "image", ""))
-        name, _, digest = image.partition("@")
-        _, _, tag = name.rpartition("/")[2].partition(":")
-        if not digest and tag in ("", "latest"):
-            yield f"{each} runs {image or 'no image'}, which names no version"
-        if not matches(name, config["registries"]):
-            yield f"{each} runs {image}, which is from no allowed registry"
-
-
-@rule(
-    why="A tag can be moved to another image; a digest is the image.",
-    fix="append @sha256:... of the image that was tested",
-    severity=MEDIUM,
-    level=ADVISORY,
-    types=PODS,
-    sources=("CKV_K8S_43",),
-)
-@of_each_pod
-def image_digest(pod: Pod, _config: Config) -> Iterator[str]:
-    """Images are named by digest."""
-    for each in pod.containers:
-        image = str(get(each.spec, "image", ""))
-        if "@sha256:" not in image:
-            yield f"{each} runs {image}, which names no digest"
-
-
-@rule(
     why="Without a readiness probe a rolling update sends requests to what isn't ready.",
     fix="add a readinessProbe, and a livenessProbe where a restart helps",
     severity=MEDIUM,

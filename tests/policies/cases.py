@@ -526,6 +526,14 @@ CASES: dict[str, Case] = {
         (pod(p.gate(image="ghcr.io/moltghost/gate:latest")), SERVER, "names no version"),
         (pod(p.gate(image="docker.io/evil/gate:1.0")), SERVER, "no allowed registry"),
     ),
+    "image-account": case(
+        p.model_server,
+        (
+            pod(p.gate(image="999988887777.dkr.ecr.us-east-1.amazonaws.com/gate:1.0")),
+            SERVER,
+            "in no account of the stack",
+        ),
+    ),
     "image-digest": case(
         with_(
             p.model_server,

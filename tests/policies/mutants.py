@@ -394,6 +394,13 @@ MUTANTS += (
     Mutant("pod-identity-scoped", PRODUCTION_AGENT, "Role agent-role", ("assumeRolePolicy",), "{}"),
     Mutant("iam-no-star", PRODUCTION_AGENT, "RolePolicy agent-role-policy", ("policy",), _STAR),
     Mutant(
+        "image-account",
+        PRODUCTION_AGENT,
+        "Deployment agent-an-agent/model-server",
+        (*_GATE, "image"),
+        lambda image: image.replace("111122223333", "999988887777"),
+    ),
+    Mutant(
         "image-digest",
         PRODUCTION_AGENT,
         "Deployment agent-an-agent/runtime",
