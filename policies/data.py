@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+from .credentials import DETECTOR, decoded, has_credential, in_arguments, is_credential
 from .nodes import LAUNCH_TEMPLATE, NODE_CLASS
 from .pods import PODS, env_of, pods_of
 from .reading import UNKNOWN, document, get, items, leaves, mapping
@@ -29,16 +27,6 @@ _CLAIM = "kubernetes:core/v1:PersistentVolumeClaim"
 _SECRET = "kubernetes:core/v1:Secret"  # noqa: S105 a type, not a secret
 _CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 _BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
-# Values that are credentials by their form: AWS, GitHub, Slack, private keys, JWTs, Hugging Face,
-# bearer headers with a literal.
-_CREDENTIAL = re.compile(
-    r"AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36}|xox[abprs]-[A-Za-z0-9-]{10,}"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----|eyJ[\w-]{10,}\.[\w-]{10,}\.|hf_[A-Za-z0-9]{30,}"
-    r"|[Bb]earer +[A-Za-z0-9_.~+/-]{20,}"
-)
-_CREDENTIAL_NAME = re.compile(r"(?i)(^|_)(token|password|passwd|secret|api_?key|private_?key)s?$")
-# What stands for a value without being one: ${VAR}, $(VAR), {file...}, a path, a switch.
-_REFERENCE = re.compile(r"^(\$|\{|/|true$|false$|$)")
 # A shorter value turns up elsewhere by chance.
 _SHORTEST_SECRET = 12
 
@@ -163,29 +151,39 @@ def stateful_protected(subject: Subject, _config: Config) -> Iterator[str]:
 
 
 @rule(
-    why="Whoever may read a Deployment or a ConfigMap would read them.",
+    why="Whoever may read a Deployment, a ConfigMap or a machine's user data would read them.",
     fix="put the value into a Secret, and refer to it by secretKeyRef or as a mounted file",
     severity=HIGH,
-    types=PODS,
-    sources=("CKV_K8S_35", "KSV-0109", "C-0012"),
+    types=(*PODS, LAUNCH_TEMPLATE),
+    sources=("CKV_K8S_35", "KSV-0109", "C-0012", DETECTOR),
 )
 def secrets_not_literal(subject: Subject, _config: Config) -> Iterator[str]:
-    """Pods and ConfigMaps hold no credentials in plain text."""
+    """Pods, ConfigMaps and machines' user data hold no credentials in plain text."""
     if subject.type == _CONFIG_MAP:
-        for leaf in leaves(mapping(subject.props, "data"), "data"):
-            if leaf.error:
-                raise leaf.error
-            if _CREDENTIAL.search(str(leaf.value)):
-                yield f"{leaf.path} holds what looks like a credential"
-        return
+        yield from _in_config_map(subject)
+    elif subject.type in (LAUNCH_TEMPLATE, NODE_CLASS):
+        inside = "userData" if subject.type == LAUNCH_TEMPLATE else "spec.userData"
+        given = str(get(subject.props, inside, ""))
+        if has_credential(decoded(given) or given):
+            yield f"{inside} holds what looks like a credential"
     for container in (each for pod in pods_of(subject) for each in pod.containers):
         for name, value in env_of(container).items():
-            named = _CREDENTIAL_NAME.search(name) and not _REFERENCE.search(value)
-            if named or _CREDENTIAL.search(value):
+            if is_credential(name, value) or has_credential(value):
                 yield f"{container} has a credential as the literal value of {name}"
         for part in ("args", "command"):
-            if any(_CREDENTIAL.search(str(each)) for each in get(container.spec, part, ())):
+            if in_arguments([str(each) for each in items(container.spec, part)]):
                 yield f"{container} has what looks like a credential in its {part}"
+
+
+def _in_config_map(subject: Subject) -> Iterator[str]:
+    for part in ("data", "binaryData"):
+        for leaf in leaves(mapping(subject.props, part)):
+            if leaf.error:
+                raise leaf.error
+            text = str(leaf.value) if part == "data" else decoded(str(leaf.value))
+            # A key with a dot is the name of a file.
+            if has_credential(text) or ("." not in leaf.path and is_credential(leaf.path, text)):
+                yield f"{part}.{leaf.path} holds what looks like a credential"
 
 
 @stack_rule(
@@ -223,14 +221,7 @@ def _values(secret: Subject) -> Iterator[str]:
     for leaf in leaves(secret.props):
         if not isinstance(leaf.value, str):
             continue
-        text = leaf.value if leaf.path.startswith("stringData") else _decoded(leaf.value)
+        text = leaf.value if leaf.path.startswith("stringData") else decoded(leaf.value)
         inside = leaf.path.startswith(("stringData", "data"))
         if inside and len(text) >= _SHORTEST_SECRET:
             yield text
-
-
-def _decoded(text: str) -> str:
-    try:
-        return base64.b64decode(text, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return ""

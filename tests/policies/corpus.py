@@ -2,12 +2,14 @@
 
 ``corpus/ROW.json`` has an object per case: what it is, where it starts (a stack of the repository,
 or nothing), what is added, changed or removed, and what must come of it. ``{"use": NAME}`` anywhere
-in it stands for the value of that name in ``corpus/parts.json``.
+in it stands for the value of that name in ``corpus/parts.json``; ``{"join": [...]}`` and
+``{"base64": [...]}`` for a text in pieces, so that no scanner takes a made-up token for a leak.
 """
 
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +91,9 @@ def _filled(value: Any) -> Any:
         return [_filled(each) for each in value]
     if not isinstance(value, dict):
         return value
+    if "join" in value or "base64" in value:
+        text = "".join(_filled(each) for each in value.get("join") or value["base64"])
+        return text if "join" in value else b64encode(text.encode()).decode()
     filled = {key: _filled(each) for key, each in value.items() if key != "use"}
     if "use" not in value:
         return filled

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 from moltghost.models import instance_types
+from policies.credentials import DETECTOR
 from policies.instances import has_gpu
 from policies.instances import instance_types as known_types
 from policies.pack import RULES
@@ -37,6 +40,17 @@ def test_taggable_types_are_those_of_the_sdk() -> None:
             found.add(token[1])
     facts = json.loads((PROJECT / "policies" / "facts" / "taggable.json").read_text())
     assert set(facts["types"]) == found
+
+
+def test_the_detector_of_credentials_is_the_one_that_is_named_and_pinned() -> None:
+    name, wanted = DETECTOR.split()
+    assert version(name) == wanted
+    pinned = {*(PROJECT / "policies" / "requirements.txt").read_text().splitlines()}
+    assert f"{name}=={wanted}" in pinned
+    assert f"pulumi-policy=={version('pulumi-policy')}" in pinned
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    lines = {each for each in pinned if not each.startswith("#")}
+    assert lines <= set(project["dependencies"])
 
 
 def test_a_rule_says_everything_that_its_page_needs() -> None:
