@@ -16,14 +16,15 @@ _ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 _ROLE = "aws:iam/role:Role"
 _POD_IDENTITY = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 _RBAC = "kubernetes:rbac.authorization.k8s.io/v1"
-_ROLES = (f"{_RBAC}:Role", f"{_RBAC}:ClusterRole")
-_BINDINGS = (f"{_RBAC}:RoleBinding", f"{_RBAC}:ClusterRoleBinding")
+ROLES = (f"{_RBAC}:Role", f"{_RBAC}:ClusterRole")
+BINDINGS = (f"{_RBAC}:RoleBinding", f"{_RBAC}:ClusterRoleBinding")
 _ACCOUNT = "kubernetes:core/v1:ServiceAccount"
 # Session tags of EKS Pod Identity (EKS user guide, "Grant Pods access based on tags").
 _SESSION_TAGS = ("kubernetes-namespace", "kubernetes-service-account", "eks-cluster-")
 
 
-def _statements(policy: Any) -> Iterator[Mapping[str, Any]]:
+def statements(policy: Any) -> Iterator[Mapping[str, Any]]:
+    """The statements of a policy document that allow something."""
     for statement in as_list(document(policy).get("Statement")):
         if get(statement, "Effect") == "Allow":
             yield statement
@@ -40,7 +41,7 @@ def iam_no_star(policy: Subject, _config: Config) -> Iterator[str]:
     """No IAM policy allows everything."""
     documents = [get(policy.props, "policy")]
     documents += [get(each, "policy") for each in items(policy.props, "inlinePolicies")]
-    for statement in (found for each in documents for found in _statements(each)):
+    for statement in (found for each in documents for found in statements(each)):
         actions = as_list(statement.get("Action"))
         if "*" in as_list(statement.get("Resource")) and {"*", "*:*"} & set(actions):
             yield "it allows every action on every resource"
@@ -134,7 +135,7 @@ def sa_token_off(subject: Subject, _config: Config) -> Iterator[str]:
     fix="name verbs, resources and groups; read single secrets by name, or bind the role in "
     "the namespaces of agents alone and name it in agent_roles",
     severity=CRITICAL,
-    types=(*_ROLES, *_BINDINGS),
+    types=(*ROLES, *BINDINGS),
     sources=("CKV_K8S_49", "CKV_K8S_155", "KSV-0041", "KSV-0044", "KSV-0045", "KSV-0046"),
     schema={
         **AGENTS,
@@ -146,7 +147,7 @@ def sa_token_off(subject: Subject, _config: Config) -> Iterator[str]:
 )
 def rbac_no_wildcards(subject: Subject, config: Config) -> Iterator[str]:
     """Kubernetes roles name what they allow; nobody lists the secrets of all namespaces."""
-    if subject.type in _BINDINGS:
+    if subject.type in BINDINGS:
         yield from _binding_problems(subject, config)
         return
     for allowed in items(subject.props, "rules"):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from .pods import PODS, Pod, of_each_pod, pods_in
-from .reading import as_list, get, has, items, matches
+from .reading import accounts_of, get, has, items, matches
 from .rule import ADVISORY, HIGH, MEDIUM, Config, rule, stack_rule, texts
 from .subject import Subject
 
@@ -125,7 +123,7 @@ def image_account(subjects: Sequence[Subject], config: Config) -> Iterator[tuple
         str(account)
         for each in subjects
         if each.type == _AWS_PROVIDER
-        for account in _accounts(get(each.props, "allowedAccountIds"))
+        for account in accounts_of(each.props)
     }
     for subject, pod in pods_in(subjects):
         for use, image in images_of(pod):
@@ -133,11 +131,6 @@ def image_account(subjects: Sequence[Subject], config: Config) -> Iterator[tuple
                 found = _ECR.fullmatch(image.registry)
                 if not found or found[1] not in {*own, *config["accounts"]}:
                     yield subject, f"{use}, which is in no account of the stack"
-
-
-def _accounts(given: Any) -> Sequence[Any]:
-    """A provider has its lists as JSON text."""
-    return as_list(json.loads(given) if isinstance(given, str) else given)
 
 
 @rule(

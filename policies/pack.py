@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from pulumi_policy import Policy
 
-from . import agents, cluster, cost, data, gpu, identity, images, namespaces, nodes, workloads
+from . import (
+    agents,
+    cluster,
+    cost,
+    data,
+    escalation,
+    gpu,
+    identity,
+    images,
+    namespaces,
+    nodes,
+    workloads,
+)
 from .rule import Rule
 
 NAME = "moltghost"
 DESCRIPTION = "EKS clusters, GPU nodes and the namespaces of private agents"
 
-_AREAS = (cluster, nodes, gpu, identity, data, namespaces, workloads, images, agents, cost)
+_AREAS = (
+    *(cluster, nodes, gpu, identity, escalation, data),
+    *(namespaces, workloads, images, agents, cost),
+)
 
 RULES: tuple[Rule, ...] = tuple(
     each for area in _AREAS for each in vars(area).values() if isinstance(each, Rule)

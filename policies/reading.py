@@ -89,6 +89,12 @@ def as_list(value: Any) -> Sequence[Any]:
     return value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
 
 
+def accounts_of(provider: Any) -> Sequence[str]:
+    """The accounts that an AWS provider is limited to; a provider has its lists as JSON text."""
+    given = get(provider, "allowedAccountIds")
+    return [str(each) for each in as_list(json.loads(given) if isinstance(given, str) else given)]
+
+
 def matches(name: str, patterns: Sequence[str]) -> bool:
     """Whether a name fits one of the shell-style patterns."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)

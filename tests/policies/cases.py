@@ -321,6 +321,26 @@ CASES: dict[str, Case] = {
             "outside the namespace of an agent",
         ),
     ),
+    "rbac-no-escalation": case(
+        all_(with_(p.role, ["get"], ["configmaps"]), with_(p.binding, "view")),
+        (with_(p.role, ["get"], ["secrets"]), "Role agent-x/reader", "reads secrets without"),
+        (with_(p.role, ["create"], ["pods/exec"]), "Role agent-x/reader", "runs commands in pods"),
+        (with_(p.role, ["*"], ["nodes/*"]), "Role agent-x/reader", "through the kubelet"),
+        (with_(p.binding, "admin"), "ClusterRoleBinding binding", "binds admin"),
+    ),
+    "iam-no-escalation": case(
+        with_(p.policy, ["iam:PassRole"], "arn:aws:iam::1:role/moltghost-agent-*"),
+        (with_(p.policy, ["iam:PassRole"], "*"), "Policy agent", "allows iam:PassRole on roles"),
+        (with_(p.policy, ["s3:*"], "arn:aws:*"), "Policy agent", "s3:* on every resource"),
+    ),
+    "iam-trust-named": case(
+        all_(with_(p.pod_identities, "agent-x"), p.key),
+        (
+            with_(p.key, policy='{"Statement": {"Effect": "Allow", "Principal": "*"}}'),
+            "Key secrets",
+            "trusts everybody",
+        ),
+    ),
     "required-tags": case(
         all_(p.node_group, p.launch_template, p.node_class),
         (node_group(tags={"a": "b"}), GROUP, "lacks the tags moltghost.dev/environment"),

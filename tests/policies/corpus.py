@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +56,18 @@ class Entry:
         for number, step in enumerate(self.steps):
             if "add" in step:
                 added = step["add"]
-                changed.append(resource(added["type"], added["inputs"], f"added-{number}"))
+                made = resource(added["type"], added["inputs"], f"added-{number}")
+                provider = next((each for each in resources if _provides(each, added)), None)
+                changed.append(replace(made, provider=f"{provider.urn}::id") if provider else made)
             else:
                 value = step.get("value", REMOVE)
                 mutant = Mutant("", self.stack, step["target"], tuple(step.get("path", ())), value)
                 changed = mutant.applied(changed)
         return changed
+
+
+def _provides(resource: AnalyzedResource, added: dict[str, Any]) -> bool:
+    return resource.type == f"pulumi:providers:{added['type'].partition(':')[0]}"
 
 
 def entries() -> list[Entry]:

@@ -390,6 +390,27 @@ MUTANTS += (
         ("rules", 0, "verbs"),
         ["*"],
     ),
+    Mutant(
+        "rbac-no-escalation",
+        _DEV_PLATFORM,
+        "ClusterRole moltghost-deployers-in-agents",
+        ("rules", 1, "resources"),
+        ["pods/exec"],
+    ),
+    Mutant(
+        "iam-no-escalation",
+        _DEV,
+        "Policy deployers-policy",
+        ("policy",),
+        lambda text: text.replace("role/moltghost-dev-agent-*", "role/*"),
+    ),
+    Mutant(
+        "iam-trust-named",
+        _DEV,
+        "Key disks-key",
+        ("policy",),
+        lambda text: text.replace("kms:CallerAccount", "kms:EncryptionContextKeys"),
+    ),
     # An agent in production.
     Mutant("pod-identity-scoped", PRODUCTION_AGENT, "Role agent-role", ("assumeRolePolicy",), "{}"),
     Mutant("iam-no-star", PRODUCTION_AGENT, "RolePolicy agent-role-policy", ("policy",), _STAR),

@@ -100,7 +100,7 @@ def test_a_value_that_a_preview_doesnt_know_leaves_a_rule_undecided(project: Pat
         )
     """
     [warning] = engine(project, program).preview("a.local", report=silent).warnings
-    assert warning == "policy: 1 undecided rule; moltghost policy check a.local lists them"
+    assert warning == "policy: 2 undecided rules; moltghost policy check a.local lists them"
 
 
 def test_an_unknown_inside_a_document_leaves_the_rule_undecided_not_passed(pack: Pack) -> None:
