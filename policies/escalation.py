@@ -192,8 +192,7 @@ def iam_trust_named(subject: Subject, config: Config) -> Iterator[str]:
     """Roles, keys, buckets, queues and repositories trust those whom they name."""
     own = {*accounts_of(subject.provider), *config["accounts"]}
     for statement in statements(get(subject.props, _TRUSTING[subject.type])):
-        keys = [key.lower() for test in _conditions(statement) for key in test]
-        named = any(key in _NAMING for key in keys)
+        named = names_whom(statement)
         principal = statement.get("Principal")
         for each in _principals(principal):
             if each == "*" and not named:
@@ -203,7 +202,7 @@ def iam_trust_named(subject: Subject, config: Config) -> Iterator[str]:
         if "NotPrincipal" in statement:
             yield "it trusts everybody but a few (NotPrincipal)"
         federated = isinstance(principal, Mapping) and "Federated" in principal
-        if federated and not any(key.endswith(":sub") for key in keys):
+        if federated and not any(key.endswith(":sub") for key in _condition_keys(statement)):
             yield "it trusts every identity of a provider: no condition on :sub"
     tags = mapping(subject.props, "tags")
     if (
@@ -214,11 +213,19 @@ def iam_trust_named(subject: Subject, config: Config) -> Iterator[str]:
         yield "it is an agent's and has no permissions boundary"
 
 
-def _conditions(statement: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The tests of a statement that limit it: none that holds if a key is missing."""
-    for operator, test in mapping(statement, "Condition").items():
-        if not operator.endswith("IfExists") and "Not" not in operator and operator != "Null":
-            yield test
+def names_whom(statement: Mapping[str, Any]) -> bool:
+    """Whether a condition of a statement names who it is, or where a request comes from."""
+    return any(key in _NAMING for key in _condition_keys(statement))
+
+
+def _condition_keys(statement: Mapping[str, Any]) -> list[str]:
+    """What the conditions of a statement test, less those that hold if a key is missing."""
+    return [
+        key.lower()
+        for operator, test in mapping(statement, "Condition").items()
+        if not operator.endswith("IfExists") and "Not" not in operator and operator != "Null"
+        for key in test
+    ]
 
 
 def _principals(given: Any) -> Iterator[str]:

@@ -19,6 +19,7 @@ _SERVICE = "kubernetes:core/v1:Service"
 _INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
 _ACCOUNT = "kubernetes:core/v1:ServiceAccount"
 _ENFORCE = "pod-security.kubernetes.io/enforce"
+_POOLS = "moltghost.dev/pools"
 _HARD = ("pods", "requests.cpu", "requests.memory", "limits.memory", "requests.nvidia.com/gpu")
 _DIRECTIONS = ("Ingress", "Egress")
 _CLUSTER_SCOPED = {
@@ -53,7 +54,14 @@ def _spaces(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[Subje
     severity=HIGH,
     types=(_NAMESPACE,),
     sources=("kyverno psa/add-psa-labels", "kyverno psa/deny-privileged-profile"),
-    schema=AGENTS,
+    schema={
+        **AGENTS,
+        "oldestVersion": {
+            "type": "string",
+            "default": "v1.32",
+            "description": "The oldest version of the Pod Security Standards that may be enforced.",
+        },
+    },
 )
 def ns_pod_security_labels(space: Subject, config: Config) -> Iterator[str]:
     """Agents' namespaces enforce Pod Security restricted, pinned to a version."""
@@ -64,8 +72,11 @@ def ns_pod_security_labels(space: Subject, config: Config) -> Iterator[str]:
         yield f"it lacks the label {_ENFORCE}"
     elif found[_ENFORCE] != "restricted":
         yield f"it enforces Pod Security {found[_ENFORCE]}"
-    if f"{_ENFORCE}-version" not in found:
+    version = str(found.get(f"{_ENFORCE}-version", ""))
+    if not version:
         yield "its Pod Security level is not pinned to a version"
+    elif _minor(version) < _minor(config["oldestVersion"]):
+        yield f"its Pod Security is that of {version}, which lacks what came later"
 
 
 @stack_rule(
@@ -133,6 +144,12 @@ def ns_default_deny(subjects: Sequence[Subject], config: Config) -> Iterator[tup
 def _number(port: Any) -> str:
     """A port, which is a float on the wire, as it is written; a name as it is."""
     return f"{port:.0f}" if isinstance(port, float) else str(port)
+
+
+def _minor(version: str) -> int:
+    """36 of v1.36; 0 of what is no version, such as latest."""
+    number = version.removeprefix("v1.")
+    return int(number) if number.isdigit() else 0
 
 
 def _selects_all(policy: Subject) -> bool:
@@ -224,6 +241,35 @@ def _names(chosen: Mapping[str, Any]) -> list[str]:
         if get(each, "key") == key and get(each, "operator") == "In":
             named += [str(value) for value in items(each, "values")]
     return named
+
+
+@rule(
+    why="Admission lets an agent's pods into every pool that its namespace names.",
+    fix="name the agent's own pools in the annotation moltghost.dev/pools",
+    severity=HIGH,
+    types=(_NAMESPACE,),
+    schema={
+        **AGENTS,
+        "maxPools": {
+            "type": "integer",
+            "default": 3,
+            "description": "Pools that an agent needs: the model server's and the runtime's, and "
+            "that from which it is moved.",
+        },
+        "closed": texts(["weights"], "Pools that no agent may use: those with a way out."),
+    },
+)
+def agent_pools(space: Subject, config: Config) -> Iterator[str]:
+    """An agent may use the pools that it needs, and none that goes out."""
+    given = mapping(space.props, "metadata.annotations").get(_POOLS)
+    if given is None or not is_agent_namespace(space, config["namespaces"]):
+        return
+    pools = [each.strip() for each in str(given).split(",")]
+    for pool in pools:
+        if pool in config["closed"] or "*" in pool:
+            yield f"it may use the pool {pool}"
+    if len(pools) > config["maxPools"]:
+        yield f"it may use {len(pools)} pools, and {config['maxPools']:g} are needed"
 
 
 @rule(

@@ -15,6 +15,7 @@ from . import (
     images,
     namespaces,
     nodes,
+    walls,
     workloads,
 )
 from .rule import Rule
@@ -24,7 +25,7 @@ DESCRIPTION = "EKS clusters, GPU nodes and the namespaces of private agents"
 
 _AREAS = (
     *(cluster, nodes, gpu, identity, escalation, data),
-    *(namespaces, workloads, images, agents, cost),
+    *(namespaces, workloads, images, agents, walls, cost),
 )
 
 RULES: tuple[Rule, ...] = tuple(

@@ -12,6 +12,7 @@ from pulumi_kubernetes.batch import v1 as batch
 from pulumi_kubernetes.core import v1 as core
 
 from tests.policies import parts as p
+from tests.policies import wall_parts as w
 from tests.policies.declare import Program
 
 
@@ -418,6 +419,59 @@ CASES: dict[str, Case] = {
             SPACE,
             "allows egress to or from anywhere",
         ),
+    ),
+    "agent-pools": case(
+        p.namespace,
+        (with_(p.namespace, pools="h100,weights"), SPACE, "may use the pool weights"),
+        (with_(p.namespace, pools="a,b,c,d"), SPACE, "4 pools, and 3 are needed"),
+    ),
+    "admission-denies": case(
+        w.admission_walls,
+        (
+            with_(w.admission_walls, actions=("Audit",)),
+            "ValidatingAdmissionPolicyBinding moltghost-gpu-nodes",
+            "refuses nothing",
+        ),
+        (
+            with_(w.admission_walls, fails="Ignore"),
+            "ValidatingAdmissionPolicy moltghost-gpu-nodes",
+            "failurePolicy is not Fail",
+        ),
+    ),
+    "admission-complete": case(
+        all_(p.node_pool, w.admission_walls),
+        (p.node_pool, POOL, "moltghost-agent-pods is not declared"),
+        (
+            all_(p.node_pool, with_(w.admission_walls, without="moltghost-gpu-nodes")),
+            POOL,
+            "moltghost-gpu-nodes is not declared",
+        ),
+    ),
+    "endpoint-policies": case(
+        with_(w.endpoint, StringEquals={"aws:PrincipalAccount": "1"}),
+        (w.endpoint, "VpcEndpoint sts", "leads everywhere"),
+        (
+            with_(w.endpoint, StringNotEquals={"aws:PrincipalAccount": "1"}),
+            "VpcEndpoint sts",
+            "any account's",
+        ),
+    ),
+    "network-walled": case(
+        w.network,
+        (with_(w.network, fail_open="ENABLED"), "Vpc vpc", "when it fails"),
+        (with_(w.network, action="ALERT"), "Vpc vpc", "blocks nothing"),
+    ),
+    "nodes-isolated": case(
+        p.node_class,
+        (
+            with_(p.node_class, subnetSelectorTerms=[{"id": "subnet-1"}]),
+            CLASS,
+            "aren't isolated",
+        ),
+    ),
+    "vpc-cni-declared": case(
+        w.cluster_with_cni,
+        (with_(w.cluster_with_cni, "kube-proxy"), CLUSTER, "no add-on vpc-cni"),
     ),
     "agent-complete": case(
         p.space,

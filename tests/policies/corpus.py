@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from moltghost.engines.interface import AnalyzedResource
+from moltghost.policy.wire import title_of
 from tests.policies.mutants import REMOVE, Mutant
 from tests.policy.resources import resource
 
@@ -58,12 +59,29 @@ class Entry:
                 added = step["add"]
                 made = resource(added["type"], added["inputs"], f"added-{number}")
                 provider = next((each for each in resources if _provides(each, added)), None)
-                changed.append(replace(made, provider=f"{provider.urn}::id") if provider else made)
+                needs = tuple(
+                    each.urn for each in resources if title_of(each) in added.get("needs", ())
+                )
+                own = f"{provider.urn}::id" if provider else ""
+                changed.append(replace(made, provider=own, dependencies=needs))
+            elif "needs" in step:
+                changed = [_needing(each, step) for each in changed]
             else:
                 value = step.get("value", REMOVE)
                 mutant = Mutant("", self.stack, step["target"], tuple(step.get("path", ())), value)
                 changed = mutant.applied(changed)
         return changed
+
+
+def _needing(resource: AnalyzedResource, step: dict[str, Any]) -> AnalyzedResource:
+    """The resource with other dependencies, if it is the target: new names by old ones."""
+    if title_of(resource) != step["target"]:
+        return resource
+    changed = resource.dependencies
+    for old, new in step["needs"].items():
+        changed = tuple(each.replace(f"::{old}", f"::{new}") for each in changed)
+    assert changed != resource.dependencies, "the case is the original"
+    return replace(resource, dependencies=changed)
 
 
 def _provides(resource: AnalyzedResource, added: dict[str, Any]) -> bool:

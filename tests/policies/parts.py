@@ -54,11 +54,11 @@ def network(**over: Any) -> eks.ClusterVpcConfigArgs:
     return eks.ClusterVpcConfigArgs(**{**given, **over})
 
 
-def addon(opts: Opts, values: dict[str, Any]) -> None:
+def addon(opts: Opts, values: dict[str, Any], name: str = "vpc-cni") -> None:
     eks.Addon(
         "cni",
         cluster_name="main",
-        addon_name="vpc-cni",
+        addon_name=name,
         configuration_values=json.dumps(values),
         tags=TAGS,
         opts=opts,
@@ -167,6 +167,7 @@ def node_class(opts: Opts, **over: Any) -> None:
     given: dict[str, Any] = {
         "amiSelectorTerms": [{"alias": "al2023@v20260701"}],
         "instanceStorePolicy": "RAID0",
+        "subnetSelectorTerms": [{"tags": {"moltghost.dev/tier": "isolated"}}],
         "metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 1},
         "blockDeviceMappings": [{"deviceName": "/dev/xvda", "ebs": {"encrypted": True}}],
         "associatePublicIPAddress": False,
@@ -305,7 +306,7 @@ def meta(name: str, **over: Any) -> k8s.meta.v1.ObjectMetaArgs:
 _PSS = "pod-security.kubernetes.io/enforce"
 
 
-def namespace(opts: Opts, **labels: str | None) -> None:
+def namespace(opts: Opts, pools: str = "h100,cpu", **labels: str | None) -> None:
     """An agent's namespace; a label of None is left out."""
     given: dict[str, str | None] = {
         **OWN,
@@ -316,7 +317,9 @@ def namespace(opts: Opts, **labels: str | None) -> None:
     core.Namespace(
         "space",
         metadata=k8s.meta.v1.ObjectMetaArgs(
-            name=SPACE, labels={key: value for key, value in given.items() if value is not None}
+            name=SPACE,
+            annotations={"moltghost.dev/pools": pools},
+            labels={key: value for key, value in given.items() if value is not None},
         ),
         opts=opts,
     )

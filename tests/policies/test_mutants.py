@@ -8,8 +8,8 @@ from moltghost.engines.interface import AnalyzedResource
 from moltghost.policy.config import PackConfig, config_file, read_config
 from moltghost.policy.findings import Violation
 from moltghost.policy.pack import Pack
-from tests.policies import parts
-from tests.policies.cases import STRICT, UNDECIDED
+from tests.policies import parts, wall_parts
+from tests.policies.cases import UNDECIDED
 from tests.policies.declare import PRODUCTION_AGENT, PROJECT, declare_all, declared
 from tests.policies.mutants import AGENT, AWS, MUTANTS, PLATFORM, Mutant
 from tests.policies.write_mutants import with_known_secret
@@ -18,11 +18,11 @@ from tests.policies.write_mutants import with_known_secret
 def _aws_program(opts: parts.Opts) -> None:
     """Every good AWS part, as one stack."""
     for part in (
-        *(parts.cluster, parts.node_group, parts.launch_template, parts.node_pool),
+        *(wall_parts.cluster_with_cni, wall_parts.admission_walls),
+        *(parts.node_group, parts.launch_template, parts.node_pool),
         *(parts.node_class, parts.key, parts.bucket, parts.repository),
     ):
         part(opts)
-    parts.addon(opts, STRICT)
     parts.access(opts, "AmazonEKSViewPolicy", "cluster")
     parts.security_group(opts, "10.0.0.0/8")
     parts.subnet(opts, public=False)
