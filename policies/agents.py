@@ -29,7 +29,7 @@ _SHARING = "moltghost.dev/sharing"
 _ENVIRONMENT = "moltghost.dev/environment"
 _CONTEXT_FACT = "moltghost.dev/context"
 _CONTEXT_VARIABLES = ("OLLAMA_CONTEXT_LENGTH", "LOADER_CONTEXT")
-_LOOPBACK = re.compile(r"^(https?://)?(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/?$")
+LOOPBACK = re.compile(r"^(https?://)?(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/?$")
 _OLLAMA_PORT = 11434
 # Anything that fetches a model from elsewhere: ollama pull, ollama run (which pulls what it lacks),
 # or a web address that is not loopback nor inside the cluster.
@@ -62,7 +62,7 @@ def ollama_gated(subjects: Sequence[Subject], _config: Config) -> Iterator[tuple
 
 def _gate_problems(pod: Pod, ollama: Container) -> Iterator[str]:
     host = env_of(ollama).get("OLLAMA_HOST", "")
-    if not _LOOPBACK.match(host):
+    if not LOOPBACK.match(host):
         where = host or "every address, which is its default"
         yield f"{ollama} listens on {where}, so it can be reached past the gate"
     if items(ollama.spec, "ports"):

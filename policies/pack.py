@@ -10,6 +10,7 @@ from . import (
     cost,
     data,
     escalation,
+    gate,
     gpu,
     identity,
     images,
@@ -25,7 +26,7 @@ DESCRIPTION = "EKS clusters, GPU nodes and the namespaces of private agents"
 
 _AREAS = (
     *(cluster, nodes, gpu, identity, escalation, data),
-    *(namespaces, workloads, images, agents, walls, cost),
+    *(namespaces, workloads, images, agents, gate, walls, cost),
 )
 
 RULES: tuple[Rule, ...] = tuple(

@@ -127,6 +127,31 @@ def _system_namespace(opts: p.Opts) -> None:
     core.ConfigMap("stray", metadata=p.meta("stray", namespace="kube-system"), data={}, opts=opts)
 
 
+GATE_CONFIG = "ConfigMap agent-x/settings"
+GATE = """{
+    admin off
+}
+:8080 {
+    @in {
+        path /api/chat
+        header Authorization "Bearer {file./run/token}"
+    }
+    handle @in {
+        reverse_proxy 127.0.0.1:11434
+    }
+}
+"""
+
+
+def gate_config(text: str) -> Program:
+    return with_(p.config_map, {"Caddyfile": text})
+
+
+def gated_by_it(opts: p.Opts) -> None:
+    source = core.ConfigMapVolumeSourceArgs(name="settings")
+    p.model_server(opts, volumes=[core.VolumeArgs(name="gate", config_map=source)])
+
+
 UNDECIDED = {"pods-seen"}
 """Rules that are never broken, only undecided; the corpus has their examples."""
 
@@ -635,6 +660,25 @@ CASES: dict[str, Case] = {
             ),
             SERVER,
             "past the gate",
+        ),
+    ),
+    "gate-closed": case(
+        all_(gate_config(GATE), gated_by_it),
+        (all_(gate_config(":80 {\n"), gated_by_it), GATE_CONFIG, "can't be read"),
+        (
+            all_(gate_config(GATE.replace("/api/chat", "/api/pull")), gated_by_it),
+            GATE_CONFIG,
+            "lets /api/pull through",
+        ),
+        (
+            all_(gate_config(GATE.replace("handle @in", "handle")), gated_by_it),
+            GATE_CONFIG,
+            "lets every path through without the token",
+        ),
+        (
+            all_(gate_config(GATE.replace("admin off", "grace_period 1s")), gated_by_it),
+            GATE_CONFIG,
+            "admin interface",
         ),
     ),
     "context-one-number": case(

@@ -433,6 +433,13 @@ MUTANTS += (
     Mutant("pod-identity-scoped", PRODUCTION_AGENT, "Role agent-role", ("assumeRolePolicy",), "{}"),
     Mutant("iam-no-star", PRODUCTION_AGENT, "RolePolicy agent-role-policy", ("policy",), _STAR),
     Mutant(
+        "gate-closed",
+        PRODUCTION_AGENT,
+        "ConfigMap agent-an-agent/gate",
+        ("data", "Caddyfile"),
+        lambda text: text.replace("/api/show", "/api/show /api/delete"),
+    ),
+    Mutant(
         "agent-pools",
         PRODUCTION_AGENT,
         "Namespace agent-an-agent",
