@@ -41,7 +41,7 @@ _URL_PASSWORD = re.compile(r"\w://[^/\s:@{}\"']*:([^/\s@{}\"'$]+)@")
 _NAMED = re.compile(r"(?i)credential|passphrase|passwort|(^|[_-])pass$|^pgpass$")
 # Names that speak of a credential or of a model's tokens, and hold none.
 _NO_CREDENTIAL = re.compile(
-    r"(?i)tokeni[sz]|tokens(_|$|[a-z])|(^|_)(max|min|num|n|total)_?\w*tokens?$"
+    r"(?i)tokeni[sz]|cluster_token$|tokens(_|$|[a-z])|(^|_)(max|min|num|n|total)_?\w*tokens?$"
     r"|(^|_)(bos|eos|pad|unk|sep|cls|mask|stop|start|end|image|audio|special|think\w*)_token(_|$)"
     r"|[_-]?(file|path|dir|ur[li]|endpoint|name|ttl|length|len|header|type|id|arn|algorithm|count"
     r"|limit|expiry|seconds|policy|ref|mode|enabled|issuer|audience|namespace|store|class|provider"
@@ -51,7 +51,8 @@ _NO_CREDENTIAL = re.compile(
 # a switch, an address without a password, a word that says that there is none.
 _REFERENCE = re.compile(
     r"(?is)^(\s*|[$<{\[%/].*|\w+://[^@]*|true|false|yes|no|on|off|none|null|nil|unset|empty|disabled"
-    r"|dummy|not[-_ ]?(needed|used|set|required)|x+|\*+)$"
+    r"|dummy|placeholder|(insert|your|replace_with)[-_][\w-]+|not[-_ ]?(needed|used|set|required)"
+    r"|x+|\*+)$"
 )
 # A public key and a hash are there to be seen.
 _PUBLIC = re.compile(r"(?i)^(ssh-\w+ |ecdsa-|-----BEGIN (PUBLIC KEY|CERTIFICATE)|sha\d+[:-])")

@@ -43,7 +43,10 @@ _EVERYBODY = {
 }
 # What Kubernetes itself binds to everybody.
 _FOR_EVERYBODY = ("system:basic-user", "system:discovery", "system:public-info-viewer")
-_MIGHTY = ("admin", "edit", "system:*")
+_MIGHTY = (
+    *("admin", "edit", "system:kubelet-api-admin", "system:node", "system:aggregate-to-*"),
+    *("system:kube-controller-manager", "system:kube-scheduler", "system:controller:*"),
+)
 _AGGREGATED = "rbac.authorization.k8s.io/aggregate-to-"
 
 
@@ -94,7 +97,7 @@ def _covers(given: str, resource: str) -> bool:
 
 def _mighty_binding(binding: Subject) -> Iterator[str]:
     role = str(get(binding.props, "roleRef.name", ""))
-    if matches(role, _MIGHTY) and role not in _FOR_EVERYBODY:
+    if matches(role, _MIGHTY):
         yield f"it binds {role}"
     for who in items(binding.props, "subjects"):
         name = str(get(who, "name", ""))

@@ -31,6 +31,7 @@ _CLUSTER_SCOPED = {
     *("MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "VolumeAttributesClass"),
     *("CertificateSigningRequest", "ClusterTrustBundle", "PriorityLevelConfiguration"),
     *("VolumeAttachment", "CSINode", "ServiceCIDR", "IPAddress", "ResourceSlice", "GatewayClass"),
+    *("PodSecurityPolicy", "InitializerConfiguration", "VolumeSnapshotClass"),
     *("ClusterPolicyEndpoint", "ApplicationNetworkPolicy", "ClusterNetworkPolicy"),
 }
 

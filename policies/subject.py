@@ -121,7 +121,8 @@ def canonical(type_: str) -> str:
 
 def is_builtin(group: str) -> bool:
     """Whether an API group is one of Kubernetes itself."""
-    return "." not in group or (group.endswith(".k8s.io") and not group.endswith(".x-k8s.io"))
+    custom = (".x-k8s.io", "kustomize.config.k8s.io")
+    return "." not in group or (group.endswith(".k8s.io") and not group.endswith(custom))
 
 
 def known(props: Mapping[str, Any], path: str) -> Any:

@@ -16,6 +16,7 @@ from policies.instances import instance_types as known_types
 from policies.pack import RULES
 from policies.rule import Rule
 from tests.policies.declare import PROJECT
+from tests.policies.public_manifests import VERDICTS
 
 
 def test_instance_types_are_those_of_the_catalogue() -> None:
@@ -51,6 +52,17 @@ def test_the_detector_of_credentials_is_the_one_that_is_named_and_pinned() -> No
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     lines = {each for each in pinned if not each.startswith("#")}
     assert lines <= set(project["dependencies"])
+
+
+def test_the_verdicts_on_public_manifests_are_of_named_commits_and_rules() -> None:
+    """`python -m tests.policies.public_manifests` compares them, where the repositories are."""
+    verdicts = json.loads(VERDICTS.read_text())
+    rules = {rule.id for rule in RULES}
+    assert len(verdicts) >= 7
+    for repository, said in verdicts.items():
+        assert re.fullmatch(r"[0-9a-f]{40}", said["commit"]), repository
+        assert {*said["found"], *said["undecided"]} <= rules, repository
+        assert said["objects"] > 0, repository
 
 
 def test_a_rule_says_everything_that_its_page_needs() -> None:
