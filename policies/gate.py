@@ -46,7 +46,8 @@ def gate_closed(subjects: Sequence[Subject], config: Config) -> Iterator[tuple[S
         and not readable & {(subject.namespace, name) for name in _config_maps(pod)}
     }
     if unread:
-        raise Undecided(f"{len(unread)} gates have no Caddyfile: {', '.join(sorted(unread))}")
+        names = ", ".join(sorted(unread))
+        raise Undecided(f"no Caddyfile can be read of {len(unread)} of the model servers: {names}")
 
 
 def _config_maps(pod: Pod) -> Iterator[str]:

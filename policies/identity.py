@@ -126,6 +126,9 @@ def sa_token_off(subject: Subject, _config: Config) -> Iterator[str]:
     for pod in pods_of(subject):
         if get(pod.spec, "automountServiceAccountToken") is not False:
             yield "its pods get an API token: automountServiceAccountToken is not false"
+        for volume in items(pod.spec, "volumes"):
+            if any("serviceAccountToken" in each for each in items(volume, "projected.sources")):
+                yield f"its volume {get(volume, 'name', '?')} is an API token (projected)"
         if get(pod.spec, "serviceAccountName", "default") == "default":
             yield "its pods use the service account default"
 

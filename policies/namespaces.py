@@ -7,16 +7,14 @@ from typing import Any
 
 from .networks import EVERYWHERE, Network, internet_in, is_public, network_of, within, without
 from .pods import AGENTS, is_agent_namespace, namespace_of
-from .reading import get, has, items, labels, mapping, matches, quantity
-from .rule import CRITICAL, HIGH, MEDIUM, Config, rule, stack_rule, texts
+from .reading import get, has, items, labels, mapping, matches
+from .rule import HIGH, MEDIUM, Config, rule, stack_rule, texts
 from .subject import Subject
 
 _NAMESPACE = "kubernetes:core/v1:Namespace"
 _QUOTA = "kubernetes:core/v1:ResourceQuota"
 _LIMITS = "kubernetes:core/v1:LimitRange"
 _NETWORK = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
-_SERVICE = "kubernetes:core/v1:Service"
-_INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
 _ACCOUNT = "kubernetes:core/v1:ServiceAccount"
 _ENFORCE = "pod-security.kubernetes.io/enforce"
 _POOLS = "moltghost.dev/pools"
@@ -274,22 +272,6 @@ def agent_pools(space: Subject, config: Config) -> Iterator[str]:
 
 
 @rule(
-    why="It stops also a Service that is made later, by hand.",
-    fix='set services.loadbalancers and services.nodeports to "0"',
-    severity=MEDIUM,
-    types=(_QUOTA,),
-)
-def quota_no_exposure(subject: Subject, _config: Config) -> Iterator[str]:
-    """Quotas allow no load balancers and no node ports."""
-    hard = mapping(subject.props, "spec.hard")
-    for key in ("services.loadbalancers", "services.nodeports"):
-        if key in hard and quantity(hard[key]):
-            yield f"it allows {hard[key]} of {key}"
-        elif key not in hard:
-            yield f"it doesn't bound {key}"
-
-
-@rule(
     why="What lies there has no quota, no walls and no owner.",
     fix="set metadata.namespace, or list a system component in the rule's config",
     severity=MEDIUM,
@@ -313,22 +295,3 @@ def ns_no_default(subject: Subject, config: Config) -> Iterator[str]:
         name = str(get(subject.props, "metadata.name", subject.name))
         if not matches(name, config["system"]):
             yield f"it lies in {namespace} and is not a listed part of the system"
-
-
-@rule(
-    why="Ollama has no authentication of its own, and agents are private.",
-    fix="use type ClusterIP, and port-forward or a VPN to reach it",
-    severity=CRITICAL,
-    types=(_SERVICE, _INGRESS),
-    sources=("CP no-public-services", "C-0256", "C-0274"),
-)
-def service_not_exposed(subject: Subject, _config: Config) -> Iterator[str]:
-    """No Service is reachable from outside the cluster."""
-    if subject.type == _INGRESS:
-        yield "it leads in from outside"
-        return
-    kind = get(subject.props, "spec.type", "ClusterIP")
-    if kind not in ("ClusterIP", "ExternalName"):
-        yield f"it is of type {kind}, which is reachable from outside the cluster"
-    if items(subject.props, "spec.externalIPs"):
-        yield "it has externalIPs"

@@ -9,6 +9,7 @@ from . import (
     cluster,
     cost,
     data,
+    doors,
     escalation,
     gate,
     gpu,
@@ -26,7 +27,7 @@ DESCRIPTION = "EKS clusters, GPU nodes and the namespaces of private agents"
 
 _AREAS = (
     *(cluster, nodes, gpu, identity, escalation, data),
-    *(namespaces, workloads, images, agents, gate, walls, cost),
+    *(namespaces, doors, workloads, images, agents, gate, walls, cost),
 )
 
 RULES: tuple[Rule, ...] = tuple(

@@ -6,13 +6,27 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .instances import NODE_POOL
-from .pods import GPU, PODS, Container, Pod, has_pods, of_each_pod, pods_in, pods_of
+from .pods import GPU, PODS, Container, Pod, env_of, has_pods, of_each_pod, pods_in, pods_of
 from .reading import Undecided, get, has, items, mapping, matches, quantity
 from .rule import ADVISORY, CRITICAL, HIGH, MEDIUM, Config, rule, stack_rule, texts
 from .subject import Subject
 
 _NAMESPACED_FLAGS = ("hostNetwork", "hostPID", "hostIPC")
 _SECCOMP = ("RuntimeDefault", "Localhost")
+# Types of volumes that hold nothing of a node or of another's network, as Pod Security restricted
+# has them, less csi, whose drivers may do anything, and with images, which `image_pinned` judges.
+_VOLUMES = {
+    *("configMap", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim"),
+    *("projected", "secret", "image"),
+}
+# Kubernetes docs, "Pod Security Standards", sysctls.
+_SAFE_SYSCTLS = {
+    *("kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies"),
+    *("net.ipv4.ping_group_range", "net.ipv4.ip_unprivileged_port_start"),
+    *("net.ipv4.ip_local_reserved_ports", "net.ipv4.tcp_keepalive_time"),
+    *("net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes"),
+}
+_DEVICES = "NVIDIA_VISIBLE_DEVICES"
 _RUN_TO_AN_END = ("Job", "CronJob", "JobSet")
 _SELECTORS = (
     "karpenter.sh/nodepool",
@@ -36,6 +50,8 @@ _SELECTORS = (
 @of_each_pod
 def pod_restricted(pod: Pod, _config: Config) -> Iterator[str]:
     """Containers run without root, capabilities or a way to more privileges."""
+    if get(pod.spec, "shareProcessNamespace") is True:
+        yield "its containers see each other's processes (shareProcessNamespace)"
     for each in pod.containers:
         if _setting(pod, each, "runAsNonRoot") is not True:
             yield f"{each} may run as root: runAsNonRoot is not true"
@@ -47,9 +63,21 @@ def pod_restricted(pod: Pod, _config: Config) -> Iterator[str]:
             yield f"{each} keeps capabilities: it doesn't drop ALL"
         if _setting(pod, each, "seccompProfile.type") not in _SECCOMP:
             yield f"{each} has no seccomp profile"
+        if _setting(pod, each, "appArmorProfile.type") == "Unconfined" or _unconfined(pod, each):
+            yield f"{each} runs without AppArmor"
+        if get(each.spec, "securityContext.procMount", "Default") != "Default":
+            yield f"{each} sees the kernel's whole /proc (procMount)"
+        if _setting(pod, each, "seLinuxOptions.type") or _setting(pod, each, "seLinuxOptions.user"):
+            yield f"{each} sets its SELinux label"
         for added in items(each.spec, "securityContext.capabilities.add"):
             if added != "NET_BIND_SERVICE":
                 yield f"{each} adds the capability {added}"
+
+
+def _unconfined(pod: Pod, container: Container) -> bool:
+    """Whether the old annotation switches AppArmor off."""
+    key = f"container.apparmor.security.beta.kubernetes.io/{container.name}"
+    return mapping(pod.metadata, "annotations").get(key) == "unconfined"
 
 
 def _setting(pod: Pod, container: Container, path: str) -> Any:
@@ -74,15 +102,29 @@ def pod_no_privileged_host(pod: Pod, _config: Config) -> Iterator[str]:
     for flag in _NAMESPACED_FLAGS:
         if get(pod.spec, flag) is True:
             yield f"it shares the node's {flag.removeprefix('host')}: {flag} is true"
+    if get(pod.spec, "nodeName"):
+        yield "it picks its node itself, past the scheduler (nodeName)"
+    for sysctl in items(pod.spec, "securityContext.sysctls"):
+        if get(sysctl, "name") not in _SAFE_SYSCTLS:
+            yield f"it sets {get(sysctl, 'name', '?')} of the kernel (sysctls)"
+    if items(pod.spec, "resourceClaims"):
+        yield "it takes devices by a claim (resourceClaims), past the limits"
     for volume in items(pod.spec, "volumes"):
         if has(volume, "hostPath"):
             name, path = get(volume, "name", "?"), get(volume, "hostPath.path", "?")
             yield f"its volume {name} is {path} of the node (hostPath)"
+        for kind in sorted(set(volume) - _VOLUMES - {"name", "hostPath"}):
+            yield f"its volume {get(volume, 'name', '?')} is of the type {kind}"
     for each in pod.containers:
         if get(each.spec, "securityContext.privileged") is True:
             yield f"{each} is privileged"
         if any(get(port, "hostPort") for port in items(each.spec, "ports")):
             yield f"{each} takes a port of the node (hostPort)"
+        if get(each.spec, "securityContext.windowsOptions.hostProcess") is True:
+            yield f"{each} is a process of the node (hostProcess)"
+        devices = env_of(each).get(_DEVICES, "none")
+        if devices not in ("none", "void", "") and not pod.gpus:
+            yield f"{each} takes GPUs by the variable {_DEVICES}"
 
 
 @rule(

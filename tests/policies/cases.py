@@ -152,6 +152,19 @@ def gated_by_it(opts: p.Opts) -> None:
     p.model_server(opts, volumes=[core.VolumeArgs(name="gate", config_map=source)])
 
 
+def node_folder(opts: p.Opts, *, csi: bool = False) -> None:
+    disk = core.CSIPersistentVolumeSourceArgs(driver="ebs.csi.aws.com", volume_handle="vol-1")
+    folder = core.HostPathVolumeSourceArgs(path="/etc")
+    core.PersistentVolume(
+        "folder",
+        metadata=k8s.meta.v1.ObjectMetaArgs(name="folder"),
+        spec=core.PersistentVolumeSpecArgs(
+            csi=disk if csi else None, host_path=None if csi else folder
+        ),
+        opts=opts,
+    )
+
+
 UNDECIDED = {"pods-seen"}
 """Rules that are never broken, only undecided; the corpus has their examples."""
 
@@ -534,6 +547,10 @@ CASES: dict[str, Case] = {
         (with_(p.service, type="LoadBalancer"), "Service agent-x/door", "LoadBalancer"),
         (with_(p.service, external_ips=["1.2.3.4"]), "Service agent-x/door", "externalIPs"),
         (_ingress, "Ingress agent-x/way-in", "from outside"),
+    ),
+    "volume-no-node-folder": case(
+        with_(node_folder, csi=True),
+        (node_folder, "PersistentVolume folder", "it is /etc of a node (hostPath)"),
     ),
     "pod-restricted": case(
         p.model_server,
