@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from typing import Any
 
 from .instances import HOURS_PER_MONTH, NODE_POOL, instance_types, node_sources, types_of
 from .nodes import LAUNCH_TEMPLATE, NODE_GROUP
-from .pods import PODS, Pod, has_pods, pods_of
-from .reading import get, mapping, quantity
+from .pods import GPU, PODS, Pod, has_pods, pods_of
+from .reading import get, is_true, mapping, quantity
 from .rule import HIGH, Config, rule, stack_rule, texts
 from .subject import Subject
 
@@ -16,7 +17,24 @@ _TYPE_LABEL = "node.kubernetes.io/instance-type"
 _PRICE_FACT = "moltghost.dev/node-usd-per-hour"
 # Karpenter's KWOK provider: its nodes are objects without a machine, and cost nothing.
 _SIMULATED = "KWOKNodeClass"
+_QUOTA = "kubernetes:core/v1:ResourceQuota"
+_AUTOSCALER = "kubernetes:autoscaling/v1:HorizontalPodAutoscaler"
+_JOB, _CRON_JOB = "kubernetes:batch/v1:Job", "kubernetes:batch/v1:CronJob"
+_STORAGE_CLASS = "kubernetes:storage.k8s.io/v1:StorageClass"
+_COUNTS = {
+    NODE_POOL: "spec.limits.nodes",
+    NODE_GROUP: "scalingConfig.maxSize",
+    _JOB: "spec.parallelism",
+    _CRON_JOB: "spec.jobTemplate.spec.parallelism",
+    _AUTOSCALER: "spec.maxReplicas",
+}
+# Karpenter ends these pods elsewhere: a model server loads for minutes.
+_MOVES_PODS = ("WhenEmptyOrUnderutilized", "WhenUnderutilized")
 _NODES = (NODE_GROUP, NODE_POOL, LAUNCH_TEMPLATE)
+
+
+def _number(default: int, description: str) -> dict[str, Any]:
+    return {"type": "number", "default": default, "description": description}
 
 
 @rule(
@@ -103,6 +121,52 @@ def _most_per_month(subject: Subject) -> Decimal:
 
 
 def _count(subject: Subject) -> Decimal:
-    path = {NODE_POOL: "spec.limits.nodes", NODE_GROUP: "scalingConfig.maxSize"}
-    found = get(subject.props, path.get(subject.type, "spec.replicas"), 1)
+    found = get(subject.props, _COUNTS.get(subject.type, "spec.replicas"), 1)
     return quantity(found) or Decimal(0)
+
+
+@rule(
+    why="A loop that makes pods, or an autoscaler, buys machines until the account's quota ends.",
+    fix="bound it within the rule's numbers: limits.nodes, parallelism, maxReplicas, the quota",
+    severity=HIGH,
+    types=(NODE_POOL, _QUOTA, _AUTOSCALER, _JOB, _CRON_JOB),
+    schema={
+        "maxPoolNodes": _number(40, "Nodes that one pool may have, with GPUs or without."),
+        "maxQuotaGpus": _number(32, "GPUs that the quota of one namespace may allow."),
+        "maxQuotaPods": _number(200, "Pods that the quota of one namespace may allow."),
+        "maxParallel": _number(16, "Pods of a Job, or replicas of an autoscaler, at once."),
+    },
+)
+def growth_bounded(subject: Subject, config: Config) -> Iterator[str]:
+    """What grows by itself has an end: pools, quotas, Jobs, autoscalers."""
+    if subject.type == NODE_POOL:
+        most = quantity(get(subject.props, "spec.limits.nodes", ""))
+        if most is None:
+            yield "nothing bounds how many nodes it makes"
+        elif most > config["maxPoolNodes"]:
+            yield f"it may make {most:.0f} nodes, and {config['maxPoolNodes']:g} are allowed"
+        if get(subject.props, "spec.disruption.consolidationPolicy") in _MOVES_PODS:
+            yield "it moves running pods to save money (consolidationPolicy)"
+    elif subject.type == _QUOTA:
+        hard = mapping(subject.props, "spec.hard")
+        for key, limit in ((f"requests.{GPU}", "maxQuotaGpus"), ("pods", "maxQuotaPods")):
+            if (quantity(hard.get(key, 0)) or 0) > config[limit]:
+                yield f"it allows {hard[key]} of {key}, and {config[limit]:g} are enough"
+    else:
+        most = quantity(get(subject.props, _COUNTS[subject.type], 1)) or Decimal(0)
+        if most > config["maxParallel"]:
+            yield f"it may run {most:.0f} pods at once, and {config['maxParallel']:g} are allowed"
+
+
+@rule(
+    why="What agents remember lies on the class's volumes.",
+    fix='set the parameter encrypted to "true"',
+    severity=HIGH,
+    types=(_STORAGE_CLASS,),
+    sources=("CKV_AWS_3",),
+)
+def storage_class_encrypted(storage: Subject, _config: Config) -> Iterator[str]:
+    """Volumes that a StorageClass makes in AWS are encrypted."""
+    encrypted = mapping(storage.props, "parameters").get("encrypted")
+    if get(storage.props, "provisioner") == "ebs.csi.aws.com" and not is_true(encrypted):
+        yield "its volumes are not encrypted"

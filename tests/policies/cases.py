@@ -165,6 +165,16 @@ def node_folder(opts: p.Opts, *, csi: bool = False) -> None:
     )
 
 
+def storage_class(opts: p.Opts, encrypted: str) -> None:
+    k8s.storage.v1.StorageClass(
+        "disks",
+        metadata=k8s.meta.v1.ObjectMetaArgs(name="disks"),
+        provisioner="ebs.csi.aws.com",
+        parameters={"encrypted": encrypted},
+        opts=opts,
+    )
+
+
 UNDECIDED = {"pods-seen"}
 """Rules that are never broken, only undecided; the corpus has their examples."""
 
@@ -735,6 +745,15 @@ CASES: dict[str, Case] = {
             SERVER,
             "says that its node costs 1 USD/h",
         ),
+    ),
+    "growth-bounded": case(
+        all_(p.node_pool, p.quota),
+        (with_(p.node_pool, limits={}), POOL, "nothing bounds how many nodes"),
+        (with_(p.quota, pods="5000"), "ResourceQuota agent-x/agent", "allows 5000 of pods"),
+    ),
+    "storage-class-encrypted": case(
+        with_(storage_class, "true"),
+        (with_(storage_class, "false"), "StorageClass disks", "not encrypted"),
     ),
     "monthly-ceiling": case(
         all_(p.model_server, p.node_pool),

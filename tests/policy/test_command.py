@@ -147,7 +147,7 @@ def test_list_shows_every_rule_and_explain_says_why(
 ) -> None:
     _, out = run(monkeypatch, capsys, "-C", str(PROJECT), "policy", "list", "--json")
     rules = json.loads(out)
-    assert len(rules) == 69
+    assert len(rules) == 71
     for rule in rules[:: len(rules) // 5]:
         code, out = run(monkeypatch, capsys, "-C", str(PROJECT), "policy", "explain", rule["id"])
         assert code == 0
