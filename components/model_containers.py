@@ -7,6 +7,7 @@ from pulumi_kubernetes.core import v1 as core
 from components.gate import HEALTH_PATH, TOKEN_FILE
 from components.hardening import container_security
 from components.naming import seconds
+from moltghost.labels import GATE_CONTAINER, LOADER_CONTAINER, OLLAMA_CONTAINER, WEIGHTS_CONTAINER
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.model_server import (
     GATE_METRICS_PORT,
@@ -48,7 +49,7 @@ def main_containers(plan: AgentPlan) -> list[core.ContainerArgs]:
 def _weights(plan: AgentPlan) -> core.ContainerArgs:
     server = plan.model_server
     return core.ContainerArgs(
-        name="weights",
+        name=WEIGHTS_CONTAINER,
         image=plan.images.tools,
         termination_message_policy=_LAST_LINES,
         args=["weights", "--from", server.store_url, "--to", MODELS_DIR],
@@ -66,7 +67,7 @@ def _weights(plan: AgentPlan) -> core.ContainerArgs:
 def _ollama(plan: AgentPlan) -> core.ContainerArgs:
     server = plan.model_server
     return core.ContainerArgs(
-        name="ollama",
+        name=OLLAMA_CONTAINER,
         image=plan.images.ollama,
         restart_policy="Always",
         args=["serve"],
@@ -114,7 +115,7 @@ def _cuda_cache() -> dict[str, str]:
 def _loader(plan: AgentPlan) -> core.ContainerArgs:
     server = plan.model_server
     return core.ContainerArgs(
-        name="loader",
+        name=LOADER_CONTAINER,
         image=plan.images.tools,
         restart_policy="Always",
         termination_message_policy=_LAST_LINES,
@@ -150,7 +151,7 @@ def _gate(plan: AgentPlan) -> core.ContainerArgs:
     server = plan.model_server
     health = core.HTTPGetActionArgs(path=HEALTH_PATH, port="http")
     return core.ContainerArgs(
-        name="gate",
+        name=GATE_CONTAINER,
         image=plan.images.gate,
         args=["run", "--config", "/etc/gate/Caddyfile", "--adapter", "caddyfile"],
         env=_env({"HOME": "/tmp", "XDG_DATA_HOME": "/tmp", "XDG_CONFIG_HOME": "/tmp"}),  # noqa: S108 in the container

@@ -15,9 +15,6 @@ import pulumi_kubernetes as k8s
 from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 
-from components.admission import AGENT_LABEL, OWNER_LABEL
-from components.agent_namespace import selector
-from components.agent_tokens import TOKEN_KEY
 from components.gate import TOKEN_FILE, caddyfile
 from components.hardening import pod_security, scratch
 from components.model_containers import (
@@ -28,8 +25,24 @@ from components.model_containers import (
 )
 from components.naming import NOT_AWAITED, content_name, seconds
 from components.tolerations import tolerate
+from moltghost.labels import (
+    AGENT_LABEL,
+    CONTEXT_ANNOTATION,
+    HOSTNAME_LABEL,
+    INSTANCE_TYPE_LABEL,
+    MODEL_ANNOTATION,
+    MODEL_SERVER,
+    MOVE_LABEL,
+    NAME_LABEL,
+    NODE_USD_PER_HOUR_ANNOTATION,
+    OWNER_LABEL,
+    QUANTIZATION_ANNOTATION,
+    SPEC_ANNOTATION,
+    TOKEN_KEY,
+    USD_PER_HOUR_ANNOTATION,
+    selector,
+)
 from moltghost.planning.agent import AgentPlan
-from moltghost.planning.base import LABEL_PREFIX, MODEL_SERVER
 from moltghost.planning.model_server import GATE_PORT
 from moltghost.units import MIB
 
@@ -37,7 +50,6 @@ _TMP_BYTES = 256 * MIB
 _HOME_BYTES = 64 * MIB
 # Earlier states that `agent history` lists and `agent rollback` goes back to: one ReplicaSet each.
 HISTORY_LIMIT = 10
-MOVE_LABEL = f"{LABEL_PREFIX}/move"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +72,7 @@ class ModelServer(pulumi.ComponentResource):
     ) -> None:
         super().__init__("moltghost:agent:ModelServer", name, None, opts)
         self._plan, self._inputs = plan, inputs
-        self._labels = selector(plan, MODEL_SERVER)
+        self._labels = selector(MODEL_SERVER, plan.agent)
         child = pulumi.ResourceOptions(parent=self, depends_on=inputs.namespace_ready)
         self._gate_config = self._config(child)
         self._disruption_budget(child)
@@ -161,18 +173,18 @@ class ModelServer(pulumi.ComponentResource):
         """What a pod runs; `moltghost agent list` reads it back."""
         server = self._plan.model_server
         return {
-            "moltghost.dev/model": server.model,
-            "moltghost.dev/quantization": server.quantization,
-            "moltghost.dev/context": str(server.context),
+            MODEL_ANNOTATION: server.model,
+            QUANTIZATION_ANNOTATION: server.quantization,
+            CONTEXT_ANNOTATION: str(server.context),
         }
 
     def _stack_facts(self) -> dict[str, str]:
         """What concerns the agent, not its pods: a new price list must not restart them."""
         placement = self._plan.sizing.placement
         return {
-            "moltghost.dev/spec": self._plan.spec,
-            "moltghost.dev/usd-per-hour": format(placement.usd_per_hour.normalize(), "f"),
-            "moltghost.dev/node-usd-per-hour": format(placement.node_usd_per_hour.normalize(), "f"),
+            SPEC_ANNOTATION: self._plan.spec,
+            USD_PER_HOUR_ANNOTATION: format(placement.usd_per_hour.normalize(), "f"),
+            NODE_USD_PER_HOUR_ANNOTATION: format(placement.node_usd_per_hour.normalize(), "f"),
         }
 
     def _pod(self) -> core.PodSpecArgs:
@@ -186,7 +198,7 @@ class ModelServer(pulumi.ComponentResource):
             termination_grace_period_seconds=server.termination_grace_seconds,
             node_selector={
                 "karpenter.sh/nodepool": server.pool,
-                "node.kubernetes.io/instance-type": server.instance_type,
+                INSTANCE_TYPE_LABEL: server.instance_type,
             },
             tolerations=tolerate(server.tolerations),
             affinity=self._affinity(),
@@ -236,7 +248,7 @@ class ModelServer(pulumi.ComponentResource):
     def _before_the_move(self) -> core.PodAffinityTermArgs:
         """The agent's own model servers that an `agent move` leaves behind."""
         return core.PodAffinityTermArgs(
-            topology_key="kubernetes.io/hostname",
+            topology_key=HOSTNAME_LABEL,
             label_selector=k8s.meta.v1.LabelSelectorArgs(
                 match_labels=self._labels,
                 match_expressions=[
@@ -252,10 +264,10 @@ class ModelServer(pulumi.ComponentResource):
     def _model_servers(self, key: str, operator: str) -> core.PodAffinityTermArgs:
         """Model servers of any namespace whose ``key`` is (not) this agent's."""
         return core.PodAffinityTermArgs(
-            topology_key="kubernetes.io/hostname",
+            topology_key=HOSTNAME_LABEL,
             namespace_selector=k8s.meta.v1.LabelSelectorArgs(),
             label_selector=k8s.meta.v1.LabelSelectorArgs(
-                match_labels={"app.kubernetes.io/name": MODEL_SERVER},
+                match_labels={NAME_LABEL: MODEL_SERVER},
                 match_expressions=[
                     k8s.meta.v1.LabelSelectorRequirementArgs(
                         key=key, operator=operator, values=[self._plan.labels[key]]

@@ -6,6 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.naming import seconds
+from moltghost.labels import INSTANCE_TYPE_LABEL
 from moltghost.planning.platform import PoolPlan
 
 
@@ -57,7 +58,7 @@ def _node_spec(plan: PoolPlan) -> dict[str, object]:
             "name": plan.node_class.name,
         },
         "requirements": [
-            _requirement("node.kubernetes.io/instance-type", plan.instance_types),
+            _requirement(INSTANCE_TYPE_LABEL, plan.instance_types),
             _requirement(plan.zone_label, plan.zones),
             _requirement("kubernetes.io/arch", (plan.architecture,)),
             _requirement("karpenter.sh/capacity-type", plan.capacity_types),

@@ -10,11 +10,16 @@ import pulumi_kubernetes as k8s
 from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 
-from components.agent_namespace import RUNTIME, selector
-from components.agent_tokens import TOKEN_KEY
 from components.hardening import container_security, pod_security, scratch
 from components.naming import NOT_AWAITED, content_name
 from components.tolerations import tolerate
+from moltghost.labels import (
+    GATEWAY_TOKEN_VARIABLE,
+    OPENCLAW_CONTAINER,
+    RUNTIME,
+    TOKEN_KEY,
+    selector,
+)
 from moltghost.planning.agent import AgentPlan
 
 STATE_DIR = "/home/node/.openclaw"
@@ -44,7 +49,7 @@ class Runtime(pulumi.ComponentResource):
     ) -> None:
         super().__init__("moltghost:agent:Runtime", name, None, opts)
         self._plan, self._inputs = plan, inputs
-        self._labels = selector(plan, RUNTIME)
+        self._labels = selector(RUNTIME, plan.agent)
         child = pulumi.ResourceOptions(parent=self, depends_on=inputs.namespace_ready)
         self._config_map = self._config(child)
         self.volume = self._volume()
@@ -164,7 +169,7 @@ class Runtime(pulumi.ComponentResource):
             "ephemeral-storage": str(runtime.share.ephemeral_bytes),
         }
         return core.ContainerArgs(
-            name="openclaw",
+            name=OPENCLAW_CONTAINER,
             image=self._plan.images.openclaw,
             args=["node", "dist/index.js", "gateway", "--bind", "lan", "--port", str(runtime.port)],
             env=self._environment(),
@@ -208,7 +213,7 @@ class Runtime(pulumi.ComponentResource):
             "DO_NOT_TRACK": "1",
         }
         secret = {
-            "OPENCLAW_GATEWAY_TOKEN": self._inputs.gateway_token,
+            GATEWAY_TOKEN_VARIABLE: self._inputs.gateway_token,
             "MODEL_SERVER_TOKEN": self._inputs.gate_token,
         }
         return [

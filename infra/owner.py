@@ -11,7 +11,8 @@ from pathlib import Path
 from moltghost.config import Environment, StackName
 from moltghost.kube.client import Client
 from moltghost.kube.errors import ApiError, Unreachable
-from moltghost.ownership import ENGINE_ANNOTATION, EngineName, belongs_to, embedded_stacks
+from moltghost.labels import ENGINE_ANNOTATION
+from moltghost.ownership import EngineName, belongs_to, embedded_stacks
 from moltghost.planning.cloud import plan_cloud
 
 

@@ -16,6 +16,7 @@ from pulumi_kubernetes.admissionregistration import v1 as admission
 from pulumi_kubernetes.rbac import v1 as rbac
 
 from components.aws.options import child_of
+from moltghost.labels import AGENT_NAMESPACE_PREFIX
 
 RBAC = "rbac.authorization.k8s.io"
 _WRITE = ["get", "create", "update", "patch", "delete"]
@@ -127,7 +128,7 @@ class Deployers(pulumi.ComponentResource):
                 validations=[
                     admission.ValidationArgs(
                         # A namespace's own request carries its name as namespace too.
-                        expression="request.namespace.startsWith('agent-')",
+                        expression=f"request.namespace.startsWith('{AGENT_NAMESPACE_PREFIX}')",
                         message="who deploys agents changes only what is in namespaces of agents "
                         "(agent-NAME)",
                     )

@@ -13,13 +13,25 @@ from moltghost.kube.client import Client
 from moltghost.kube.container_progress import last_words
 from moltghost.kube.pod_diagnosis import Object, condition
 from moltghost.kube.pods import Stage, is_ready, progress
-from moltghost.planning.base import agent_namespace
+from moltghost.labels import (
+    AGENT_LABEL,
+    CONTEXT_ANNOTATION,
+    ENVIRONMENT_LABEL,
+    INSTANCE_TYPE_LABEL,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    MODEL_ANNOTATION,
+    MODEL_SERVER,
+    NAME_LABEL,
+    NODE_USD_PER_HOUR_ANNOTATION,
+    OWNER_LABEL,
+    QUANTIZATION_ANNOTATION,
+    SPEC_ANNOTATION,
+    USD_PER_HOUR_ANNOTATION,
+    agent_namespace,
+)
 
-_SERVERS = {
-    "app.kubernetes.io/managed-by": "moltghost",
-    "app.kubernetes.io/name": "model-server",
-}
-SPEC_ANNOTATION = "moltghost.dev/spec"
+_SERVERS = {MANAGED_BY_LABEL: MANAGED_BY, NAME_LABEL: MODEL_SERVER}
 # KWOK marks the nodes that it simulates.
 SIMULATED_ANNOTATION = "kwok.x-k8s.io/node"
 
@@ -72,7 +84,7 @@ def list_agents(client: Client, agent: str | None = None) -> list[AgentStatus]:
 
     One agent costs the same however many others there are.
     """
-    labels = {**_SERVERS, **({"moltghost.dev/agent": agent} if agent else {})}
+    labels = {**_SERVERS, **({AGENT_LABEL: agent} if agent else {})}
     home = agent_namespace(agent) if agent else None
     # Side by side, since of hundreds of agents each list is megabytes.
     with ThreadPoolExecutor(3) as pool:
@@ -128,19 +140,19 @@ def agent_status(
     shown = serving or coming
     facts = (shown or deployment)["metadata"].get("annotations", {})
     return AgentStatus(
-        agent=labels["moltghost.dev/agent"],
-        environment=labels.get("moltghost.dev/environment", ""),
-        owner=labels.get("moltghost.dev/owner", ""),
-        model=facts.get("moltghost.dev/model", ""),
-        quantization=facts.get("moltghost.dev/quantization", ""),
-        context=int(facts.get("moltghost.dev/context", 0)),
+        agent=labels[AGENT_LABEL],
+        environment=labels.get(ENVIRONMENT_LABEL, ""),
+        owner=labels.get(OWNER_LABEL, ""),
+        model=facts.get(MODEL_ANNOTATION, ""),
+        quantization=facts.get(QUANTIZATION_ANNOTATION, ""),
+        context=int(facts.get(CONTEXT_ANNOTATION, 0)),
         stage=stage,
         reason=reason,
         ready=serving is not None,
         updating=serving is not None and serving is not coming,
         node=_node(shown, nodes),
-        usd_per_hour=Decimal(plan.get("moltghost.dev/usd-per-hour", "0")),
-        node_usd_per_hour=Decimal(plan.get("moltghost.dev/node-usd-per-hour", "0")),
+        usd_per_hour=Decimal(plan.get(USD_PER_HOUR_ANNOTATION, "0")),
+        node_usd_per_hour=Decimal(plan.get(NODE_USD_PER_HOUR_ANNOTATION, "0")),
         spec=plan.get(SPEC_ANNOTATION, ""),
     )
 
@@ -166,6 +178,6 @@ def _node(pod: Object | None, nodes: Mapping[str, Object]) -> NodeFact | None:
     metadata = node["metadata"]
     return NodeFact(
         name=name,
-        instance_type=metadata.get("labels", {}).get("node.kubernetes.io/instance-type", ""),
+        instance_type=metadata.get("labels", {}).get(INSTANCE_TYPE_LABEL, ""),
         simulated=SIMULATED_ANNOTATION in metadata.get("annotations", {}),
     )

@@ -13,10 +13,11 @@ from typing import Any
 from moltghost.kube.client import Client
 from moltghost.kube.errors import ApiError
 from moltghost.kube.pod_diagnosis import Object, container_statuses
+from moltghost.labels import LOADER_CONTAINER, WEIGHTS_CONTAINER
 from moltghost.progress import transfer_detail
 
 # The containers that report, in the order in which they work; the others' logs are users' own.
-_REPORTING = ("weights", "loader")
+_REPORTING = (WEIGHTS_CONTAINER, LOADER_CONTAINER)
 
 
 @dataclass(frozen=True)

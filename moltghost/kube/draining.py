@@ -13,10 +13,11 @@ from moltghost.errors import Failed
 from moltghost.kube.client import Client
 from moltghost.kube.errors import UnknownKind
 from moltghost.kube.pod_diagnosis import Object, condition
+from moltghost.labels import MANAGED_BY, MANAGED_BY_LABEL
 from moltghost.progress import Event, Report
 
 _API = "karpenter.sh/v1"
-_OURS = {"app.kubernetes.io/managed-by": "moltghost"}
+_OURS = {MANAGED_BY_LABEL: MANAGED_BY}
 _POOL_LABEL = "karpenter.sh/nodepool"
 _PAUSE_SECONDS = 2.0
 TASK = "drain pools"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from moltghost.kube.pod_diagnosis import Object, condition, container_statuses, trouble
+from moltghost.labels import WEIGHTS_CONTAINER
 
 
 class Stage(StrEnum):
@@ -58,7 +59,7 @@ def _running_stage(pod: Object) -> Stage:
     states = {each["name"]: each for each in container_statuses(pod)}
     if not states:
         return Stage.STARTING
-    weights = states.get("weights")
+    weights = states.get(WEIGHTS_CONTAINER)
     if weights and not weights.get("state", {}).get("terminated"):
         return Stage.DOWNLOAD if weights.get("state", {}).get("running") else Stage.STARTING
     return Stage.LOAD

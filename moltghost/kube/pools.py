@@ -11,8 +11,14 @@ from lightkube.utils.quantity import parse_quantity
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
 from moltghost.kube.pod_diagnosis import Object, condition
-from moltghost.planning.base import LABEL_PREFIX
-from moltghost.planning.pools import GPU_RESOURCE
+from moltghost.labels import (
+    AGENT_LABEL,
+    GPU_RESOURCE,
+    INSTANCE_TYPE_LABEL,
+    MODEL_SERVER,
+    NAME_LABEL,
+    OWNER_LABEL,
+)
 from moltghost.units import format_bytes
 
 _NODE_POOL = ("karpenter.sh/v1", "NodePool")
@@ -20,8 +26,7 @@ _POOL_LABEL = "karpenter.sh/nodepool"
 # Karpenter puts it on a node that it is about to remove.
 _DISRUPTED_TAINT = "karpenter.sh/disrupted"
 _ENDED_PHASES = ("Succeeded", "Failed")
-_AGENT_LABEL, _OWNER_LABEL = f"{LABEL_PREFIX}/agent", f"{LABEL_PREFIX}/owner"
-_MODEL_SERVERS = {"app.kubernetes.io/name": "model-server"}
+_MODEL_SERVERS = {NAME_LABEL: MODEL_SERVER}
 
 
 class NoRoom(Refused):
@@ -78,7 +83,7 @@ def pool_status(pool: Object, nodes: Iterable[Object]) -> PoolStatus:
 
 
 def _type(node: Object) -> str:
-    return str(node["metadata"]["labels"].get("node.kubernetes.io/instance-type", ""))
+    return str(node["metadata"]["labels"].get(INSTANCE_TYPE_LABEL, ""))
 
 
 def _stays(node: Object, pool: str) -> bool:
@@ -157,9 +162,9 @@ def _shares(pod: Object, owner: str) -> bool:
         rule
         for term in terms
         for rule in term.get("labelSelector", {}).get("matchExpressions", ())
-        if rule["key"] == _AGENT_LABEL
+        if rule["key"] == AGENT_LABEL
     ]
-    return pod["metadata"]["labels"].get(_OWNER_LABEL) == owner and not rules
+    return pod["metadata"]["labels"].get(OWNER_LABEL) == owner and not rules
 
 
 def require_room_for_pod(

@@ -15,6 +15,7 @@ from moltghost.engines.interface import Engine, Protected
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
 from moltghost.kube.draining import drain_pools
+from moltghost.labels import AGENT_LABEL, ENVIRONMENT_LABEL
 from moltghost.lifecycle.environments import (
     connect,
     is_embedded,
@@ -28,7 +29,6 @@ from moltghost.progress import Report
 
 # After its grace a node still has to detach volumes and end; EC2 takes minutes for large types.
 _MARGIN_SECONDS = 900
-_AGENT_LABEL = "moltghost.dev/agent"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +125,9 @@ def _known(engine: Engine) -> set[StackName]:
 
 
 def _namespaces(client: Client, environment: str) -> list[str]:
-    labels = {"moltghost.dev/environment": environment}
+    labels = {ENVIRONMENT_LABEL: environment}
     return sorted(
-        each["metadata"]["labels"][_AGENT_LABEL]
+        each["metadata"]["labels"][AGENT_LABEL]
         for each in client.list("v1", "Namespace", labels=labels)
-        if _AGENT_LABEL in each["metadata"]["labels"]
+        if AGENT_LABEL in each["metadata"]["labels"]
     )

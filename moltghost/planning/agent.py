@@ -7,10 +7,11 @@ from typing import Literal
 
 from moltghost.config import AgentSpec, Environment, StackName
 from moltghost.errors import Refused
+from moltghost.labels import MODEL_SERVER, agent_labels, agent_namespace
 from moltghost.models import find_model
 from moltghost.planning.aws.agent import AwsAgent, plan_aws_agent
 from moltghost.planning.aws.cloud import AwsCloudPlan
-from moltghost.planning.base import MODEL_SERVER, Plan, agent_labels, agent_namespace
+from moltghost.planning.base import Plan
 from moltghost.planning.cloud import plan_cloud
 from moltghost.planning.cloud_base import CloudPlan
 from moltghost.planning.images import Images

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from moltghost import paths
 from moltghost.config import AwsCloudSpec, EmbeddedCloudSpec, Environment
+from moltghost.labels import SYSTEM_NAMESPACE
 from moltghost.planning.cloud_base import CloudPlan, MachineNode, NodeClass, Storage, WeightsStore
 from moltghost.planning.images import local_images, pinned_images
 
 EMBEDDED_ZONES = ("local-a", "local-b")
-EMBEDDED_STORE_ENDPOINT = "http://weights.moltghost-system.svc.cluster.local:7070"
+EMBEDDED_STORE_ENDPOINT = f"http://weights.{SYSTEM_NAMESPACE}.svc.cluster.local:7070"
 """The embedded cluster's own weights store, as its pods reach it."""
 MACHINE_NETWORK = "198.18.0.0/15"
 """Where that store is: this machine and its node talk over a part of it that is free (RFC 2544)."""

@@ -6,14 +6,13 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from moltghost.labels import ZONE_LABEL
 from moltghost.planning.base import Plan
 from moltghost.planning.images import Images, pinned_images
 from moltghost.planning.pools import Taint, pool_taint
 from moltghost.sizing.request import MACHINE
 
 HTTPS_PORT = 443
-WEIGHTS_NAMESPACE, WEIGHTS_ACCOUNT = "moltghost-weights", "weights-builder"
-"""Where the jobs that fill the weights store run, and as whom."""
 
 
 class NodeClass(Plan):
@@ -73,7 +72,7 @@ class CloudPlan(Plan):
     region: str = ""
     """Where types must be on offer; empty: nodes are simulated, so all are."""
     zones: tuple[str, ...]
-    zone_label: str = "topology.kubernetes.io/zone"
+    zone_label: str = ZONE_LABEL
     """The node label that ``zones`` are values of."""
     node_class: NodeClass
     storage: Storage

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from moltghost.config import ModelSpec
 from moltghost.errors import Refused
+from moltghost.labels import GPU_RESOURCE
 from moltghost.models import ModelChoice, find_model
 from moltghost.planning.base import Plan
 from moltghost.planning.cloud_base import CloudPlan
 from moltghost.planning.images import Images
 from moltghost.planning.platform import PlatformPlan
-from moltghost.planning.pools import GPU_RESOURCE, Taint
+from moltghost.planning.pools import Taint
 from moltghost.sizing import Sizing, SizingRequest, size
 from moltghost.units import MIB, format_context
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from moltghost.config import POOL_NAMES, AwsCloudSpec, Environment, PoolName, PoolSpec
 from moltghost.errors import Refused
+from moltghost.labels import environment_labels
 from moltghost.models import instance_types
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.platform import AwsPlatform, plan_aws_platform
-from moltghost.planning.base import Plan, environment_labels
+from moltghost.planning.base import Plan
 from moltghost.planning.cloud import plan_cloud
 from moltghost.planning.cloud_base import CloudPlan, MachineNode, NodeClass, Storage
 from moltghost.planning.flows import SystemPolicy, local_weights_jobs

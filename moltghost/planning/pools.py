@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from moltghost.planning.base import LABEL_PREFIX, Plan
+from moltghost.labels import GPU_RESOURCE, POOL_TAINT_KEY
+from moltghost.planning.base import Plan
 
-GPU_RESOURCE = "nvidia.com/gpu"
-GPU_TAINT_KEY = GPU_RESOURCE
 GPU_TAINT_VALUE = "present"
-POOL_TAINT_KEY = f"{LABEL_PREFIX}/pool"
 
 
 class Taint(Plan):
@@ -20,7 +18,7 @@ class Taint(Plan):
 
 def gpu_taints() -> tuple[Taint, ...]:
     """Keeps what needs no GPU off; NVIDIA's own daemon sets tolerate exactly this one."""
-    return (Taint(key=GPU_TAINT_KEY, value=GPU_TAINT_VALUE),)
+    return (Taint(key=GPU_RESOURCE, value=GPU_TAINT_VALUE),)
 
 
 def pool_taint(pool: str) -> Taint:

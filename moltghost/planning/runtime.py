@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from moltghost.planning.base import Plan, agent_namespace
+from moltghost.labels import MODEL_SERVER, agent_namespace
+from moltghost.planning.base import Plan
 from moltghost.planning.model_server import GATE_PORT, ModelServerPlan, Share
 from moltghost.planning.platform import PlatformPlan
 from moltghost.planning.pools import Taint
@@ -72,7 +73,7 @@ def openclaw_config(agent: str, server: ModelServerPlan) -> dict[str, Any]:
     Validated with OpenClaw 2026.9.6 (``openclaw config validate``); the context is the plan's, so
     that OpenClaw asks for the very runner options that the loader warmed.
     """
-    host = f"model-server.{agent_namespace(agent)}.svc.cluster.local"
+    host = f"{MODEL_SERVER}.{agent_namespace(agent)}.svc.cluster.local"
     model: dict[str, Any] = {
         "id": server.alias,
         "name": server.alias,

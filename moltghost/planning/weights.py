@@ -12,12 +12,19 @@ from pydantic import Field
 
 from moltghost.config import Environment
 from moltghost.errors import Refused
+from moltghost.labels import (
+    INSTANCE_TYPE_LABEL,
+    STORE_LABEL,
+    WEIGHTS_ACCOUNT,
+    WEIGHTS_NAMESPACE,
+    environment_labels,
+)
 from moltghost.models.catalogue import file_types
 from moltghost.models.facts import Model
 from moltghost.models.names import ModelChoice
-from moltghost.planning.base import LABEL_PREFIX, Plan, environment_labels
+from moltghost.planning.base import Plan
 from moltghost.planning.cloud import plan_cloud
-from moltghost.planning.cloud_base import WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE, CloudPlan
+from moltghost.planning.cloud_base import CloudPlan
 from moltghost.planning.images import Images
 from moltghost.planning.model_server import OLLAMA_PORT, Share
 from moltghost.planning.platform import PlatformPlan, plan_platform
@@ -26,7 +33,6 @@ from moltghost.sizing import Resources, size_build, size_build_on_machine
 from moltghost.units import MIB
 
 WEIGHTS_POOL = "weights"
-STORE_LABEL = f"{LABEL_PREFIX}/store"
 _NAME_HASH = 10
 # Downloads, hashes and uploads in a handful of parallel chunks of 16 MiB.
 _BUILDER_CPU_MILLIS, _BUILDER_MEMORY_BYTES = 500, 512 * MIB
@@ -176,7 +182,7 @@ def _where(
     )
     selector = {
         "karpenter.sh/nodepool": planned.name,
-        "node.kubernetes.io/instance-type": job.instance_type,
+        INSTANCE_TYPE_LABEL: job.instance_type,
     }
     return planned.name, selector, planned.taints, job.resources
 

@@ -14,8 +14,8 @@ from moltghost.errors import Refused
 from moltghost.kube.agents import list_agents
 from moltghost.kube.client import Client
 from moltghost.kube.pod_diagnosis import Object, container_statuses
+from moltghost.labels import agent_namespace
 from moltghost.lifecycle.agents.prepare import no_such_agent
-from moltghost.planning.base import agent_namespace
 
 _DAY_SECONDS = 24 * 3600
 

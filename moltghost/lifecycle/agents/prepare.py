@@ -19,7 +19,7 @@ from moltghost.config import (
     stack_file,
 )
 from moltghost.errors import Refused
-from moltghost.kube.agents import SPEC_ANNOTATION, AgentStatus, list_agents
+from moltghost.kube.agents import AgentStatus, list_agents
 from moltghost.kube.client import Client
 from moltghost.kube.pools import (
     NoRoom,
@@ -31,6 +31,7 @@ from moltghost.kube.pools import (
     require_room_for_pod,
     require_room_on_node,
 )
+from moltghost.labels import SPEC_ANNOTATION
 from moltghost.lifecycle.agents.stack_files import (
     pending_file,
 )

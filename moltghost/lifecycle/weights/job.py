@@ -12,10 +12,9 @@ from moltghost.kube.client import Client
 from moltghost.kube.errors import AlreadyExists, ApiError, Invalid, NotFound
 from moltghost.kube.pod_diagnosis import condition, container_statuses, pod_reason, trouble
 from moltghost.kube.transport import Object
+from moltghost.labels import BUILD_CONTAINER, WEIGHTS_ANNOTATION, WEIGHTS_NAMESPACE
 from moltghost.lifecycle.weights import manifests
-from moltghost.lifecycle.weights.manifests import BUILD, PLAN_ANNOTATION
 from moltghost.lifecycle.weights.stages import Stages
-from moltghost.planning.cloud_base import WEIGHTS_NAMESPACE
 from moltghost.planning.weights import WeightsJobPlan
 from moltghost.progress import Report
 from moltghost.weights_store.bucket import Key
@@ -166,7 +165,7 @@ def _require_same(found: Mapping[str, Any], wanted: Object, plan: WeightsJobPlan
 
 def _what(job: Mapping[str, Any]) -> str:
     annotations = job.get("metadata", {}).get("annotations", {})
-    return str(annotations.get(PLAN_ANNOTATION, ""))
+    return str(annotations.get(WEIGHTS_ANNOTATION, ""))
 
 
 def _source_of(job: Mapping[str, Any]) -> str:
@@ -206,7 +205,7 @@ def _has_begun(pod: Object) -> bool:
 
 
 def _status(pod: Object) -> dict[str, Any]:
-    return next((each for each in container_statuses(pod) if each["name"] == BUILD), {})
+    return next((each for each in container_statuses(pod) if each["name"] == BUILD_CONTAINER), {})
 
 
 def _trouble(pod: Object) -> str:
@@ -216,7 +215,7 @@ def _trouble(pod: Object) -> str:
 
 def _follow_log(client: Client, plan: WeightsJobPlan, pod: Object, stages: Stages) -> None:
     try:
-        for line in client.follow_log(pod["metadata"]["name"], plan.namespace, BUILD):
+        for line in client.follow_log(pod["metadata"]["name"], plan.namespace, BUILD_CONTAINER):
             stages.line(line)
     except ApiError as error:
         # The container has ended and its node with it, or it hasn't quite begun.

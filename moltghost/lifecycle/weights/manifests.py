@@ -9,15 +9,13 @@ import json
 from typing import Any
 
 from components.hardening import UID
+from moltghost.labels import BUILD_CONTAINER, OLLAMA_CONTAINER, WEIGHTS_ANNOTATION
 from moltghost.planning.model_server import Share
 from moltghost.planning.weights import WeightsJobPlan
 from moltghost.weights_store.bucket import Key
 
 Object = dict[str, Any]
 
-BUILD = "build"
-"""The container whose log tells the stages."""
-PLAN_ANNOTATION = "moltghost.dev/weights"
 _MODELS, _WORK = "/models", "/work"
 _OLLAMA_HOME = "/home/ollama"
 _START_SECONDS, _PROBE_SECONDS = 60, 5
@@ -39,7 +37,7 @@ def job(plan: WeightsJobPlan, *, with_key: bool) -> Object:
             "name": plan.name,
             "namespace": plan.namespace,
             "labels": plan.labels,
-            "annotations": {PLAN_ANNOTATION: _what(plan)},
+            "annotations": {WEIGHTS_ANNOTATION: _what(plan)},
         },
         "spec": {
             "suspend": True,
@@ -130,7 +128,7 @@ def _ollama(plan: WeightsJobPlan) -> Object:
     """A native sidecar: it is there before the build begins and ends with it."""
     probe = {"exec": {"command": ["ollama", "ls"]}, "periodSeconds": _PROBE_SECONDS}
     return {
-        "name": "ollama",
+        "name": OLLAMA_CONTAINER,
         "image": plan.images.ollama,
         "restartPolicy": "Always",
         "args": ["serve"],
@@ -179,9 +177,9 @@ def _build(plan: WeightsJobPlan, *, with_key: bool) -> Object:
         **({"AWS_ENDPOINT_URL_S3": plan.store_endpoint} if plan.store_endpoint else {}),
     }
     container: Object = {
-        "name": BUILD,
+        "name": BUILD_CONTAINER,
         "image": plan.images.tools,
-        "args": [BUILD, *(f"--{name}={value}" for name, value in options.items())],
+        "args": ["build", *(f"--{name}={value}" for name, value in options.items())],
         "env": _env(environment),
         "securityContext": _security(),
         "resources": _resources(plan.builder_share),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from moltghost.labels import INSTANCE_TYPE_LABEL, POOL_TAINT_KEY, ZONE_LABEL
 from moltghost.local.build import programs
 from moltghost.local.cluster.layout import Layout
 from moltghost.local.node import images, network, requirements
@@ -16,11 +17,11 @@ from moltghost.units import GIB, MIB
 
 #: Name of the Kubernetes node.
 NAME = "machine"
-TAINT = {"key": "moltghost.dev/pool", "value": NAME, "effect": "NoSchedule"}
+TAINT = {"key": POOL_TAINT_KEY, "value": NAME, "effect": "NoSchedule"}
 LABELS: Mapping[str, str] = {
     "karpenter.sh/nodepool": NAME,
-    "node.kubernetes.io/instance-type": NAME,
-    "topology.kubernetes.io/zone": "local-a",
+    INSTANCE_TYPE_LABEL: NAME,
+    ZONE_LABEL: "local-a",
 }
 
 KUBELET_PORT = 10250

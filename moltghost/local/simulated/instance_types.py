@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from moltghost.labels import GPU_RESOURCE, ZONE_LABEL
 from moltghost.sizing.nodes import NodeResources
 from moltghost.units import MIB
 
@@ -20,8 +21,6 @@ PROVIDER_RESERVED_MEMORY_BYTES = 10 * MIB
 
 # There are no reservations on this machine, and no pool uses spot.
 CAPACITY_TYPE = "on-demand"
-
-GPU_RESOURCE = "nvidia.com/gpu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +83,7 @@ def _quantities(resources: NodeResources) -> dict[str, str]:
 def _offering(zone: str, node_type: NodeType) -> dict[str, object]:
     requirements = {
         "karpenter.sh/capacity-type": CAPACITY_TYPE,
-        "topology.kubernetes.io/zone": zone,
+        ZONE_LABEL: zone,
     }
     return {
         # The provider reads a JSON number.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from moltghost.labels import AGENT_LABEL, DEPLOYERS_GROUP, OWNER_LABEL
 from moltghost.planning.aws.cloud import AwsCloudPlan
-from moltghost.planning.aws.cluster import DEPLOYERS_GROUP
 from moltghost.planning.aws.deployers import agents_boundary_arn
 from moltghost.planning.aws.flows import POD_IDENTITY
 from moltghost.planning.aws.iam import RolePlan, Statement, trust_of_pods
@@ -57,7 +57,7 @@ def plan_aws_agent(
         ),
         identity_cidr=address,
         identity_port=port,
-        tags={**cloud.tags, "moltghost.dev/agent": agent, "moltghost.dev/owner": owner},
+        tags={**cloud.tags, AGENT_LABEL: agent, OWNER_LABEL: owner},
     )
 
 

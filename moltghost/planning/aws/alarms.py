@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from moltghost.config_aws import AwsCloudSpec
+from moltghost.labels import ENVIRONMENT_LABEL
 from moltghost.planning.aws.iam import RolePlan, Statement, document, trust_of_service
 from moltghost.planning.aws.names import Place
 from moltghost.planning.base import Plan
@@ -75,7 +76,7 @@ def plan_guards(place: Place, spec: AwsCloudSpec, queue: str) -> GuardsPlan:
         budget=BudgetPlan(
             name=f"{place.name}-monthly",
             limit_usd=spec.monthly_ceiling_usd,
-            tag_filter=f"user:moltghost.dev/environment${place.environment}",
+            tag_filter=f"user:{ENVIRONMENT_LABEL}${place.environment}",
         ),
         alarms=_alarms(place, queue),
         warnings=tuple(_warnings(place, spec)),

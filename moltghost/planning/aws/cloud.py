@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from moltghost import paths
 from moltghost.config_aws import AwsCloudSpec
+from moltghost.labels import ENVIRONMENT_LABEL, NAMESPACE_TAG, WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE
 from moltghost.planning.aws.alarms import GuardsPlan, plan_guards
 from moltghost.planning.aws.cluster import ClusterPlan, plan_cluster
 from moltghost.planning.aws.controllers import (
@@ -39,14 +40,7 @@ from moltghost.planning.aws.storage import (
 )
 from moltghost.planning.aws.weights import builder_statements, reader_statements
 from moltghost.planning.base import Plan
-from moltghost.planning.cloud_base import (
-    WEIGHTS_ACCOUNT,
-    WEIGHTS_NAMESPACE,
-    CloudPlan,
-    NodeClass,
-    Storage,
-    WeightsStore,
-)
+from moltghost.planning.cloud_base import CloudPlan, NodeClass, Storage, WeightsStore
 from moltghost.planning.images import pinned_images
 
 EC2_NODE_CLASS = ("karpenter.k8s.aws", "EC2NodeClass", "v1")
@@ -191,8 +185,8 @@ def _volumes(place: Place) -> Storage:
             "type": "gp3",
             "encrypted": "true",
             "kmsKeyId": place.arn("kms", place.alias("disks")),
-            "tagSpecification_1": f"moltghost.dev/environment={place.environment}",
-            "tagSpecification_2": "moltghost.dev/namespace={{ .PVCNamespace }}",
+            "tagSpecification_1": f"{ENVIRONMENT_LABEL}={place.environment}",
+            "tagSpecification_2": f"{NAMESPACE_TAG}={{{{ .PVCNamespace }}}}",
         },
     )
 

@@ -7,17 +7,17 @@ import json
 from pydantic import Field
 
 from moltghost.config_aws import AwsCloudSpec
+from moltghost.labels import DEPLOYERS_GROUP
 from moltghost.planning.aws.controllers import network_plugin_statements
 from moltghost.planning.aws.facts import KubernetesRelease
 from moltghost.planning.aws.iam import RolePlan, aws_managed, trust_of_pods, trust_of_service
 from moltghost.planning.aws.names import Place
-from moltghost.planning.base import LABEL_PREFIX, Plan
+from moltghost.planning.base import Plan
 
 SERVICE_CIDR = "172.20.0.0/16"
 CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 # EKS access policies: EKS user guide, "Review access policy permissions".
 _ADMIN_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
-DEPLOYERS_GROUP = f"{LABEL_PREFIX}:deployers"
 
 
 class AddonPlan(Plan):

@@ -9,12 +9,12 @@ Why: docs/decisions/0023 and docs/decisions/0059.
 
 from __future__ import annotations
 
+from moltghost.labels import AGENT_LABEL, ENVIRONMENT_LABEL
 from moltghost.planning.aws.iam import ANYTHING, Statement
 from moltghost.planning.aws.names import Place
 from moltghost.planning.aws.weights import reader_statements, record_statements
 from moltghost.planning.base import Plan
 
-_AGENT_TAG, _ENVIRONMENT_TAG = "moltghost.dev/agent", "moltghost.dev/environment"
 _ROLES_WITH_BOUNDARY = ("iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy")
 # What the provider asks of a role, and what ends one. None of it gives a role more rights.
 _ROLES = (
@@ -104,7 +104,7 @@ def _agent_roles(place: Place) -> tuple[Statement, ...]:
 def _identities(place: Place) -> tuple[Statement, ...]:
     """Associations that carry an agent's tag; those of the platform carry none."""
     ours = (place.arn("eks", f"podidentityassociation/{place.name}/*"),)
-    asked = {f"aws:RequestTag/{_AGENT_TAG}": (ANYTHING,)}
+    asked = {f"aws:RequestTag/{AGENT_LABEL}": (ANYTHING,)}
     return (
         Statement(
             sid="MakeIdentities",
@@ -121,7 +121,7 @@ def _identities(place: Place) -> tuple[Statement, ...]:
                 "eks:UntagResource",
             ),
             resources=ours,
-            conditions={"StringLike": {f"aws:ResourceTag/{_AGENT_TAG}": (ANYTHING,)}},
+            conditions={"StringLike": {f"aws:ResourceTag/{AGENT_LABEL}": (ANYTHING,)}},
         ),
         # EKS asks for this too where an association is made with tags, of the association that is
         # to be and not only of the cluster (aws/karpenter-provider-aws#5544 met it). At its making
@@ -133,7 +133,7 @@ def _identities(place: Place) -> tuple[Statement, ...]:
             resources=ours,
             conditions={
                 "StringLike": asked,
-                "Null": {f"aws:ResourceTag/{_ENVIRONMENT_TAG}": ("true",)},
+                "Null": {f"aws:ResourceTag/{ENVIRONMENT_LABEL}": ("true",)},
             },
         ),
         Statement(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from moltghost.errors import Refused
-from moltghost.planning.base import MANAGED_BY, Plan
+from moltghost.labels import environment_labels
+from moltghost.planning.base import Plan
 
 # "moltghost-weights-<environment>-<account>" is a bucket name: 63 characters at most.
 ENVIRONMENT_NAME_MAX = 30
@@ -39,10 +40,7 @@ class Place(Plan):
     @property
     def tags(self) -> dict[str, str]:
         """Tags of everything; cost is split by them."""
-        return {
-            "app.kubernetes.io/managed-by": MANAGED_BY,
-            "moltghost.dev/environment": self.environment,
-        }
+        return environment_labels(self.environment)
 
     def arn(self, service: str, resource: str) -> str:
         """ARN of a resource of this account and region."""

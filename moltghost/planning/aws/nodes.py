@@ -6,6 +6,7 @@ from typing import Literal
 
 from moltghost.config_aws import AwsCloudSpec, FixedGroupSpec, ReservationSpec, kubelet_version
 from moltghost.errors import Refused
+from moltghost.labels import SYSTEM_LABEL
 from moltghost.models import instance_types
 from moltghost.planning.aws.facts import KubernetesRelease
 from moltghost.planning.aws.nodeconfig import LocalStorage, NodeConfig
@@ -82,7 +83,7 @@ def plan_system_nodes(spec: AwsCloudSpec, release: KubernetesRelease) -> NodeGro
         capacity_type="ON_DEMAND",
         nodes=wanted.count,
         max_nodes=wanted.count + 1,  # room for the one that an update brings up first
-        labels={"moltghost.dev/system": "true"},
+        labels={SYSTEM_LABEL: "true"},
         taints=(SYSTEM_TAINT,),
         root_gib=SYSTEM_ROOT_GIB,
         node_config=NodeConfig(),

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from moltghost.config_aws import AwsCloudSpec
+from moltghost.labels import DEPLOYERS_GROUP, SYSTEM_LABEL
 from moltghost.planning.aws.cloud import AwsCloudPlan
-from moltghost.planning.aws.cluster import DEPLOYERS_GROUP, AddonPlan
+from moltghost.planning.aws.cluster import AddonPlan
 from moltghost.planning.aws.controllers import disk_driver_statements
 from moltghost.planning.aws.facts import karpenter_chart, kubernetes_release, node_images
 from moltghost.planning.aws.flows import plan_flows
@@ -20,7 +21,7 @@ from moltghost.planning.base import Plan
 from moltghost.planning.flows import SystemPolicy
 
 _ON_SYSTEM_NODES: dict[str, Any] = {
-    "nodeSelector": {"moltghost.dev/system": "true"},
+    "nodeSelector": {SYSTEM_LABEL: "true"},
     "tolerations": [
         {"key": SYSTEM_TAINT.key, "operator": "Exists"},
     ],
