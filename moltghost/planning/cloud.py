@@ -7,6 +7,7 @@ from moltghost.config import AwsCloudSpec, EmbeddedCloudSpec, Environment
 from moltghost.labels import SYSTEM_NAMESPACE
 from moltghost.planning.cloud_base import CloudPlan, MachineNode, NodeClass, Storage, WeightsStore
 from moltghost.planning.images import local_images, pinned_images
+from moltghost.store_layout import bucket_url
 
 EMBEDDED_ZONES = ("local-a", "local-b")
 EMBEDDED_STORE_ENDPOINT = f"http://weights.{SYSTEM_NAMESPACE}.svc.cluster.local:7070"
@@ -43,7 +44,7 @@ def _plan_embedded(environment: str, spec: EmbeddedCloudSpec) -> CloudPlan:
         ),
         storage=Storage(provisioner="kwok.x-k8s.io/volume"),
         weights_store=WeightsStore(
-            url=f"s3://{embedded_bucket(environment)}",
+            url=bucket_url(embedded_bucket(environment)),
             endpoint="" if spec.kubeconfig else EMBEDDED_STORE_ENDPOINT,
             egress_cidrs=() if spec.kubeconfig else (MACHINE_NETWORK,),
         ),

@@ -11,6 +11,7 @@ from moltghost.planning.base import Plan
 from moltghost.planning.images import Images, pinned_images
 from moltghost.planning.pools import Taint, pool_taint
 from moltghost.sizing.request import MACHINE
+from moltghost.store_layout import StoreKey
 
 HTTPS_PORT = 443
 
@@ -79,6 +80,13 @@ class CloudPlan(Plan):
     weights_store: WeightsStore
     images: Images = Field(default_factory=pinned_images)
     """What agents' pods run, where this environment's nodes pull it from."""
+
+    def store_url(self, model: str, quantization: str) -> str:
+        """URL of a model's store in this environment, without a slash at its end."""
+        store = StoreKey(
+            ollama_version=self.images.ollama_version, model=model, quantization=quantization
+        )
+        return store.url(self.weights_store.url)
 
     def node_class_of(self, pool: str) -> NodeClass:
         """The node class of a pool."""

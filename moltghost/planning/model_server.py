@@ -202,10 +202,7 @@ def plan_model_server(
             + _COPY_SAFETY * (load.download_seconds + load.verify_seconds)
             + load.startup_budget_seconds
         ),
-        store_url=(
-            f"{cloud.weights_store.url}/stores/ollama-{images.ollama_version}"
-            f"/{sizing.model}/{sizing.quantization}"
-        ),
+        store_url=cloud.store_url(sizing.model, sizing.quantization),
         store_endpoint=cloud.weights_store.endpoint,
     )
 

@@ -94,17 +94,6 @@ class WeightsJobPlan(Plan):
     keep_seconds: int = _KEEP_SECONDS
 
 
-def store_url(cloud: CloudPlan, model: str, quantization: str) -> str:
-    """URL of a model's store in an environment, without a slash at its end."""
-    version = cloud.images.ollama_version
-    return f"{cloud.weights_store.url}/stores/ollama-{version}/{model}/{quantization}"
-
-
-def source_url(cloud: CloudPlan, sha256: str) -> str:
-    """URL of a source in an environment's bucket."""
-    return f"{cloud.weights_store.url}/sources/{sha256}.gguf"
-
-
 def plan_weights_job(
     environment: Environment, choice: ModelChoice, source: Source, *, quantize: bool
 ) -> WeightsJobPlan:
@@ -120,7 +109,7 @@ def plan_weights_job(
         Refused: no node of the environment can build it.
     """
     cloud, platform = plan_cloud(environment), plan_platform(environment)
-    url = store_url(cloud, choice.model.id, choice.quantization)
+    url = cloud.store_url(choice.model.id, choice.quantization)
     pool, selector, tolerations, resources = _where(
         cloud, platform, choice, source, quantize=quantize
     )

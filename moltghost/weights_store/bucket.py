@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from moltghost.aws.errors import error_code, trouble
+from moltghost.aws_errors import error_code, trouble
 from moltghost.errors import Failed, Refused
 
 if TYPE_CHECKING:

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from moltghost.aws.errors import error_code
+from moltghost.aws_errors import error_code
 from moltghost.errors import Failed
 from moltghost.local.build import builder
 from moltghost.local.cluster import weights_store
 from moltghost.progress import Event, silent
+from moltghost.store_layout import source_key
 from moltghost.weights_store.bucket import Bucket, Key, Place
-from moltghost.weights_store.sources import hash_file, source_key, upload_source
+from moltghost.weights_store.sources import hash_file, upload_source
 from moltghost.weights_store.store import StoreState, list_stores, read_store, remove_store
 from moltghost.weights_store.verify import verify_store
 from tests.e2e.store_process import NAME, Store

@@ -15,9 +15,8 @@ from moltghost.planning.weights import (
     WeightsJobPlan,
     plan_weights_job,
     require_quantizable,
-    source_url,
-    store_url,
 )
+from moltghost.store_layout import source_url
 from tests.examples import HELLO, LOCAL, NO_MACHINE, PROJECT, agent_plan
 
 SOURCE = Source(
@@ -81,8 +80,10 @@ def test_a_template_of_the_catalogue_goes_along_and_no_other_family_has_one() ->
 
 def test_urls_of_stores_and_sources_are_below_the_environments_bucket() -> None:
     cloud = plan_cloud(LOCAL)
-    assert source_url(cloud, "ab") == "s3://moltghost-weights-local/sources/ab.gguf"
-    assert store_url(cloud, "m", "Q8_0") == (
+    assert (
+        source_url(cloud.weights_store.url, "ab") == "s3://moltghost-weights-local/sources/ab.gguf"
+    )
+    assert cloud.store_url("m", "Q8_0") == (
         "s3://moltghost-weights-local/stores/ollama-0.17.4/m/Q8_0"
     )
 

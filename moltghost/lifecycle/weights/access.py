@@ -8,6 +8,7 @@ from moltghost.errors import Refused
 from moltghost.lifecycle.environments import is_embedded
 from moltghost.local.cluster import weights_store
 from moltghost.planning.cloud import plan_cloud
+from moltghost.store_layout import bucket_name, prefix_of
 from moltghost.weights_store.bucket import Bucket, Place
 from moltghost.weights_store.store import Store, read_store
 
@@ -34,23 +35,18 @@ def ensure_bucket(environment: Environment) -> Bucket:
     return Bucket(place)
 
 
-def prefix_of(bucket: Bucket, url: str) -> str:
-    """Prefix in the bucket of a store's URL, with a slash at its end."""
-    return url.removeprefix(f"s3://{bucket.name}/") + "/"
-
-
 def store_at(bucket: Bucket, url: str) -> Store:
     """The store of a URL, as it is now.
 
     Raises:
         Failed: the bucket can't be read.
     """
-    return read_store(bucket, prefix_of(bucket, url))
+    return read_store(bucket, prefix_of(url))
 
 
 def _place(environment: Environment) -> Place:
     cloud = plan_cloud(environment)
-    name = cloud.weights_store.url.removeprefix("s3://")
+    name = bucket_name(cloud.weights_store.url)
     if is_embedded(environment):
         return weights_store.place(paths.cluster_home(), name)
     if isinstance(environment.cloud, AwsCloudSpec):

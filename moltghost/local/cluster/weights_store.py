@@ -14,8 +14,8 @@ from moltghost.errors import Refused
 from moltghost.files import write_private
 from moltghost.local.cluster.layout import Layout
 from moltghost.local.cluster.ports import LOOPBACK, read_ports
+from moltghost.store_layout import STORES
 from moltghost.weights_store.bucket import Bucket, Key, Place
-from moltghost.weights_store.store import STORES
 
 PROCESS = "weights-store"
 # What a pod or a person is told; S3 requests are signed for a region, whichever it is.

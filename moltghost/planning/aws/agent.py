@@ -10,6 +10,7 @@ from moltghost.planning.aws.iam import RolePlan, Statement, trust_of_pods
 from moltghost.planning.aws.names import Place
 from moltghost.planning.aws.weights import reader_statements
 from moltghost.planning.base import Plan
+from moltghost.store_layout import prefix_of
 
 
 class AwsAgent(Plan):
@@ -64,7 +65,7 @@ def plan_aws_agent(
 def _statements(
     cloud: AwsCloudPlan, bucket: str, store_urls: tuple[str, ...]
 ) -> tuple[Statement, ...]:
-    prefixes = tuple(url.removeprefix(f"s3://{bucket}/") for url in dict.fromkeys(store_urls))
+    prefixes = tuple(prefix_of(url) for url in dict.fromkeys(store_urls))
     found: dict[str, Statement] = {}
     for prefix in prefixes:
         for statement in reader_statements(cloud.place, bucket, prefix):

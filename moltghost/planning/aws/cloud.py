@@ -42,6 +42,7 @@ from moltghost.planning.aws.weights import builder_statements, reader_statements
 from moltghost.planning.base import Plan
 from moltghost.planning.cloud_base import CloudPlan, NodeClass, Storage, WeightsStore
 from moltghost.planning.images import pinned_images
+from moltghost.store_layout import STORES, bucket_url
 
 EC2_NODE_CLASS = ("karpenter.k8s.aws", "EC2NodeClass", "v1")
 KARPENTER_NAMESPACE, KARPENTER_ACCOUNT = "kube-system", "karpenter"
@@ -138,7 +139,7 @@ def plan_aws_cloud(environment: str, spec: AwsCloudSpec) -> AwsCloudPlan:
     used = [statement for role in roles for statement in role.statements]
     used += node_statements(place)
     used += disk_driver_statements(place)  # the driver itself comes with the platform layer
-    used += reader_statements(place, bucket.bucket, "")
+    used += reader_statements(place, bucket.bucket, STORES)
     network = plan_network(place, spec, bucket.bucket, used)
     group, kind, version = EC2_NODE_CLASS
     return AwsCloudPlan(
@@ -153,7 +154,7 @@ def plan_aws_cloud(environment: str, spec: AwsCloudSpec) -> AwsCloudPlan:
         node_class=NodeClass(group=group, kind=kind, version=version, name=place.name),
         storage=_volumes(place),
         weights_store=WeightsStore(
-            url=f"s3://{bucket.bucket}",
+            url=bucket_url(bucket.bucket),
             egress_cidrs=network.public_cidrs,
         ),
         images=mirrored_images(place, images, spec.image_digests),

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from moltghost.planning.aws.iam import Statement
 from moltghost.planning.aws.names import Place
-
-STORES = "stores"
-"""Prefix of the model stores in the bucket."""
-SOURCES = "sources"
-"""Prefix of the files that stores are built from."""
-RECORD = "store.json"
-"""Name of a store's record, which lies beside its files."""
+from moltghost.store_layout import RECORD, SOURCES, STORES
 
 
 def reader_statements(place: Place, bucket: str, prefix: str) -> tuple[Statement, ...]:
@@ -19,9 +13,9 @@ def reader_statements(place: Place, bucket: str, prefix: str) -> tuple[Statement
     Args:
         place: where the bucket lies.
         bucket: its name.
-        prefix: the store's prefix, without a slash at its end; empty for all stores.
+        prefix: the store's prefix, with a slash at its end; `STORES` for all stores.
     """
-    inside = f"{prefix}/*" if prefix else f"{STORES}/*"
+    inside = f"{prefix}*"
     return (
         Statement(
             sid="ReadStore",
@@ -47,12 +41,12 @@ def builder_statements(place: Place, bucket: str) -> tuple[Statement, ...]:
         Statement(
             sid="ReadSources",
             actions=("s3:GetObject",),
-            resources=(place.bucket_arn(f"{bucket}/{SOURCES}/*"),),
+            resources=(place.bucket_arn(f"{bucket}/{SOURCES}*"),),
         ),
         Statement(
             sid="WriteStores",
             actions=("s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts"),
-            resources=(place.bucket_arn(f"{bucket}/{STORES}/*"),),
+            resources=(place.bucket_arn(f"{bucket}/{STORES}*"),),
         ),
         # Without a prefix as condition: only then is a missing object answered by 404, which says
         # what to upload, and not by 403 (S3, HeadObject: "Permissions").
@@ -73,7 +67,7 @@ def record_statements(place: Place, bucket: str) -> tuple[Statement, ...]:
         Statement(
             sid="ReadRecords",
             actions=("s3:GetObject",),
-            resources=(place.bucket_arn(f"{bucket}/{STORES}/*/*/*/{RECORD}"),),
+            resources=(place.bucket_arn(f"{bucket}/{STORES}*/*/*/{RECORD}"),),
         ),
         # Without a prefix as condition, as for builders above; preflight's HeadBucket has none.
         _list_stores(place, bucket),
