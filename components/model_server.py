@@ -16,7 +16,6 @@ from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 
 from components.gate import TOKEN_FILE, caddyfile
-from components.hardening import pod_security, scratch
 from components.model_containers import (
     CUDA_CACHE,
     CUDA_CACHE_BYTES,
@@ -24,7 +23,7 @@ from components.model_containers import (
     main_containers,
 )
 from components.naming import NOT_AWAITED, content_name, seconds
-from components.tolerations import tolerate
+from components.pod_parts import pod_security, scratch, tolerations
 from moltghost.labels import (
     AGENT_LABEL,
     CONTEXT_ANNOTATION,
@@ -200,7 +199,7 @@ class ModelServer(pulumi.ComponentResource):
                 "karpenter.sh/nodepool": server.pool,
                 INSTANCE_TYPE_LABEL: server.instance_type,
             },
-            tolerations=tolerate(server.tolerations),
+            tolerations=tolerations(server.tolerations) or None,
             affinity=self._affinity(),
             init_containers=init_containers(plan),
             containers=main_containers(plan),

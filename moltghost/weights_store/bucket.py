@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
@@ -192,6 +191,9 @@ class MissingObject(Failed):
 
 
 def _connect(place: Place, read_seconds: int = _READ_SECONDS) -> S3Client:
+    # It takes long to load, and most commands that can ask a store don't.
+    import boto3
+
     key = place.key
     session = boto3.Session(
         aws_access_key_id=key.access if key else None,

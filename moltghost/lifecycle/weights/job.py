@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from components.weights_job import key_secret, weights_job
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
 from moltghost.kube.errors import AlreadyExists, ApiError, Invalid, NotFound
 from moltghost.kube.pod_diagnosis import condition, container_statuses, pod_reason, trouble
 from moltghost.kube.transport import Object
 from moltghost.labels import BUILD_CONTAINER, WEIGHTS_ANNOTATION, WEIGHTS_NAMESPACE
-from moltghost.lifecycle.weights import manifests
 from moltghost.lifecycle.weights.stages import Stages
 from moltghost.planning.weights import WeightsJobPlan
 from moltghost.progress import Report
@@ -48,7 +48,7 @@ def begin(
         Refused: the store is being built from something else.
         Failed: the cluster refused an object.
     """
-    wanted = manifests.job(plan, with_key=key is not None)
+    wanted = weights_job(plan, with_key=key is not None)
     found = client.get(*_JOB, plan.name, plan.namespace)
     # A job that never started has put nothing into the store that room is made in.
     if found and (_is_over(found) or (make_room and found["spec"].get("suspend"))):
@@ -67,7 +67,7 @@ def begin(
         make_room(joined)
     if found and found["spec"].get("suspend"):
         if key:
-            client.apply(manifests.key_secret(plan, key, found), manager=_MANAGER)
+            client.apply(key_secret(plan, key.access, key.secret, found), manager=_MANAGER)
         _start(client, plan, found)
     return joined
 
