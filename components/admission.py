@@ -12,12 +12,18 @@ import pulumi
 import pulumi_kubernetes as k8s
 from pulumi_kubernetes.admissionregistration import v1 as admission
 
+from components.admission_nodes import (
+    POOLS_OF_SPACE,
+    selector_keys,
+    selects_a_pool,
+    selects_a_type,
+    tolerates_other_taints,
+)
 from moltghost.labels import (
     AGENT_LABEL,
     AGENT_NAMESPACE_PREFIX,
     GPU_RESOURCE,
     HOSTNAME_LABEL,
-    INSTANCE_TYPE_LABEL,
     NAMESPACE_NAME_LABEL,
     OWNER_LABEL,
     POOL_TAINT_KEY,
@@ -166,16 +172,12 @@ def _pod_rules(plan: PlatformPlan) -> list[_Rule]:
             "a pod in an agent's namespace carries the namespace's agent and owner labels",
         ),
         _Rule(
-            "'karpenter.sh/nodepool' in variables.selector && "
-            "variables.selector['karpenter.sh/nodepool'] in "
-            f"variables.space.annotations['{POOLS_ANNOTATION}'].split(',')",
+            selects_a_pool(plan.every_pool),
             "a pod in an agent's namespace selects a pool of the agent's plan "
-            "(nodeSelector karpenter.sh/nodepool)",
+            f"(nodeSelector {', '.join(selector_keys(plan.every_pool))})",
         ),
         _Rule(
-            f"!variables.gpu || '{INSTANCE_TYPE_LABEL}' in variables.selector && "
-            f"variables.selector['{INSTANCE_TYPE_LABEL}'] in "
-            f"variables.space.annotations['{TYPES_ANNOTATION}'].split(',')",
+            f"!variables.gpu || {selects_a_type(plan.pools)}",
             "a GPU pod in an agent's namespace selects the instance type of the agent's plan",
         ),
         _Rule(
@@ -193,7 +195,7 @@ def _pod_rules(plan: PlatformPlan) -> list[_Rule]:
             "variables.tolerations.all(t, has(t.key) && (t.key in "
             f"[{built_in}] || t.key == '{GPU_RESOURCE}' && variables.gpu || "
             f"t.key == '{POOL_TAINT_KEY}' && has(t.value) && t.value in "
-            f"variables.space.annotations['{POOLS_ANNOTATION}'].split(',')))",
+            f"{POOLS_OF_SPACE}{tolerates_other_taints(plan.every_pool)}))",
             "a pod in an agent's namespace tolerates the GPU taint only when it asks for a GPU, "
             "the taint of a pool only of the agent's plan, and no other taint",
         ),

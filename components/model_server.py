@@ -28,7 +28,6 @@ from moltghost.labels import (
     AGENT_LABEL,
     CONTEXT_ANNOTATION,
     HOSTNAME_LABEL,
-    INSTANCE_TYPE_LABEL,
     MODEL_ANNOTATION,
     MODEL_SERVER,
     MOVE_LABEL,
@@ -157,10 +156,7 @@ class ModelServer(pulumi.ComponentResource):
                 template=core.PodTemplateSpecArgs(
                     metadata=k8s.meta.v1.ObjectMetaArgs(
                         labels={**plan.labels, **self._labels, MOVE_LABEL: str(server.moves)},
-                        annotations={
-                            **self._facts(),
-                            "karpenter.sh/do-not-disrupt": "true",
-                        },
+                        annotations={**self._facts(), **server.scheduling.annotations},
                     ),
                     spec=self._pod(),
                 ),
@@ -195,11 +191,9 @@ class ModelServer(pulumi.ComponentResource):
             priority_class_name=plan.priority_class,
             security_context=pod_security(),
             termination_grace_period_seconds=server.termination_grace_seconds,
-            node_selector={
-                "karpenter.sh/nodepool": server.pool,
-                INSTANCE_TYPE_LABEL: server.instance_type,
-            },
-            tolerations=tolerations(server.tolerations) or None,
+            node_selector=server.scheduling.node_selector,
+            tolerations=tolerations(server.scheduling.tolerations) or None,
+            runtime_class_name=server.scheduling.runtime_class,
             affinity=self._affinity(),
             init_containers=init_containers(plan),
             containers=main_containers(plan),

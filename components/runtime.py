@@ -135,7 +135,7 @@ class Runtime(pulumi.ComponentResource):
                 template=core.PodTemplateSpecArgs(
                     metadata=k8s.meta.v1.ObjectMetaArgs(
                         labels={**plan.labels, **self._labels},
-                        annotations={"karpenter.sh/do-not-disrupt": "true"},
+                        annotations=plan.runtime.scheduling.annotations,
                     ),
                     spec=core.PodSpecArgs(
                         service_account_name=RUNTIME,
@@ -144,8 +144,9 @@ class Runtime(pulumi.ComponentResource):
                         priority_class_name=plan.priority_class,
                         security_context=pod_security(),
                         termination_grace_period_seconds=plan.runtime.termination_grace_seconds,
-                        node_selector={"karpenter.sh/nodepool": plan.runtime.pool},
-                        tolerations=tolerations(plan.runtime.tolerations) or None,
+                        node_selector=plan.runtime.scheduling.node_selector,
+                        tolerations=tolerations(plan.runtime.scheduling.tolerations) or None,
+                        runtime_class_name=plan.runtime.scheduling.runtime_class,
                         containers=[self._openclaw()],
                         volumes=self._volumes(),
                     ),

@@ -65,7 +65,7 @@ def weights_job(plan: WeightsJobPlan, *, with_key: bool) -> Manifest:
             "template": {
                 "metadata": {
                     "labels": plan.labels,
-                    "annotations": {"karpenter.sh/do-not-disrupt": "true"},
+                    "annotations": plan.scheduling.annotations,
                 },
                 "spec": _pod(plan, with_key=with_key),
             },
@@ -112,8 +112,9 @@ def _pod(plan: WeightsJobPlan, *, with_key: bool) -> Manifest:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": pod_security(),
-        "nodeSelector": plan.node_selector,
-        "tolerations": tolerations(plan.tolerations),
+        "nodeSelector": plan.scheduling.node_selector,
+        "tolerations": tolerations(plan.scheduling.tolerations),
+        **({"runtimeClassName": runtime} if (runtime := plan.scheduling.runtime_class) else {}),
         "initContainers": [_ollama(plan)],
         "containers": [_build(plan, with_key=with_key)],
         "volumes": [scratch("models", plan.models_bytes), scratch("work", plan.scratch_bytes)],

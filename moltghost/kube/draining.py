@@ -14,11 +14,10 @@ from moltghost.kube.client import Client
 from moltghost.kube.errors import UnknownKind
 from moltghost.kube.pod_diagnosis import Object, condition
 from moltghost.labels import MANAGED_BY, MANAGED_BY_LABEL
+from moltghost.planning.karpenter import API_VERSION, NODE_POOL_LABEL
 from moltghost.progress import Event, Report
 
-_API = "karpenter.sh/v1"
 _OURS = {MANAGED_BY_LABEL: MANAGED_BY}
-_POOL_LABEL = "karpenter.sh/nodepool"
 _PAUSE_SECONDS = 2.0
 TASK = "drain pools"
 
@@ -45,13 +44,15 @@ def drain_pools(
         Failed: nodes are left when the time is up; they still cost.
     """
     try:
-        pools = [each["metadata"]["name"] for each in client.list(_API, "NodePool", labels=_OURS)]
+        pools = [
+            each["metadata"]["name"] for each in client.list(API_VERSION, "NodePool", labels=_OURS)
+        ]
     except UnknownKind:
         return []  # Karpenter never came here, and so no node of a pool
     claims = _claims(client)
     report(Event(task=TASK, state="started", detail=_left(claims)))
     for pool in pools:
-        client.delete(_API, "NodePool", pool, propagation="Foreground")
+        client.delete(API_VERSION, "NodePool", pool, propagation="Foreground")
     seen = {name(each) for each in claims}
     deadline = time.monotonic() + timeout_seconds
     while claims := _claims(client):
@@ -74,8 +75,8 @@ def _claims(client: Client) -> list[Object]:
     """All NodeClaims of the cluster, also of a pool that is gone already."""
     return [
         each
-        for each in client.list(_API, "NodeClaim")
-        if _POOL_LABEL in each["metadata"].get("labels", {})
+        for each in client.list(API_VERSION, "NodeClaim")
+        if NODE_POOL_LABEL in each["metadata"].get("labels", {})
     ]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 
 from lightkube.utils.quantity import parse_quantity
@@ -14,19 +14,15 @@ from moltghost.kube.pod_diagnosis import Object, condition
 from moltghost.labels import (
     AGENT_LABEL,
     GPU_RESOURCE,
-    INSTANCE_TYPE_LABEL,
     MODEL_SERVER,
     NAME_LABEL,
     OWNER_LABEL,
 )
+from moltghost.planning.karpenter import DISRUPTED_TAINT_KEY
 from moltghost.units import format_bytes
 
-_NODE_POOL = ("karpenter.sh/v1", "NodePool")
-_POOL_LABEL = "karpenter.sh/nodepool"
-# Karpenter puts it on a node that it is about to remove.
-_DISRUPTED_TAINT = "karpenter.sh/disrupted"
 _ENDED_PHASES = ("Succeeded", "Failed")
-_MODEL_SERVERS = {NAME_LABEL: MODEL_SERVER}
+MODEL_SERVERS = {NAME_LABEL: MODEL_SERVER}
 
 
 class NoRoom(Refused):
@@ -35,18 +31,20 @@ class NoRoom(Refused):
 
 @dataclass(frozen=True)
 class PoolStatus:
-    """One pool's nodes, by its NodePool's limit and status.
+    """One pool's nodes, of how many it may have.
 
     Args:
         name: the pool.
         nodes: nodes that count against the limit.
         max_nodes: the limit.
+        selector: labels of its nodes.
         idle_types: instance types of nodes that no model server is on and that stay for now.
     """
 
     name: str
     nodes: int
     max_nodes: int
+    selector: Mapping[str, str]
     idle_types: tuple[str, ...] = ()
 
     def room_for(self, instance_type: str) -> int:
@@ -54,47 +52,20 @@ class PoolStatus:
         return max(0, self.max_nodes - self.nodes) + self.idle_types.count(instance_type)
 
 
-def pool_statuses(client: Client) -> dict[str, PoolStatus]:
-    """The cluster's pools by name; idle nodes are looked for only where a pool is at its limit."""
-    pools, nodes = client.list(*_NODE_POOL), client.list("v1", "Node")
-    counted = {item["metadata"]["name"]: pool_status(item, nodes) for item in pools}
-    if all(each.nodes < each.max_nodes or not each.nodes for each in counted.values()):
-        return counted
-    taken = {pod["spec"].get("nodeName") for pod in client.list("v1", "Pod", labels=_MODEL_SERVERS)}
-    idle = [node for node in nodes if node["metadata"]["name"] not in taken]
-    return {
-        name: replace(each, idle_types=tuple(_type(node) for node in idle if _stays(node, name)))
-        for name, each in counted.items()
-    }
-
-
-def pool_status(pool: Object, nodes: Iterable[Object]) -> PoolStatus:
-    """A pool's status, without its idle nodes, from its NodePool and the cluster's nodes.
-
-    Karpenter's count has nodes that are only on their way, and is some seconds late with others.
-    """
-    name = pool["metadata"]["name"]
-    told = int(pool.get("status", {}).get("nodes") or 0)
-    return PoolStatus(
-        name=name,
-        nodes=max(told, sum(_stays(node, name) for node in nodes)),
-        max_nodes=int(pool["spec"].get("limits", {}).get("nodes", 0)),
-    )
-
-
-def _type(node: Object) -> str:
-    return str(node["metadata"]["labels"].get(INSTANCE_TYPE_LABEL, ""))
-
-
-def _stays(node: Object, pool: str) -> bool:
+def stays(node: Object, selector: Mapping[str, str]) -> bool:
     """Whether a node is of a pool and isn't about to go."""
-    return node["metadata"].get("labels", {}).get(_POOL_LABEL) == pool and not _leaving(node)
+    return _has_labels(node, selector) and not _leaving(node)
+
+
+def _has_labels(item: Object, wanted: Mapping[str, str]) -> bool:
+    labels = item["metadata"].get("labels", {})
+    return all(labels.get(key) == value for key, value in wanted.items())
 
 
 def _leaving(node: Object) -> bool:
     taints = node.get("spec", {}).get("taints", ())
     return "deletionTimestamp" in node["metadata"] or any(
-        taint["key"] == _DISRUPTED_TAINT for taint in taints
+        taint["key"] == DISRUPTED_TAINT_KEY for taint in taints
     )
 
 
@@ -113,8 +84,7 @@ def require_room(
 
 def has_place_beside(
     client: Client,
-    pool: str,
-    instance_type: str,
+    selector: Mapping[str, str],
     *,
     owner: str,
     share: tuple[int, int, int],
@@ -124,20 +94,19 @@ def has_place_beside(
 
     Args:
         client: the pool's cluster.
-        pool: the pool.
-        instance_type: of the node.
+        selector: labels of the nodes that would do.
         owner: the agent's owner.
         share: what it requests: CPU in thousandths, memory in bytes, GPUs.
         but_not: a namespace whose nodes don't count, as of an agent that moves away.
     """
     pods = client.list("v1", "Pod")
-    nodes = [node for node in client.list("v1", "Node") if _takes_pods(node, pool)]
+    nodes = [node for node in client.list("v1", "Node") if _takes_pods(node, selector)]
     for node in nodes:
         here = _running_on(node, pods)
         servers = [pod for pod in here if _is_model_server(pod)]
         shared = all(_shares(pod, owner) for pod in servers)
         left_behind = any(pod["metadata"]["namespace"] == but_not for pod in servers)
-        if not servers or not shared or left_behind or _type(node) != instance_type:
+        if not servers or not shared or left_behind:
             continue
         free = (*free_resources(node, here), int(_free(node, here, GPU_RESOURCE)))
         if all(wanted <= there for wanted, there in zip(share, free, strict=True)):
@@ -146,8 +115,7 @@ def has_place_beside(
 
 
 def _is_model_server(pod: Object) -> bool:
-    labels = pod["metadata"].get("labels", {})
-    return all(labels.get(key) == value for key, value in _MODEL_SERVERS.items())
+    return _has_labels(pod, MODEL_SERVERS)
 
 
 def _shares(pod: Object, owner: str) -> bool:
@@ -195,7 +163,7 @@ def require_room_for_pod(
         return
     pods = [pod for pod in client.list("v1", "Pod") if pod["metadata"]["namespace"] != namespace]
     for node in client.list("v1", "Node"):
-        if _takes_pods(node, pool.name):
+        if _takes_pods(node, pool.selector):
             cpu, memory = free_resources(node, pods)
             if cpu_millis <= cpu and memory_bytes <= memory:
                 return
@@ -203,11 +171,15 @@ def require_room_for_pod(
     raise _full(pool, environment, f"{purpose} needs {needed}")
 
 
-def pods_that_fit(client: Client, pool: str, *, cpu_millis: int, memory_bytes: int) -> int:
-    """How many pods of that size the nodes that a pool has would still take."""
+def pods_that_fit(
+    client: Client, selector: Mapping[str, str], *, cpu_millis: int, memory_bytes: int
+) -> int:
+    """How many pods of that size the nodes with these labels would still take."""
     pods = client.list("v1", "Pod")
     free = (
-        free_resources(node, pods) for node in client.list("v1", "Node") if _takes_pods(node, pool)
+        free_resources(node, pods)
+        for node in client.list("v1", "Node")
+        if _takes_pods(node, selector)
     )
     return sum(max(0, min(cpu // cpu_millis, memory // memory_bytes)) for cpu, memory in free)
 
@@ -302,8 +274,8 @@ def _quantity(text: str) -> Decimal:
     return found
 
 
-def _takes_pods(node: Object, pool: str) -> bool:
-    return _stays(node, pool) and not node.get("spec", {}).get("unschedulable", False)
+def _takes_pods(node: Object, selector: Mapping[str, str]) -> bool:
+    return stays(node, selector) and not node.get("spec", {}).get("unschedulable", False)
 
 
 def _full(pool: PoolStatus, environment: str, need: str) -> NoRoom:

@@ -24,7 +24,7 @@ from moltghost.lifecycle.environments import (
 )
 from moltghost.lifecycle.kubeconfig import kubeconfig_of
 from moltghost.planning.aws.names import Place
-from moltghost.planning.platform import NODE_TERMINATION_GRACE_SECONDS
+from moltghost.planning.karpenter import NODE_TERMINATION_GRACE_SECONDS
 from moltghost.progress import Report
 
 # After its grace a node still has to detach volumes and end; EC2 takes minutes for large types.

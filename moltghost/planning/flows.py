@@ -8,7 +8,7 @@ from pydantic import Field
 
 from moltghost.labels import NAMESPACE_NAME_LABEL, WEIGHTS_NAMESPACE
 from moltghost.planning.base import Plan
-from moltghost.planning.cloud_base import WeightsStore
+from moltghost.planning.environment import WeightsStore
 
 HTTPS, DNS = 443, 53
 

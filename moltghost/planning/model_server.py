@@ -7,10 +7,10 @@ from moltghost.errors import Refused
 from moltghost.labels import GPU_RESOURCE
 from moltghost.models import ModelChoice, find_model
 from moltghost.planning.base import Plan
-from moltghost.planning.cloud_base import CloudPlan
+from moltghost.planning.environment import CloudPlan
 from moltghost.planning.images import Images
 from moltghost.planning.platform import PlatformPlan
-from moltghost.planning.pools import Taint
+from moltghost.planning.pools import Scheduling
 from moltghost.sizing import Sizing, SizingRequest, size
 from moltghost.units import MIB, format_context
 
@@ -79,7 +79,7 @@ class ModelServerPlan(Plan):
     gpu_count: int
     instance_type: str
     pool: str
-    tolerations: tuple[Taint, ...]
+    scheduling: Scheduling
     dedicated: bool
     ollama_share: Share
     loader_share: Share = LOADER_SHARE
@@ -180,7 +180,7 @@ def plan_model_server(
         gpu_count=placement.gpu_count,
         instance_type=placement.instance_type,
         pool=placement.pool,
-        tolerations=platform.taints_of(placement.pool),
+        scheduling=platform.nodes(placement.pool).scheduling(placement.instance_type),
         dedicated=spec.sharing == "dedicated",
         ollama_share=Share(
             cpu_millis=(

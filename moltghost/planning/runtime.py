@@ -8,7 +8,7 @@ from moltghost.labels import MODEL_SERVER, agent_namespace
 from moltghost.planning.base import Plan
 from moltghost.planning.model_server import GATE_PORT, ModelServerPlan, Share
 from moltghost.planning.platform import PlatformPlan
-from moltghost.planning.pools import Taint
+from moltghost.planning.pools import Scheduling
 from moltghost.units import GIB, MIB
 
 RUNTIME_PORT = 18789
@@ -34,7 +34,7 @@ class RuntimePlan(Plan):
     replicas: int
     """1, or 0 while the agent is paused."""
     pool: str
-    tolerations: tuple[Taint, ...]
+    scheduling: Scheduling
     port: int = RUNTIME_PORT
     share: Share = Share(
         cpu_millis=_CPU_MILLIS, memory_bytes=_MEMORY_BYTES, ephemeral_bytes=2 * _SCRATCH_BYTES
@@ -58,11 +58,11 @@ def plan_runtime(agent: str, server: ModelServerPlan, platform: PlatformPlan) ->
         Refused: the environment has no pool for runtimes.
     """
     machine = platform.machine
-    pool = machine.pool if machine and server.pool == machine.pool else RUNTIME_POOL
+    pool = machine.name if machine and server.pool == machine.name else RUNTIME_POOL
     return RuntimePlan(
         replicas=server.replicas,
         pool=pool,
-        tolerations=platform.taints_of(pool),
+        scheduling=platform.nodes(pool).scheduling(),
         config=openclaw_config(agent, server),
     )
 

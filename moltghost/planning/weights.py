@@ -13,7 +13,6 @@ from pydantic import Field
 from moltghost.config import Environment
 from moltghost.errors import Refused
 from moltghost.labels import (
-    INSTANCE_TYPE_LABEL,
     STORE_LABEL,
     WEIGHTS_ACCOUNT,
     WEIGHTS_NAMESPACE,
@@ -24,11 +23,11 @@ from moltghost.models.facts import Model
 from moltghost.models.names import ModelChoice
 from moltghost.planning.base import Plan
 from moltghost.planning.cloud import plan_cloud
-from moltghost.planning.cloud_base import CloudPlan
+from moltghost.planning.environment import CloudPlan
 from moltghost.planning.images import Images
 from moltghost.planning.model_server import OLLAMA_PORT, Share
 from moltghost.planning.platform import PlatformPlan, plan_platform
-from moltghost.planning.pools import Taint
+from moltghost.planning.pools import NodesPlan, Scheduling
 from moltghost.sizing import Resources, size_build, size_build_on_machine
 from moltghost.units import MIB
 
@@ -82,8 +81,7 @@ class WeightsJobPlan(Plan):
     ollama_port: int = OLLAMA_PORT
     images: Images
     pool: str
-    node_selector: dict[str, str]
-    tolerations: tuple[Taint, ...]
+    scheduling: Scheduling
     builder_share: Share
     ollama_share: Share
     models_bytes: int
@@ -110,9 +108,7 @@ def plan_weights_job(
     """
     cloud, platform = plan_cloud(environment), plan_platform(environment)
     url = cloud.store_url(choice.model.id, choice.quantization)
-    pool, selector, tolerations, resources = _where(
-        cloud, platform, choice, source, quantize=quantize
-    )
+    nodes, node_type, resources = _where(cloud, platform, choice, source, quantize=quantize)
     builder = Share(
         cpu_millis=min(_BUILDER_CPU_MILLIS, round(1000 * resources.cpu) // 2),
         memory_bytes=_BUILDER_MEMORY_BYTES,
@@ -132,9 +128,8 @@ def plan_weights_job(
         ollama_version=cloud.images.ollama_version,
         options=_options(choice.model),
         images=cloud.images,
-        pool=pool,
-        node_selector=selector,
-        tolerations=tolerations,
+        pool=nodes.name,
+        scheduling=nodes.scheduling(node_type),
         builder_share=builder,
         ollama_share=Share(
             cpu_millis=round(1000 * resources.cpu) - builder.cpu_millis,
@@ -152,12 +147,11 @@ def _where(
     source: Source,
     *,
     quantize: bool,
-) -> tuple[str, dict[str, str], tuple[Taint, ...], Resources]:
-    """Pool, node selector, tolerations and resources of the job's pod."""
+) -> tuple[NodesPlan, str | None, Resources]:
+    """Nodes, their type and the resources of the job's pod."""
     if cloud.machine:
-        pool = cloud.machine.pool
         resources = size_build_on_machine(choice, quantize=quantize, source_bytes=source.size_bytes)
-        return pool, {"karpenter.sh/nodepool": pool}, cloud.machine.taints, resources
+        return cloud.machine, None, resources
     if cloud.simulated_nodes:
         raise Refused(
             f"environment {cloud.environment} has no node that runs containers: its nodes are "
@@ -169,11 +163,7 @@ def _where(
     job = size_build(
         choice, quantize=quantize, source_bytes=source.size_bytes, types=planned.instance_types
     )
-    selector = {
-        "karpenter.sh/nodepool": planned.name,
-        INSTANCE_TYPE_LABEL: job.instance_type,
-    }
-    return planned.name, selector, planned.taints, job.resources
+    return planned, job.instance_type, job.resources
 
 
 def _options(model: Model) -> dict[str, Any]:

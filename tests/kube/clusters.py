@@ -10,6 +10,7 @@ from typing import Any, cast
 from moltghost.config import AgentSpec
 from moltghost.kube.client import Client
 from moltghost.kube.pod_diagnosis import Object
+from moltghost.kube.pools import PoolStatus
 from tests.examples import agent_spec
 
 GPU_NODE = "h100-x7k2p"
@@ -271,3 +272,8 @@ def waiting(reason: str, message: str = "", last_exit_code: int | None = None) -
 
 
 INITIALIZING = waiting("PodInitializing")
+
+
+def pool(name: str, nodes: int, max_nodes: int, *idle_types: str) -> PoolStatus:
+    """A pool as Karpenter's status has it."""
+    return PoolStatus(name, nodes, max_nodes, {"karpenter.sh/nodepool": name}, idle_types)

@@ -9,7 +9,8 @@ from moltghost.errors import Refused
 from moltghost.local.node import network
 from moltghost.local.node.components import WEIGHTS_SERVICE
 from moltghost.models import find_model
-from moltghost.planning.cloud import EMBEDDED_STORE_ENDPOINT, plan_cloud
+from moltghost.planning.cloud import plan_cloud
+from moltghost.planning.embedded import EMBEDDED_STORE_ENDPOINT
 from moltghost.planning.weights import (
     Source,
     WeightsJobPlan,
@@ -47,8 +48,8 @@ def test_the_job_fills_the_very_store_that_the_agents_pod_reads() -> None:
 
 def test_on_this_machine_the_job_runs_on_its_own_node_and_has_room_for_three_copies() -> None:
     plan = planned()
-    assert plan.node_selector == {"karpenter.sh/nodepool": "machine"}
-    assert [taint.value for taint in plan.tolerations] == ["machine"]
+    assert plan.scheduling.node_selector == {"karpenter.sh/nodepool": "machine"}
+    assert [taint.value for taint in plan.scheduling.tolerations] == ["machine"]
     assert plan.models_bytes > 3 * SOURCE.size_bytes
     requested = plan.ollama_share.cpu_millis + plan.builder_share.cpu_millis
     assert requested == 200
@@ -56,8 +57,8 @@ def test_on_this_machine_the_job_runs_on_its_own_node_and_has_room_for_three_cop
 
 def test_on_aws_it_runs_on_the_cheapest_type_of_the_pool_with_disk() -> None:
     plan = planned("llama3.1-405b-q4", where=read_environment(PROJECT, "prod"), quantize=True)
-    assert plan.node_selector["karpenter.sh/nodepool"] == "weights"
-    assert plan.node_selector["node.kubernetes.io/instance-type"].startswith("i")
+    assert plan.scheduling.node_selector["karpenter.sh/nodepool"] == "weights"
+    assert plan.scheduling.node_selector["node.kubernetes.io/instance-type"].startswith("i")
     assert plan.quantize == "q4_K_M"
     assert plan.store_endpoint == ""
 

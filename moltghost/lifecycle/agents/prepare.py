@@ -21,11 +21,11 @@ from moltghost.config import (
 from moltghost.errors import Refused
 from moltghost.kube.agents import AgentStatus, list_agents
 from moltghost.kube.client import Client
+from moltghost.kube.karpenter import pool_statuses
 from moltghost.kube.pools import (
     NoRoom,
     PoolStatus,
     has_place_beside,
-    pool_statuses,
     require_node,
     require_room,
     require_room_for_pod,
@@ -217,8 +217,7 @@ def _fits_beside_others(change: AgentChange, client: Client) -> bool:
     moves = old is not None and old.moves != server.moves
     return has_place_beside(
         client,
-        server.pool,
-        server.instance_type,
+        server.scheduling.node_selector,
         owner=plan.owner,
         share=(
             sum(each.cpu_millis for each in server.shares),

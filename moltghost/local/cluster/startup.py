@@ -23,7 +23,7 @@ from moltghost.local.node.components import WEIGHTS_SERVICE
 from moltghost.local.node.machine import MachineNode
 from moltghost.local.simulated import kwok
 from moltghost.local.simulated.instance_types import NodeType, karpenter_instance_types
-from moltghost.planning.cloud import embedded_bucket
+from moltghost.planning.embedded import embedded_bucket
 from moltghost.progress import Event, Report
 from moltghost.units import format_duration
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from moltghost.labels import GPU_RESOURCE, ZONE_LABEL
+from moltghost.planning.karpenter import CAPACITY_TYPE_LABEL
 from moltghost.sizing.nodes import NodeResources
 from moltghost.units import MIB
 
@@ -82,7 +83,7 @@ def _quantities(resources: NodeResources) -> dict[str, str]:
 
 def _offering(zone: str, node_type: NodeType) -> dict[str, object]:
     requirements = {
-        "karpenter.sh/capacity-type": CAPACITY_TYPE,
+        CAPACITY_TYPE_LABEL: CAPACITY_TYPE,
         ZONE_LABEL: zone,
     }
     return {

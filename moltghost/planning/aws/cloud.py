@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from moltghost import paths
 from moltghost.config_aws import AwsCloudSpec
 from moltghost.labels import ENVIRONMENT_LABEL, NAMESPACE_TAG, WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE
 from moltghost.planning.aws.alarms import GuardsPlan, plan_guards
@@ -40,8 +39,9 @@ from moltghost.planning.aws.storage import (
 )
 from moltghost.planning.aws.weights import builder_statements, reader_statements
 from moltghost.planning.base import Plan
-from moltghost.planning.cloud_base import CloudPlan, NodeClass, Storage, WeightsStore
+from moltghost.planning.environment import CloudPlan, Kubeconfig, Storage, WeightsStore
 from moltghost.planning.images import pinned_images
+from moltghost.planning.karpenter import NodeClass
 from moltghost.store_layout import STORES, bucket_url
 
 EC2_NODE_CLASS = ("karpenter.k8s.aws", "EC2NodeClass", "v1")
@@ -147,7 +147,7 @@ def plan_aws_cloud(environment: str, spec: AwsCloudSpec) -> AwsCloudPlan:
         provider=spec.provider,
         simulated_nodes=False,
         cluster_name=place.name,
-        kubeconfig=str(paths.state_home() / "kubeconfigs" / f"{environment}.yaml"),
+        kubeconfig=Kubeconfig(written_to=f"kubeconfigs/{environment}.yaml"),
         region=spec.region,
         zones=spec.zone_ids,
         zone_label="topology.k8s.aws/zone-id",

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from moltghost.planning.aws.iam import ANYTHING, Statement
 from moltghost.planning.aws.names import Place
+from moltghost.planning.karpenter import GROUP, NODE_POOL_LABEL
 
 _DESCRIBE = "EC2's Describe actions know no resource"
-_NODEPOOL = "karpenter.sh/nodepool"
 _LAUNCHES = ("ec2:RunInstances", "ec2:CreateFleet")
 
 
@@ -106,7 +106,7 @@ def _tagging(place: Place) -> tuple[Statement, ...]:
             conditions={
                 **_own(place, "aws:ResourceTag"),
                 "ForAllValues:StringEquals": {
-                    "aws:TagKeys": ("eks:eks-cluster-name", "karpenter.sh/nodeclaim", "Name")
+                    "aws:TagKeys": ("eks:eks-cluster-name", f"{GROUP}/nodeclaim", "Name")
                 },
             },
         ),
@@ -276,5 +276,5 @@ def _own(place: Place, tag: str) -> dict[str, dict[str, tuple[str, ...]]]:
     """Only what carries the cluster's tag and belongs to one of its pools."""
     return {
         "StringEquals": {f"{tag}/kubernetes.io/cluster/{place.name}": ("owned",)},
-        "StringLike": {f"{tag}/{_NODEPOOL}": (ANYTHING,)},
+        "StringLike": {f"{tag}/{NODE_POOL_LABEL}": (ANYTHING,)},
     }

@@ -11,6 +11,7 @@ from moltghost.models import instance_types
 from moltghost.planning.aws.facts import KubernetesRelease
 from moltghost.planning.aws.nodeconfig import LocalStorage, NodeConfig
 from moltghost.planning.base import Plan
+from moltghost.planning.karpenter import NODE_POOL_LABEL
 from moltghost.planning.pools import Taint, gpu_labels, gpu_taints
 
 # Images and logs on the root disk; on nodes with NVMe both lie there instead.
@@ -127,7 +128,7 @@ def _fixed_group(
         nodes=group.nodes,
         max_nodes=max(group.nodes, 1),
         # Agents select their pool by this label, which Karpenter gives to its own nodes.
-        labels={**gpu_labels(), "karpenter.sh/nodepool": group.pool},
+        labels={**gpu_labels(), NODE_POOL_LABEL: group.pool},
         taints=gpu_taints(),
         root_gib=GPU_ROOT_GIB,
         node_config=NodeConfig(local_storage=LocalStorage(strategy="RAID0")),
