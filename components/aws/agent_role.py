@@ -31,7 +31,7 @@ class AgentRole(pulumi.ComponentResource):
         role = Role("agent-role", identity.role, identity.tags, child_of(self))
         association = aws.eks.PodIdentityAssociation(
             "agent-identity",
-            cluster_name=identity.place.name,
+            cluster_name=identity.scope.name,
             namespace=identity.namespace,
             service_account=identity.service_account,
             role_arn=role.arn,

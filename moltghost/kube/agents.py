@@ -11,7 +11,7 @@ from typing import Any
 
 from moltghost.kube.client import Client
 from moltghost.kube.container_progress import last_words
-from moltghost.kube.pod_diagnosis import Object, condition
+from moltghost.kube.pod_diagnosis import LiveObject, condition
 from moltghost.kube.pods import Stage, is_ready, progress
 from moltghost.labels import (
     AGENT_LABEL,
@@ -92,7 +92,7 @@ def list_agents(client: Client, agent: str | None = None) -> list[AgentStatus]:
         asked_pods = pool.submit(client.list, "v1", "Pod", home, labels=labels)
         asked_nodes = None if home else pool.submit(client.list, "v1", "Node")
         deployments = asked.result()
-        pods: dict[str, list[Object]] = defaultdict(list)
+        pods: dict[str, list[LiveObject]] = defaultdict(list)
         for pod in asked_pods.result():
             pods[pod["metadata"]["namespace"]].append(pod)
         nodes = asked_nodes.result() if asked_nodes else _nodes(client, pods[str(home)])
@@ -105,7 +105,7 @@ def list_agents(client: Client, agent: str | None = None) -> list[AgentStatus]:
     return sorted(found, key=lambda status: status.agent)
 
 
-def _with_detail(client: Client, status: AgentStatus, pods: Iterable[Object]) -> AgentStatus:
+def _with_detail(client: Client, status: AgentStatus, pods: Iterable[LiveObject]) -> AgentStatus:
     """The status with what the pod that is on its way says of it."""
     if status.stage not in (Stage.DOWNLOAD, Stage.LOAD):
         return status
@@ -114,7 +114,7 @@ def _with_detail(client: Client, status: AgentStatus, pods: Iterable[Object]) ->
     return replace(status, detail=next(filter(None, words), ""))
 
 
-def _nodes(client: Client, pods: Iterable[Object]) -> list[Object]:
+def _nodes(client: Client, pods: Iterable[LiveObject]) -> list[LiveObject]:
     """The nodes that these pods are on."""
     names = {name for pod in pods if (name := pod["spec"].get("nodeName"))}
     return [
@@ -123,7 +123,7 @@ def _nodes(client: Client, pods: Iterable[Object]) -> list[Object]:
 
 
 def agent_status(
-    deployment: Object, pods: Iterable[Object], nodes: Mapping[str, Object]
+    deployment: LiveObject, pods: Iterable[LiveObject], nodes: Mapping[str, LiveObject]
 ) -> AgentStatus:
     """An agent's status from its model server's Deployment, that one's pods, and the nodes."""
     metadata = deployment["metadata"]
@@ -157,7 +157,7 @@ def agent_status(
     )
 
 
-def _stage(deployment: Object, newest: Object | None) -> tuple[Stage, str]:
+def _stage(deployment: LiveObject, newest: LiveObject | None) -> tuple[Stage, str]:
     if newest is None and deployment.get("spec", {}).get("replicas", 1) == 0:
         return Stage.PAUSED, ""
     failure = condition(deployment, "ReplicaFailure")
@@ -170,7 +170,7 @@ def _stage(deployment: Object, newest: Object | None) -> tuple[Stage, str]:
     return found.stage, found.reason
 
 
-def _node(pod: Object | None, nodes: Mapping[str, Object]) -> NodeFact | None:
+def _node(pod: LiveObject | None, nodes: Mapping[str, LiveObject]) -> NodeFact | None:
     name = pod["spec"].get("nodeName") if pod else None
     node = nodes.get(name) if name else None
     if not name or node is None:

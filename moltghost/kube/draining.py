@@ -12,7 +12,7 @@ from collections.abc import Callable
 from moltghost.errors import Failed
 from moltghost.kube.client import Client
 from moltghost.kube.errors import UnknownKind
-from moltghost.kube.pod_diagnosis import Object, condition
+from moltghost.kube.pod_diagnosis import LiveObject, condition
 from moltghost.labels import MANAGED_BY, MANAGED_BY_LABEL
 from moltghost.planning.karpenter import API_VERSION, NODE_POOL_LABEL
 from moltghost.progress import Event, Report
@@ -66,12 +66,12 @@ def drain_pools(
     return sorted(seen)
 
 
-def name(claim: Object) -> str:
+def name(claim: LiveObject) -> str:
     """The node of a NodeClaim, or the claim itself while it has none."""
     return str(claim.get("status", {}).get("nodeName") or claim["metadata"]["name"])
 
 
-def _claims(client: Client) -> list[Object]:
+def _claims(client: Client) -> list[LiveObject]:
     """All NodeClaims of the cluster, also of a pool that is gone already."""
     return [
         each
@@ -80,14 +80,14 @@ def _claims(client: Client) -> list[Object]:
     ]
 
 
-def _left(claims: list[Object]) -> str:
+def _left(claims: list[LiveObject]) -> str:
     if not claims:
         return "no node is there"
     word = "node is" if len(claims) == 1 else "nodes are"
     return f"{len(claims)} {word} left; {name(claims[0])} {_waits_for(claims[0])}"
 
 
-def _waits_for(claim: Object) -> str:
+def _waits_for(claim: LiveObject) -> str:
     """Karpenter's conditions of a NodeClaim that goes: drained, then volumes, then the machine."""
     steps = (
         ("Drained", "waits for its pods to end"),
@@ -100,7 +100,7 @@ def _waits_for(claim: Object) -> str:
     return "is ending"
 
 
-def _stuck(claims: list[Object], seconds: float) -> Failed:
+def _stuck(claims: list[LiveObject], seconds: float) -> Failed:
     lines = "\n".join(f"  {name(each)} {_waits_for(each)}" for each in claims)
     first = claims[0]["metadata"]["name"]
     return Failed(

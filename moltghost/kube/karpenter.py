@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from moltghost.kube.client import Client
-from moltghost.kube.pod_diagnosis import Object
+from moltghost.kube.pod_diagnosis import LiveObject
 from moltghost.kube.pools import MODEL_SERVERS, PoolStatus, stays
 from moltghost.labels import INSTANCE_TYPE_LABEL
 from moltghost.planning.karpenter import API_VERSION, NODE_POOL_LABEL
@@ -28,7 +28,7 @@ def pool_statuses(client: Client) -> dict[str, PoolStatus]:
     }
 
 
-def pool_status(pool: Object, nodes: Iterable[Object]) -> PoolStatus:
+def pool_status(pool: LiveObject, nodes: Iterable[LiveObject]) -> PoolStatus:
     """A pool's status, without its idle nodes, from its NodePool and the cluster's nodes.
 
     Karpenter's count has nodes that are only on their way, and is some seconds late with others.
@@ -44,5 +44,5 @@ def pool_status(pool: Object, nodes: Iterable[Object]) -> PoolStatus:
     )
 
 
-def _type(node: Object) -> str:
+def _type(node: LiveObject) -> str:
     return str(node["metadata"]["labels"].get(INSTANCE_TYPE_LABEL, ""))

@@ -10,7 +10,7 @@ from lightkube.utils.quantity import parse_quantity
 
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
-from moltghost.kube.pod_diagnosis import Object, condition
+from moltghost.kube.pod_diagnosis import LiveObject, condition
 from moltghost.labels import (
     AGENT_LABEL,
     GPU_RESOURCE,
@@ -52,17 +52,17 @@ class PoolStatus:
         return max(0, self.max_nodes - self.nodes) + self.idle_types.count(instance_type)
 
 
-def stays(node: Object, selector: Mapping[str, str]) -> bool:
+def stays(node: LiveObject, selector: Mapping[str, str]) -> bool:
     """Whether a node is of a pool and isn't about to go."""
     return _has_labels(node, selector) and not _leaving(node)
 
 
-def _has_labels(item: Object, wanted: Mapping[str, str]) -> bool:
+def _has_labels(item: LiveObject, wanted: Mapping[str, str]) -> bool:
     labels = item["metadata"].get("labels", {})
     return all(labels.get(key) == value for key, value in wanted.items())
 
 
-def _leaving(node: Object) -> bool:
+def _leaving(node: LiveObject) -> bool:
     taints = node.get("spec", {}).get("taints", ())
     return "deletionTimestamp" in node["metadata"] or any(
         taint["key"] == DISRUPTED_TAINT_KEY for taint in taints
@@ -114,11 +114,11 @@ def has_place_beside(
     return False
 
 
-def _is_model_server(pod: Object) -> bool:
+def _is_model_server(pod: LiveObject) -> bool:
     return _has_labels(pod, MODEL_SERVERS)
 
 
-def _shares(pod: Object, owner: str) -> bool:
+def _shares(pod: LiveObject, owner: str) -> bool:
     """Whether a model server lets its owner's others on its node: what it keeps off says so."""
     terms = (
         pod["spec"]
@@ -184,7 +184,7 @@ def pods_that_fit(
     return sum(max(0, min(cpu // cpu_millis, memory // memory_bytes)) for cpu, memory in free)
 
 
-def require_node(client: Client, name: str, *, environment: str) -> Object:
+def require_node(client: Client, name: str, *, environment: str) -> LiveObject:
     """A node that takes pods, by its name.
 
     Raises:
@@ -208,7 +208,7 @@ def require_node(client: Client, name: str, *, environment: str) -> Object:
 
 def require_room_on_node(
     client: Client,
-    node: Object,
+    node: LiveObject,
     *,
     cpu_millis: int,
     memory_bytes: int,
@@ -229,19 +229,19 @@ def require_room_on_node(
     )
 
 
-def free_resources(node: Object, pods: Iterable[Object]) -> tuple[int, int]:
+def free_resources(node: LiveObject, pods: Iterable[LiveObject]) -> tuple[int, int]:
     """CPU in thousandths and memory in bytes that the pods on a node leave for others."""
     here = _running_on(node, pods)
     cpu, memory = (_free(node, here, resource) for resource in ("cpu", "memory"))
     return int(cpu * 1000), int(memory)
 
 
-def _free(node: Object, here: Iterable[Object], resource: str) -> Decimal:
+def _free(node: LiveObject, here: Iterable[LiveObject], resource: str) -> Decimal:
     there = node.get("status", {}).get("allocatable", {}).get(resource, "0")
     return _quantity(there) - sum(_requested(pod, resource) for pod in here)
 
 
-def _running_on(node: Object, pods: Iterable[Object]) -> list[Object]:
+def _running_on(node: LiveObject, pods: Iterable[LiveObject]) -> list[LiveObject]:
     return [
         pod
         for pod in pods
@@ -250,7 +250,7 @@ def _running_on(node: Object, pods: Iterable[Object]) -> list[Object]:
     ]
 
 
-def _requested(pod: Object, resource: str) -> Decimal:
+def _requested(pod: LiveObject, resource: str) -> Decimal:
     """A pod's request as the scheduler counts it: sidecars run beside all that comes after them."""
     spec = pod["spec"]
     beside = peak = Decimal(0)
@@ -263,7 +263,7 @@ def _requested(pod: Object, resource: str) -> Decimal:
     return max(running, peak)
 
 
-def _amount(container: Object, resource: str) -> Decimal:
+def _amount(container: LiveObject, resource: str) -> Decimal:
     requests = container.get("resources", {}).get("requests", {})
     return _quantity(requests.get(resource, "0"))
 
@@ -274,7 +274,7 @@ def _quantity(text: str) -> Decimal:
     return found
 
 
-def _takes_pods(node: Object, selector: Mapping[str, str]) -> bool:
+def _takes_pods(node: LiveObject, selector: Mapping[str, str]) -> bool:
     return stays(node, selector) and not node.get("spec", {}).get("unschedulable", False)
 
 

@@ -23,7 +23,7 @@ from moltghost.lifecycle.environments import (
     refuse_while_agents,
 )
 from moltghost.lifecycle.kubeconfig import kubeconfig_of
-from moltghost.planning.aws.names import Place
+from moltghost.planning.aws.names import AwsScope
 from moltghost.planning.karpenter import NODE_TERMINATION_GRACE_SECONDS
 from moltghost.progress import Report
 
@@ -103,8 +103,8 @@ def take_down(project: Path, environment: Environment, engine: Engine, report: R
 
 
 def _looked_at(name: str, spec: AwsCloudSpec, removed: tuple[str, ...]) -> TakenDown:
-    place = Place(environment=name, account_id=spec.account_id, region=spec.region)
-    left = find_leftovers(Clients(spec.region), place.name, place.tags)
+    scope = AwsScope(environment=name, account_id=spec.account_id, region=spec.region)
+    left = find_leftovers(Clients(spec.region), scope.name, scope.tags)
     if left.instances:
         raise Failed(
             f"environment {name} has left {len(left.instances)} EC2 instances, which cost: "

@@ -4,7 +4,7 @@ import pytest
 
 from moltghost.errors import ExitCode, Refused
 from moltghost.kube.karpenter import pool_statuses
-from moltghost.kube.pod_diagnosis import Object
+from moltghost.kube.pod_diagnosis import LiveObject
 from moltghost.kube.pools import (
     free_resources,
     has_place_beside,
@@ -61,7 +61,7 @@ def test_a_pool_over_its_limit_has_no_room_rather_than_less_than_none() -> None:
     ],
 )
 def test_an_idle_node_of_the_type_is_room_in_a_full_pool(
-    items: tuple[Object, ...], room: int
+    items: tuple[LiveObject, ...], room: int
 ) -> None:
     pools = pool_statuses(client(node_pool("h100", 4, 4), *items))
     assert pools["h100"].room_for(P5) == room
@@ -102,7 +102,7 @@ BIG = {"cpu": "95", "memory": "1100Gi", "nvidia.com/gpu": "8"}
     ],
 )
 def test_a_shared_node_has_a_place_for_its_owners_next_agent(
-    pods: tuple[Object, ...], fits: bool
+    pods: tuple[LiveObject, ...], fits: bool
 ) -> None:
     cluster = client(node("p4de", P4DE, pool="a100-80", allocatable=BIG), *pods)
     share = (5000, 235 * GIB, 4)
@@ -131,7 +131,7 @@ def test_nodes_that_karpenter_did_not_make_are_found_by_whatever_labels_they_hav
 CPU_NODE = node("cpu-1", "m7i.large", pool="cpu")  # 1930m and 7200Mi are allocatable
 
 
-def ask_for_pod(*items: Object, nodes: int = 1, cpu_millis: int = 500) -> None:
+def ask_for_pod(*items: LiveObject, nodes: int = 1, cpu_millis: int = 500) -> None:
     require_room_for_pod(
         client(*items),
         pool("cpu", nodes, 1),
@@ -175,7 +175,7 @@ def ask_for_pod(*items: Object, nodes: int = 1, cpu_millis: int = 500) -> None:
     ],
 )
 def test_what_is_free_on_a_node_is_what_the_scheduler_would_say(
-    pods: tuple[Object, ...], free: tuple[int, int]
+    pods: tuple[LiveObject, ...], free: tuple[int, int]
 ) -> None:
     assert free_resources(CPU_NODE, pods) == free
 
@@ -221,7 +221,9 @@ def test_a_pod_may_fill_a_node_to_the_last_thousandth() -> None:
         ),
     ],
 )
-def test_a_full_pool_whose_nodes_are_taken_has_no_room_for_a_pod(items: tuple[Object, ...]) -> None:
+def test_a_full_pool_whose_nodes_are_taken_has_no_room_for_a_pod(
+    items: tuple[LiveObject, ...],
+) -> None:
     with pytest.raises(Refused, match=r"needs 500m CPU and 2\.0 GiB on one node") as no:
         ask_for_pod(*items)
     assert "1 of 1 nodes are in use" in no.value.message

@@ -183,7 +183,7 @@ def _build(
     make_room: Callable[[bool], None] | None,
     report: Report,
 ) -> bool:
-    joined = job.begin(client, plan, bucket.place.key, make_room)
+    joined = job.begin(client, plan, bucket.location.key, make_room)
     if joined:
         detail = f"{plan.namespace}/{plan.name} runs already: joined"
         report(Event(task="job", state="cached", detail=detail))

@@ -90,7 +90,7 @@ class Startup:
 
     def _make_bucket(self) -> None:
         """The bucket of environment `local`; other environments on this cluster make their own."""
-        place = weights_store.place(self._layout.home, embedded_bucket("local"))
+        place = weights_store.location(self._layout.home, embedded_bucket("local"))
         weights_store.ensure_bucket(place)
 
     def _bring_up_machine(self, machine: MachineNode, client: Client) -> None:

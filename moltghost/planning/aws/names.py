@@ -15,7 +15,7 @@ _HASH_LENGTH = 8
 _PARTITION = "aws"
 
 
-class Place(Plan):
+class AwsScope(Plan):
     """Where an environment lies: what its names and ARNs are made of."""
 
     environment: str
@@ -71,8 +71,8 @@ class Place(Plan):
         return f"alias/{self.name}-{what}"
 
 
-def checked_place(environment: str, account_id: str, region: str) -> Place:
-    """The place of an environment.
+def checked_scope(environment: str, account_id: str, region: str) -> AwsScope:
+    """The scope of an environment.
 
     Raises:
         Refused: the environment's name is too long for the names made of it.
@@ -82,4 +82,4 @@ def checked_place(environment: str, account_id: str, region: str) -> Place:
             f"environment name {environment!r} has {len(environment)} characters",
             f"use {ENVIRONMENT_NAME_MAX} at most on AWS: buckets and roles are named after it",
         )
-    return Place(environment=environment, account_id=account_id, region=region)
+    return AwsScope(environment=environment, account_id=account_id, region=region)
