@@ -47,7 +47,15 @@ class NodeFact:
 
 @dataclass(frozen=True)
 class AgentStatus:
-    """One agent as the cluster has it."""
+    """One agent as the cluster has it.
+
+    Args:
+        ready: it answers.
+        updating: a new model server is on its way while the old one still serves.
+        node: of what is shown; None while it has none.
+        spec: the agent's config as it was last applied, as JSON.
+        detail: how far its stage is, in bytes and time left; asked for one agent only.
+    """
 
     agent: str
     environment: str
@@ -59,14 +67,11 @@ class AgentStatus:
     reason: str
     ready: bool
     updating: bool
-    """A new model server is on its way while the old one still serves."""
     node: NodeFact | None
     usd_per_hour: Decimal
     node_usd_per_hour: Decimal
     spec: str
-    """The agent's config as it was last applied, as JSON."""
     detail: str = ""
-    """How far its stage is, in bytes and time left; asked for one agent only."""
 
     def to_json(self) -> dict[str, Any]:
         """Keys that scripts rely on."""

@@ -24,7 +24,7 @@ _REPORTING = (WEIGHTS_CONTAINER, LOADER_CONTAINER)
 class Said:
     """One line.
 
-    Attributes:
+    Args:
         fraction: share done in 0..1 where it is known.
     """
 

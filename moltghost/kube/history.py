@@ -30,7 +30,7 @@ _SERVER = {MANAGED_BY_LABEL: MANAGED_BY, NAME_LABEL: MODEL_SERVER}
 class Revision:
     """One state of an agent's model server.
 
-    Attributes:
+    Args:
         number: the cluster's count; a state that comes back gets a new number.
         since: when its ReplicaSet was made, RFC 3339.
         current: it is what the Deployment asks for now.

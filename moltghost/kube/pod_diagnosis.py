@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 LiveObject = Mapping[str, Any]
+"""An object as the API server has it, which is only read."""
 
 _QUIET_WAITING = ("PodInitializing", "ContainerCreating")
 _KARPENTER = "karpenter"
