@@ -14,6 +14,7 @@ from moltghost.planning.aws.iam import ANYTHING, Statement
 from moltghost.planning.aws.names import AwsScope
 from moltghost.planning.aws.weights import reader_statements, record_statements
 from moltghost.planning.base import Plan
+from moltghost.store_layout import STORES
 
 _ROLES_WITH_BOUNDARY = ("iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy")
 # What the provider asks of a role, and what ends one. None of it gives a role more rights.
@@ -69,7 +70,7 @@ def plan_agents_boundary(scope: AwsScope, bucket: str) -> PolicyPlan:
     return PolicyPlan(
         name=agents_boundary_name(scope),
         description=f"No role of an agent in {scope.name} may do more than this",
-        statements=reader_statements(scope, bucket, ""),
+        statements=reader_statements(scope, bucket, STORES),
     )
 
 

@@ -14,7 +14,12 @@ def reader_statements(scope: AwsScope, bucket: str, prefix: str) -> tuple[Statem
         scope: where the bucket lies.
         bucket: its name.
         prefix: the store's prefix, with a slash at its end; `STORES` for all stores.
+
+    Raises:
+        ValueError: another prefix, which would let it read what isn't a store.
     """
+    if not (prefix.startswith(STORES) and prefix.endswith("/")):
+        raise ValueError(f"{prefix!r} isn't a prefix of stores")
     inside = f"{prefix}*"
     return (
         Statement(
