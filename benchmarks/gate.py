@@ -22,8 +22,8 @@ from typing import Any
 from benchmarks.timing import machine, table
 from moltghost import paths
 from moltghost.kube.client import Client
+from moltghost.labels import agent_namespace
 from moltghost.local.node import network
-from moltghost.planning.base import agent_namespace
 from moltghost.planning.model_server import GATE_PORT, OLLAMA_PORT
 
 _NAMESPACE = agent_namespace("hello")

@@ -12,15 +12,26 @@ import pulumi
 import pulumi_kubernetes as k8s
 from pulumi_kubernetes.admissionregistration import v1 as admission
 
-from moltghost.planning.base import LABEL_PREFIX
+from components.admission_nodes import (
+    POOLS_OF_SPACE,
+    selector_keys,
+    selects_a_pool,
+    selects_a_type,
+    tolerates_other_taints,
+)
+from moltghost.labels import (
+    AGENT_LABEL,
+    AGENT_NAMESPACE_PREFIX,
+    GPU_RESOURCE,
+    HOSTNAME_LABEL,
+    NAMESPACE_NAME_LABEL,
+    OWNER_LABEL,
+    POOL_TAINT_KEY,
+    POOLS_ANNOTATION,
+    SHARING_LABEL,
+    TYPES_ANNOTATION,
+)
 from moltghost.planning.platform import PlatformPlan
-from moltghost.planning.pools import GPU_TAINT_KEY, POOL_TAINT_KEY
-
-AGENT_LABEL = f"{LABEL_PREFIX}/agent"
-OWNER_LABEL = f"{LABEL_PREFIX}/owner"
-SHARING_LABEL = f"{LABEL_PREFIX}/sharing"
-POOLS_ANNOTATION = f"{LABEL_PREFIX}/pools"
-TYPES_ANNOTATION = f"{LABEL_PREFIX}/instance-types"
 
 # Tolerations that Kubernetes itself adds to every pod.
 _BUILT_IN_TOLERATIONS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
@@ -28,9 +39,9 @@ _BUILT_IN_TOLERATIONS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unr
 _GPU = (
     "(has(object.spec.initContainers) ? object.spec.initContainers : [])"
     ".exists(c, has(c.resources) && has(c.resources.limits) && "
-    f"'{GPU_TAINT_KEY}' in c.resources.limits)"
+    f"'{GPU_RESOURCE}' in c.resources.limits)"
     " || object.spec.containers.exists(c, has(c.resources) && has(c.resources.limits) && "
-    f"'{GPU_TAINT_KEY}' in c.resources.limits)"
+    f"'{GPU_RESOURCE}' in c.resources.limits)"
 )
 
 
@@ -59,7 +70,7 @@ class AdmissionPolicies(pulumi.ComponentResource):
             match_expressions=[
                 k8s.meta.v1.LabelSelectorRequirementArgs(key=AGENT_LABEL, operator="DoesNotExist"),
                 k8s.meta.v1.LabelSelectorRequirementArgs(
-                    key="kubernetes.io/metadata.name", operator="NotIn", values=["kube-system"]
+                    key=NAMESPACE_NAME_LABEL, operator="NotIn", values=["kube-system"]
                 ),
             ]
         )
@@ -72,7 +83,7 @@ class AdmissionPolicies(pulumi.ComponentResource):
             None,
             _NAMESPACE_RULES,
             {},
-            only="object.metadata.name.startsWith('agent-')",
+            only=f"object.metadata.name.startsWith('{AGENT_NAMESPACE_PREFIX}')",
         )
         self._policy("gpu-nodes", ("CREATE",), "pods", outside, _OUTSIDER_RULES, {})
         self.register_outputs({})
@@ -161,21 +172,17 @@ def _pod_rules(plan: PlatformPlan) -> list[_Rule]:
             "a pod in an agent's namespace carries the namespace's agent and owner labels",
         ),
         _Rule(
-            "'karpenter.sh/nodepool' in variables.selector && "
-            "variables.selector['karpenter.sh/nodepool'] in "
-            f"variables.space.annotations['{POOLS_ANNOTATION}'].split(',')",
+            selects_a_pool(plan.every_pool),
             "a pod in an agent's namespace selects a pool of the agent's plan "
-            "(nodeSelector karpenter.sh/nodepool)",
+            f"(nodeSelector {', '.join(selector_keys(plan.every_pool))})",
         ),
         _Rule(
-            "!variables.gpu || 'node.kubernetes.io/instance-type' in variables.selector && "
-            "variables.selector['node.kubernetes.io/instance-type'] in "
-            f"variables.space.annotations['{TYPES_ANNOTATION}'].split(',')",
+            f"!variables.gpu || {selects_a_type(plan.pools)}",
             "a GPU pod in an agent's namespace selects the instance type of the agent's plan",
         ),
         _Rule(
             "!variables.gpu || variables.keep_away.exists(term, "
-            "term.topologyKey == 'kubernetes.io/hostname' && has(term.namespaceSelector) && "
+            f"term.topologyKey == '{HOSTNAME_LABEL}' && has(term.namespaceSelector) && "
             "!has(term.namespaceSelector.matchLabels) && "
             "!has(term.namespaceSelector.matchExpressions) && has(term.labelSelector) && "
             "has(term.labelSelector.matchExpressions) && "
@@ -186,9 +193,9 @@ def _pod_rules(plan: PlatformPlan) -> list[_Rule]:
         ),
         _Rule(
             "variables.tolerations.all(t, has(t.key) && (t.key in "
-            f"[{built_in}] || t.key == '{GPU_TAINT_KEY}' && variables.gpu || "
+            f"[{built_in}] || t.key == '{GPU_RESOURCE}' && variables.gpu || "
             f"t.key == '{POOL_TAINT_KEY}' && has(t.value) && t.value in "
-            f"variables.space.annotations['{POOLS_ANNOTATION}'].split(',')))",
+            f"{POOLS_OF_SPACE}{tolerates_other_taints(plan.every_pool)}))",
             "a pod in an agent's namespace tolerates the GPU taint only when it asks for a GPU, "
             "the taint of a pool only of the agent's plan, and no other taint",
         ),
@@ -230,7 +237,8 @@ _STAY_RULES = [
 _NAMESPACE_RULES = [
     _Rule(
         f"has(object.metadata.labels) && '{AGENT_LABEL}' in object.metadata.labels && "
-        f"'agent-' + object.metadata.labels['{AGENT_LABEL}'] == object.metadata.name",
+        f"'{AGENT_NAMESPACE_PREFIX}' + object.metadata.labels['{AGENT_LABEL}'] == "
+        "object.metadata.name",
         f"a namespace called agent-NAME carries the label {AGENT_LABEL}=NAME",
     ),
     _Rule(

@@ -7,21 +7,22 @@ import pulumi_kubernetes as k8s
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.networking import v1 as net
 
-from components.admission import POOLS_ANNOTATION, SHARING_LABEL, TYPES_ANNOTATION
-from moltghost.ownership import ENGINE_ANNOTATION, EngineName
+from moltghost.labels import (
+    ENGINE_ANNOTATION,
+    MODEL_SERVER,
+    NAMESPACE_NAME_LABEL,
+    POOLS_ANNOTATION,
+    RUNTIME,
+    SHARING_LABEL,
+    TYPES_ANNOTATION,
+    selector,
+)
+from moltghost.ownership import EngineName
 from moltghost.planning.agent import AgentPlan
-from moltghost.planning.base import MODEL_SERVER
 from moltghost.planning.model_server import GATE_PORT
 
 # Pod Security levels change with Kubernetes; the version pins what was tested.
 POD_SECURITY_VERSION = "v1.36"
-
-RUNTIME = "runtime"
-
-
-def selector(plan: AgentPlan, name: str) -> dict[str, str]:
-    """Labels that select one of the agent's two pods; they never change."""
-    return {"app.kubernetes.io/name": name, "moltghost.dev/agent": plan.agent}
 
 
 class AgentNamespace(pulumi.ComponentResource):
@@ -128,7 +129,7 @@ class AgentNamespace(pulumi.ComponentResource):
         dns = [net.NetworkPolicyPortArgs(protocol=protocol, port=53) for protocol in ("UDP", "TCP")]
         dns_pods = net.NetworkPolicyPeerArgs(
             namespace_selector=k8s.meta.v1.LabelSelectorArgs(
-                match_labels={"kubernetes.io/metadata.name": "kube-system"}
+                match_labels={NAMESPACE_NAME_LABEL: "kube-system"}
             ),
             pod_selector=k8s.meta.v1.LabelSelectorArgs(match_labels={"k8s-app": "kube-dns"}),
         )
@@ -182,7 +183,7 @@ class AgentNamespace(pulumi.ComponentResource):
         )
 
     def _pods(self, name: str) -> k8s.meta.v1.LabelSelectorArgs:
-        return k8s.meta.v1.LabelSelectorArgs(match_labels=selector(self._plan, name))
+        return k8s.meta.v1.LabelSelectorArgs(match_labels=selector(name, self._plan.agent))
 
     def _policy(
         self,

@@ -7,11 +7,11 @@ import pulumi_kubernetes as k8s
 import pulumi_random as random
 from pulumi_kubernetes.core import v1 as core
 
+from moltghost.labels import TOKEN_KEY
 from moltghost.planning.agent import AgentPlan
 
 # 43 characters of 62 are 256 bits.
 _TOKEN_LENGTH = 43
-TOKEN_KEY = "token"  # noqa: S105 the name of a key, not a secret
 
 
 class AgentTokens(pulumi.ComponentResource):

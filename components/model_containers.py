@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pulumi_kubernetes.core import v1 as core
 
 from components.gate import HEALTH_PATH, TOKEN_FILE
-from components.hardening import container_security
 from components.naming import seconds
+from components.pod_parts import (
+    LAST_LINES,
+    PROBE_PERIOD_SECONDS,
+    container_security,
+    env,
+    exec_probe,
+    mount,
+    ollama_probe,
+    resources,
+)
+from moltghost.labels import GATE_CONTAINER, LOADER_CONTAINER, OLLAMA_CONTAINER, WEIGHTS_CONTAINER
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.model_server import (
     GATE_METRICS_PORT,
     GATE_PORT,
     LOADER_PORT,
     OLLAMA_PORT,
-    Share,
 )
 from moltghost.units import GIB, MIB
 
@@ -25,12 +36,6 @@ _CUDA_CACHE_DIR = "/cuda-cache"
 # NVIDIA's default (CUDA C++ Programming Guide, environment variables), written out because the
 # volume's limit is above it: whoever passes that is evicted. Never seen on a GPU.
 _CUDA_CACHE_MOST_BYTES = GIB
-_PROBE_PERIOD_SECONDS = 5
-# agent-tools leaves the reason of a failure as the container's termination message; where it can't,
-# because it was killed, its last lines stand for it.
-_LAST_LINES = "FallbackToLogsOnError"
-# Ollama answers within a second of its start; a minute covers a throttled node.
-_OLLAMA_START_SECONDS = 60
 # Copying and hashing work in parallel chunks; what they read goes through the page cache.
 _COPY_MEMORY_BYTES = 4 * GIB
 
@@ -48,13 +53,13 @@ def main_containers(plan: AgentPlan) -> list[core.ContainerArgs]:
 def _weights(plan: AgentPlan) -> core.ContainerArgs:
     server = plan.model_server
     return core.ContainerArgs(
-        name="weights",
+        name=WEIGHTS_CONTAINER,
         image=plan.images.tools,
-        termination_message_policy=_LAST_LINES,
+        termination_message_policy=LAST_LINES,
         args=["weights", "--from", server.store_url, "--to", MODELS_DIR],
-        env=_env({"AWS_ENDPOINT_URL_S3": server.store_endpoint} if server.store_endpoint else {}),
+        env=env({"AWS_ENDPOINT_URL_S3": server.store_endpoint} if server.store_endpoint else {}),
         security_context=container_security(),
-        resources=_resources(
+        resources=resources(
             server.ollama_share.model_copy(
                 update={"memory_bytes": min(server.ollama_share.memory_bytes, _COPY_MEMORY_BYTES)}
             )
@@ -66,11 +71,11 @@ def _weights(plan: AgentPlan) -> core.ContainerArgs:
 def _ollama(plan: AgentPlan) -> core.ContainerArgs:
     server = plan.model_server
     return core.ContainerArgs(
-        name="ollama",
+        name=OLLAMA_CONTAINER,
         image=plan.images.ollama,
         restart_policy="Always",
         args=["serve"],
-        env=_env(
+        env=env(
             {
                 "HOME": "/home/ollama",
                 "OLLAMA_HOST": f"127.0.0.1:{OLLAMA_PORT}",
@@ -90,10 +95,9 @@ def _ollama(plan: AgentPlan) -> core.ContainerArgs:
             }
         ),
         security_context=container_security(),
-        resources=_resources(server.ollama_share, server.extended_resources),
-        # `ollama ls` asks the server on loopback, which the kubelet's HTTP probes can't reach.
-        startup_probe=_exec_probe(["ollama", "ls"], _OLLAMA_START_SECONDS),
-        liveness_probe=_exec_probe(["ollama", "ls"], _OLLAMA_START_SECONDS),
+        resources=resources(server.ollama_share, server.extended_resources),
+        startup_probe=ollama_probe(),
+        liveness_probe=ollama_probe(),
         volume_mounts=[
             _mount("models", MODELS_DIR, read_only=True),
             _mount("home", "/home/ollama"),
@@ -114,12 +118,12 @@ def _cuda_cache() -> dict[str, str]:
 def _loader(plan: AgentPlan) -> core.ContainerArgs:
     server = plan.model_server
     return core.ContainerArgs(
-        name="loader",
+        name=LOADER_CONTAINER,
         image=plan.images.tools,
         restart_policy="Always",
-        termination_message_policy=_LAST_LINES,
+        termination_message_policy=LAST_LINES,
         args=["loader"],
-        env=_env(
+        env=env(
             {
                 "LOADER_OLLAMA": f"http://127.0.0.1:{OLLAMA_PORT}",
                 "LOADER_STORE": MODELS_DIR,
@@ -131,16 +135,16 @@ def _loader(plan: AgentPlan) -> core.ContainerArgs:
             }
         ),
         security_context=container_security(),
-        resources=_resources(server.loader_share),
+        resources=resources(server.loader_share),
         # Kubernetes waits for a sidecar to have started, not to be ready: the proof that the
         # model is loaded as planned is the startup probe.
-        startup_probe=_exec_probe(
+        startup_probe=exec_probe(
             ["agent-tools", "loader", "--check", "proven"], server.startup_budget_seconds
         ),
         readiness_probe=core.ProbeArgs(
             exec_=core.ExecActionArgs(command=["agent-tools", "loader", "--check", "healthy"]),
-            period_seconds=_PROBE_PERIOD_SECONDS,
-            timeout_seconds=_PROBE_PERIOD_SECONDS,
+            period_seconds=PROBE_PERIOD_SECONDS,
+            timeout_seconds=PROBE_PERIOD_SECONDS,
         ),
         volume_mounts=[_mount("models", MODELS_DIR, read_only=True), _tmp("loader")],
     )
@@ -150,12 +154,12 @@ def _gate(plan: AgentPlan) -> core.ContainerArgs:
     server = plan.model_server
     health = core.HTTPGetActionArgs(path=HEALTH_PATH, port="http")
     return core.ContainerArgs(
-        name="gate",
+        name=GATE_CONTAINER,
         image=plan.images.gate,
         args=["run", "--config", "/etc/gate/Caddyfile", "--adapter", "caddyfile"],
-        env=_env({"HOME": "/tmp", "XDG_DATA_HOME": "/tmp", "XDG_CONFIG_HOME": "/tmp"}),  # noqa: S108 in the container
+        env=env({"HOME": "/tmp", "XDG_DATA_HOME": "/tmp", "XDG_CONFIG_HOME": "/tmp"}),  # noqa: S108 in the container
         security_context=container_security(),
-        resources=_resources(server.gate_share),
+        resources=resources(server.gate_share),
         ports=[
             core.ContainerPortArgs(name="http", container_port=GATE_PORT, protocol="TCP"),
             core.ContainerPortArgs(
@@ -163,7 +167,7 @@ def _gate(plan: AgentPlan) -> core.ContainerArgs:
             ),
         ],
         readiness_probe=core.ProbeArgs(
-            http_get=health, period_seconds=_PROBE_PERIOD_SECONDS, timeout_seconds=2
+            http_get=health, period_seconds=PROBE_PERIOD_SECONDS, timeout_seconds=2
         ),
         liveness_probe=core.ProbeArgs(http_get=health, period_seconds=10, timeout_seconds=5),
         lifecycle=core.LifecycleArgs(
@@ -179,35 +183,9 @@ def _gate(plan: AgentPlan) -> core.ContainerArgs:
     )
 
 
-def _env(values: dict[str, str]) -> list[core.EnvVarArgs]:
-    return [core.EnvVarArgs(name=name, value=value) for name, value in values.items()]
+def _mount(volume: str, path: str, *, read_only: bool = False) -> Any:
+    return mount(volume, path, read_only=read_only)
 
 
-def _resources(share: Share, extra: dict[str, str] | None = None) -> core.ResourceRequirementsArgs:
-    """Requests equal limits, but for the CPU: an idle neighbour's cycles may be used."""
-    limits = {
-        "memory": str(share.memory_bytes),
-        "ephemeral-storage": str(share.ephemeral_bytes),
-        **(extra or {}),
-    }
-    return core.ResourceRequirementsArgs(
-        requests={"cpu": f"{share.cpu_millis}m", **limits}, limits=limits
-    )
-
-
-def _mount(volume: str, path: str, *, read_only: bool = False) -> core.VolumeMountArgs:
-    return core.VolumeMountArgs(name=volume, mount_path=path, read_only=read_only)
-
-
-def _tmp(container: str) -> core.VolumeMountArgs:
-    return core.VolumeMountArgs(name="tmp", mount_path="/tmp", sub_path=container)  # noqa: S108 in the container
-
-
-def _exec_probe(command: list[str], budget_seconds: int) -> core.ProbeArgs:
-    """A probe that may fail for ``budget_seconds`` before it counts."""
-    return core.ProbeArgs(
-        exec_=core.ExecActionArgs(command=command),
-        period_seconds=_PROBE_PERIOD_SECONDS,
-        timeout_seconds=_PROBE_PERIOD_SECONDS,
-        failure_threshold=max(1, -(-budget_seconds // _PROBE_PERIOD_SECONDS)),
-    )
+def _tmp(container: str) -> Any:
+    return mount("tmp", "/tmp", below=container)  # noqa: S108 in the container

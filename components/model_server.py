@@ -15,11 +15,7 @@ import pulumi_kubernetes as k8s
 from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 
-from components.admission import AGENT_LABEL, OWNER_LABEL
-from components.agent_namespace import selector
-from components.agent_tokens import TOKEN_KEY
 from components.gate import TOKEN_FILE, caddyfile
-from components.hardening import pod_security, scratch
 from components.model_containers import (
     CUDA_CACHE,
     CUDA_CACHE_BYTES,
@@ -27,9 +23,24 @@ from components.model_containers import (
     main_containers,
 )
 from components.naming import NOT_AWAITED, content_name, seconds
-from components.tolerations import tolerate
+from components.pod_parts import pod_security, scratch, tolerations
+from moltghost.labels import (
+    AGENT_LABEL,
+    CONTEXT_ANNOTATION,
+    HOSTNAME_LABEL,
+    MODEL_ANNOTATION,
+    MODEL_SERVER,
+    MOVE_LABEL,
+    NAME_LABEL,
+    NODE_USD_PER_HOUR_ANNOTATION,
+    OWNER_LABEL,
+    QUANTIZATION_ANNOTATION,
+    SPEC_ANNOTATION,
+    TOKEN_KEY,
+    USD_PER_HOUR_ANNOTATION,
+    selector,
+)
 from moltghost.planning.agent import AgentPlan
-from moltghost.planning.base import LABEL_PREFIX, MODEL_SERVER
 from moltghost.planning.model_server import GATE_PORT
 from moltghost.units import MIB
 
@@ -37,7 +48,6 @@ _TMP_BYTES = 256 * MIB
 _HOME_BYTES = 64 * MIB
 # Earlier states that `agent history` lists and `agent rollback` goes back to: one ReplicaSet each.
 HISTORY_LIMIT = 10
-MOVE_LABEL = f"{LABEL_PREFIX}/move"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +70,7 @@ class ModelServer(pulumi.ComponentResource):
     ) -> None:
         super().__init__("moltghost:agent:ModelServer", name, None, opts)
         self._plan, self._inputs = plan, inputs
-        self._labels = selector(plan, MODEL_SERVER)
+        self._labels = selector(MODEL_SERVER, plan.agent)
         child = pulumi.ResourceOptions(parent=self, depends_on=inputs.namespace_ready)
         self._gate_config = self._config(child)
         self._disruption_budget(child)
@@ -146,10 +156,7 @@ class ModelServer(pulumi.ComponentResource):
                 template=core.PodTemplateSpecArgs(
                     metadata=k8s.meta.v1.ObjectMetaArgs(
                         labels={**plan.labels, **self._labels, MOVE_LABEL: str(server.moves)},
-                        annotations={
-                            **self._facts(),
-                            "karpenter.sh/do-not-disrupt": "true",
-                        },
+                        annotations={**self._facts(), **server.scheduling.annotations},
                     ),
                     spec=self._pod(),
                 ),
@@ -161,18 +168,18 @@ class ModelServer(pulumi.ComponentResource):
         """What a pod runs; `moltghost agent list` reads it back."""
         server = self._plan.model_server
         return {
-            "moltghost.dev/model": server.model,
-            "moltghost.dev/quantization": server.quantization,
-            "moltghost.dev/context": str(server.context),
+            MODEL_ANNOTATION: server.model,
+            QUANTIZATION_ANNOTATION: server.quantization,
+            CONTEXT_ANNOTATION: str(server.context),
         }
 
     def _stack_facts(self) -> dict[str, str]:
         """What concerns the agent, not its pods: a new price list must not restart them."""
         placement = self._plan.sizing.placement
         return {
-            "moltghost.dev/spec": self._plan.spec,
-            "moltghost.dev/usd-per-hour": format(placement.usd_per_hour.normalize(), "f"),
-            "moltghost.dev/node-usd-per-hour": format(placement.node_usd_per_hour.normalize(), "f"),
+            SPEC_ANNOTATION: self._plan.spec,
+            USD_PER_HOUR_ANNOTATION: format(placement.usd_per_hour.normalize(), "f"),
+            NODE_USD_PER_HOUR_ANNOTATION: format(placement.node_usd_per_hour.normalize(), "f"),
         }
 
     def _pod(self) -> core.PodSpecArgs:
@@ -184,11 +191,9 @@ class ModelServer(pulumi.ComponentResource):
             priority_class_name=plan.priority_class,
             security_context=pod_security(),
             termination_grace_period_seconds=server.termination_grace_seconds,
-            node_selector={
-                "karpenter.sh/nodepool": server.pool,
-                "node.kubernetes.io/instance-type": server.instance_type,
-            },
-            tolerations=tolerate(server.tolerations),
+            node_selector=server.scheduling.node_selector,
+            tolerations=tolerations(server.scheduling.tolerations) or None,
+            runtime_class_name=server.scheduling.runtime_class,
             affinity=self._affinity(),
             init_containers=init_containers(plan),
             containers=main_containers(plan),
@@ -236,7 +241,7 @@ class ModelServer(pulumi.ComponentResource):
     def _before_the_move(self) -> core.PodAffinityTermArgs:
         """The agent's own model servers that an `agent move` leaves behind."""
         return core.PodAffinityTermArgs(
-            topology_key="kubernetes.io/hostname",
+            topology_key=HOSTNAME_LABEL,
             label_selector=k8s.meta.v1.LabelSelectorArgs(
                 match_labels=self._labels,
                 match_expressions=[
@@ -252,10 +257,10 @@ class ModelServer(pulumi.ComponentResource):
     def _model_servers(self, key: str, operator: str) -> core.PodAffinityTermArgs:
         """Model servers of any namespace whose ``key`` is (not) this agent's."""
         return core.PodAffinityTermArgs(
-            topology_key="kubernetes.io/hostname",
+            topology_key=HOSTNAME_LABEL,
             namespace_selector=k8s.meta.v1.LabelSelectorArgs(),
             label_selector=k8s.meta.v1.LabelSelectorArgs(
-                match_labels={"app.kubernetes.io/name": MODEL_SERVER},
+                match_labels={NAME_LABEL: MODEL_SERVER},
                 match_expressions=[
                     k8s.meta.v1.LabelSelectorRequirementArgs(
                         key=key, operator=operator, values=[self._plan.labels[key]]

@@ -6,6 +6,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.naming import seconds
+from moltghost.labels import INSTANCE_TYPE_LABEL
+from moltghost.planning.karpenter import API_VERSION, CAPACITY_TYPE_LABEL
 from moltghost.planning.platform import PoolPlan
 
 
@@ -26,17 +28,17 @@ class NodePool(pulumi.ComponentResource):
         super().__init__("moltghost:platform:NodePool", name, None, opts)
         self.node_pool = k8s.apiextensions.CustomResource(
             f"{name}-node-pool",
-            api_version="karpenter.sh/v1",
+            api_version=API_VERSION,
             kind="NodePool",
             metadata=k8s.meta.v1.ObjectMetaArgs(name=plan.name, labels=labels),
             spec={
                 "template": {
-                    "metadata": {"labels": {**labels, **plan.labels}},
+                    "metadata": {"labels": {**labels, **plan.karpenter.labels}},
                     "spec": _node_spec(plan),
                 },
                 "disruption": {
                     "consolidationPolicy": "WhenEmpty",
-                    "consolidateAfter": seconds(plan.consolidate_after_seconds),
+                    "consolidateAfter": seconds(plan.karpenter.consolidate_after_seconds),
                     "budgets": [
                         {"nodes": "100%", "reasons": ["Empty"]},
                         {"nodes": "0", "reasons": ["Drifted", "Underutilized"]},
@@ -50,21 +52,22 @@ class NodePool(pulumi.ComponentResource):
 
 
 def _node_spec(plan: PoolPlan) -> dict[str, object]:
+    made = plan.karpenter
     return {
         "nodeClassRef": {
-            "group": plan.node_class.group,
-            "kind": plan.node_class.kind,
-            "name": plan.node_class.name,
+            "group": made.node_class.group,
+            "kind": made.node_class.kind,
+            "name": made.node_class.name,
         },
         "requirements": [
-            _requirement("node.kubernetes.io/instance-type", plan.instance_types),
-            _requirement(plan.zone_label, plan.zones),
-            _requirement("kubernetes.io/arch", (plan.architecture,)),
-            _requirement("karpenter.sh/capacity-type", plan.capacity_types),
+            _requirement(INSTANCE_TYPE_LABEL, plan.instance_types),
+            _requirement(made.zone_label, made.zones),
+            _requirement("kubernetes.io/arch", (made.architecture,)),
+            _requirement(CAPACITY_TYPE_LABEL, made.capacity_types),
         ],
         "taints": [taint.model_dump() for taint in plan.taints],
         "expireAfter": "Never",
-        "terminationGracePeriod": seconds(plan.termination_grace_seconds),
+        "terminationGracePeriod": seconds(made.termination_grace_seconds),
     }
 
 

@@ -10,16 +10,28 @@ import pulumi_kubernetes as k8s
 from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 
-from components.agent_namespace import RUNTIME, selector
-from components.agent_tokens import TOKEN_KEY
-from components.hardening import container_security, pod_security, scratch
 from components.naming import NOT_AWAITED, content_name
-from components.tolerations import tolerate
+from components.pod_parts import (
+    PROBE_PERIOD_SECONDS,
+    container_security,
+    env,
+    mount,
+    pod_security,
+    resources,
+    scratch,
+    tolerations,
+)
+from moltghost.labels import (
+    GATEWAY_TOKEN_VARIABLE,
+    OPENCLAW_CONTAINER,
+    RUNTIME,
+    TOKEN_KEY,
+    selector,
+)
 from moltghost.planning.agent import AgentPlan
 
 STATE_DIR = "/home/node/.openclaw"
 _CONFIG_DIR = "/etc/openclaw"
-_PROBE_PERIOD_SECONDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +56,7 @@ class Runtime(pulumi.ComponentResource):
     ) -> None:
         super().__init__("moltghost:agent:Runtime", name, None, opts)
         self._plan, self._inputs = plan, inputs
-        self._labels = selector(plan, RUNTIME)
+        self._labels = selector(RUNTIME, plan.agent)
         child = pulumi.ResourceOptions(parent=self, depends_on=inputs.namespace_ready)
         self._config_map = self._config(child)
         self.volume = self._volume()
@@ -123,7 +135,7 @@ class Runtime(pulumi.ComponentResource):
                 template=core.PodTemplateSpecArgs(
                     metadata=k8s.meta.v1.ObjectMetaArgs(
                         labels={**plan.labels, **self._labels},
-                        annotations={"karpenter.sh/do-not-disrupt": "true"},
+                        annotations=plan.runtime.scheduling.annotations,
                     ),
                     spec=core.PodSpecArgs(
                         service_account_name=RUNTIME,
@@ -132,8 +144,9 @@ class Runtime(pulumi.ComponentResource):
                         priority_class_name=plan.priority_class,
                         security_context=pod_security(),
                         termination_grace_period_seconds=plan.runtime.termination_grace_seconds,
-                        node_selector={"karpenter.sh/nodepool": plan.runtime.pool},
-                        tolerations=tolerate(plan.runtime.tolerations),
+                        node_selector=plan.runtime.scheduling.node_selector,
+                        tolerations=tolerations(plan.runtime.scheduling.tolerations) or None,
+                        runtime_class_name=plan.runtime.scheduling.runtime_class,
                         containers=[self._openclaw()],
                         volumes=self._volumes(),
                     ),
@@ -159,34 +172,28 @@ class Runtime(pulumi.ComponentResource):
 
     def _openclaw(self) -> core.ContainerArgs:
         runtime = self._plan.runtime
-        limits = {
-            "memory": str(runtime.share.memory_bytes),
-            "ephemeral-storage": str(runtime.share.ephemeral_bytes),
-        }
         return core.ContainerArgs(
-            name="openclaw",
+            name=OPENCLAW_CONTAINER,
             image=self._plan.images.openclaw,
             args=["node", "dist/index.js", "gateway", "--bind", "lan", "--port", str(runtime.port)],
             env=self._environment(),
             security_context=container_security(),
-            resources=core.ResourceRequirementsArgs(
-                requests={"cpu": f"{runtime.share.cpu_millis}m", **limits}, limits=limits
-            ),
+            resources=resources(runtime.share),
             ports=[
                 core.ContainerPortArgs(name="http", container_port=runtime.port, protocol="TCP")
             ],
             startup_probe=_probe("/startupz", runtime.startup_budget_seconds),
-            readiness_probe=_probe("/startupz", 3 * _PROBE_PERIOD_SECONDS),
-            liveness_probe=_probe("/healthz", 12 * _PROBE_PERIOD_SECONDS),
+            readiness_probe=_probe("/startupz", 3 * PROBE_PERIOD_SECONDS),
+            liveness_probe=_probe("/healthz", 12 * PROBE_PERIOD_SECONDS),
             lifecycle=core.LifecycleArgs(
                 pre_stop=core.LifecycleHandlerArgs(
                     sleep=core.SleepActionArgs(seconds=runtime.drain_seconds)
                 )
             ),
             volume_mounts=[
-                core.VolumeMountArgs(name="state", mount_path=STATE_DIR),
-                core.VolumeMountArgs(name="config", mount_path=_CONFIG_DIR, read_only=True),
-                core.VolumeMountArgs(name="tmp", mount_path="/tmp"),  # noqa: S108 in the container
+                mount("state", STATE_DIR),
+                mount("config", _CONFIG_DIR, read_only=True),
+                mount("tmp", "/tmp"),  # noqa: S108 in the container
             ],
         )
 
@@ -208,11 +215,11 @@ class Runtime(pulumi.ComponentResource):
             "DO_NOT_TRACK": "1",
         }
         secret = {
-            "OPENCLAW_GATEWAY_TOKEN": self._inputs.gateway_token,
+            GATEWAY_TOKEN_VARIABLE: self._inputs.gateway_token,
             "MODEL_SERVER_TOKEN": self._inputs.gate_token,
         }
         return [
-            *(core.EnvVarArgs(name=name, value=value) for name, value in plain.items()),
+            *env(plain),
             *(
                 core.EnvVarArgs(
                     name=name,
@@ -230,7 +237,7 @@ class Runtime(pulumi.ComponentResource):
 def _probe(path: str, budget_seconds: int) -> core.ProbeArgs:
     return core.ProbeArgs(
         http_get=core.HTTPGetActionArgs(path=path, port="http"),
-        period_seconds=_PROBE_PERIOD_SECONDS,
-        timeout_seconds=_PROBE_PERIOD_SECONDS,
-        failure_threshold=max(1, -(-budget_seconds // _PROBE_PERIOD_SECONDS)),
+        period_seconds=PROBE_PERIOD_SECONDS,
+        timeout_seconds=PROBE_PERIOD_SECONDS,
+        failure_threshold=max(1, -(-budget_seconds // PROBE_PERIOD_SECONDS)),
     )

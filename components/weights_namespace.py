@@ -7,7 +7,7 @@ import pulumi_kubernetes as k8s
 from pulumi_kubernetes.core import v1 as core
 
 from components.agent_namespace import POD_SECURITY_VERSION
-from moltghost.planning.cloud_base import WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE
+from moltghost.labels import WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE
 
 
 class WeightsNamespace(pulumi.ComponentResource):

@@ -7,27 +7,27 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from moltghost.planning.aws.names import Place
+from moltghost.planning.aws.names import AwsScope
 
 
-def aws_provider(place: Place) -> aws.Provider:
+def aws_provider(scope: AwsScope) -> aws.Provider:
     """The provider of the environment's region; credentials of another account are refused."""
-    return aws.Provider("aws", region=place.region, allowed_account_ids=[place.account_id])
+    return aws.Provider("aws", region=scope.region, allowed_account_ids=[scope.account_id])
 
 
-def kubeconfig(place: Place, cluster: aws.eks.Cluster) -> pulumi.Output[str]:
+def kubeconfig(scope: AwsScope, cluster: aws.eks.Cluster) -> pulumi.Output[str]:
     """A kubeconfig whose user asks AWS for a token at each use. It holds no secret."""
     return pulumi.Output.json_dumps(
         {
             "apiVersion": "v1",
             "kind": "Config",
-            "current-context": place.name,
+            "current-context": scope.name,
             "contexts": [
-                {"name": place.name, "context": {"cluster": place.name, "user": place.name}}
+                {"name": scope.name, "context": {"cluster": scope.name, "user": scope.name}}
             ],
             "clusters": [
                 {
-                    "name": place.name,
+                    "name": scope.name,
                     "cluster": {
                         "server": cluster.endpoint,
                         "certificate-authority-data": cluster.certificate_authority.apply(
@@ -36,13 +36,13 @@ def kubeconfig(place: Place, cluster: aws.eks.Cluster) -> pulumi.Output[str]:
                     },
                 }
             ],
-            "users": [{"name": place.name, "user": {"exec": _token_command(place)}}],
+            "users": [{"name": scope.name, "user": {"exec": _token_command(scope)}}],
         }
     )
 
 
-def _token_command(place: Place) -> dict[str, Any]:
-    command = ["eks", "get-token", "--cluster-name", place.name, "--region", place.region]
+def _token_command(scope: AwsScope) -> dict[str, Any]:
+    command = ["eks", "get-token", "--cluster-name", scope.name, "--region", scope.region]
     return {
         # As `aws eks update-kubeconfig` writes it: `get-token` answers with this version unless the
         # client asks for another, and lightkube knows no newer one.

@@ -25,7 +25,7 @@ def declare_identity(
     Returns:
         What the model server has to come after.
     """
-    both = pulumi.ResourceOptions(providers=[aws_provider(identity.place), cluster])
+    both = pulumi.ResourceOptions(providers=[aws_provider(identity.scope), cluster])
     return AgentRole("identity", plan, identity, namespace_ready, both).ready
 
 

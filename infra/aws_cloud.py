@@ -26,7 +26,7 @@ from moltghost.planning.aws.nodes import NodeGroupPlan
 
 def declare_aws_cloud(plan: AwsCloudPlan) -> None:
     """Declare everything that an environment has in AWS, but for what its pods bring."""
-    opts = pulumi.ResourceOptions(provider=aws_provider(plan.place))
+    opts = pulumi.ResourceOptions(provider=aws_provider(plan.scope))
     keys = Keys("keys", plan.keys, plan.tags, opts)
     network, joining = _network(plan, keys, opts)
     cluster = _cluster(plan, keys, network, opts)
@@ -48,7 +48,7 @@ def _network(
 ) -> tuple[Network, list[pulumi.Resource]]:
     """The network, and what a node needs of it to join."""
     network = Network("network", plan.network, plan.cluster_name, plan.tags, opts)
-    endpoints = Endpoints("endpoints", plan.network, network, plan.place.region, plan.tags, opts)
+    endpoints = Endpoints("endpoints", plan.network, network, plan.scope.region, plan.tags, opts)
     vpc = network.vpc.id
     DnsFirewall("dns", plan.cluster_name, plan.network.dns_allowed, vpc, plan.tags, opts)
     FlowLogs("flow-logs", plan, vpc, keys.arn("logs"), opts)
@@ -105,9 +105,9 @@ def _export(plan: AwsCloudPlan, cluster: Cluster) -> None:
     pulumi.export("provider", plan.provider)
     pulumi.export("simulated_nodes", plan.simulated_nodes)
     pulumi.export("cluster_name", plan.cluster_name)
-    pulumi.export("kubeconfig", kubeconfig(plan.place, ours))
+    pulumi.export("kubeconfig", kubeconfig(plan.scope, ours))
     pulumi.export("zones", list(plan.zones))
     pulumi.export("weights_store_url", plan.weights_store.url)
-    pulumi.export("registry", plan.place.registry)
-    pulumi.export("region", plan.place.region)
-    pulumi.export("account_id", plan.place.account_id)
+    pulumi.export("registry", plan.scope.registry)
+    pulumi.export("region", plan.scope.region)
+    pulumi.export("account_id", plan.scope.account_id)

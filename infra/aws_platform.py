@@ -28,14 +28,14 @@ def declare_aws_platform(
         What each pool has to come after, by the pool's name.
     """
     inside = pulumi.ResourceOptions(provider=cluster)
-    place = plan.place
+    scope = plan.scope
     gpus = GpuSupport("gpus", plan.device_plugin_image, plan.dcgm_image, labels, inside)
     weights = WeightsNamespace("weights", labels, inside)
     policies = SystemPolicies(
         "flows", plan.policies, labels, [gpus.namespace, weights.namespace], inside
     )
-    both = pulumi.ResourceOptions(providers=[aws_provider(place), cluster])
-    addons = Addons("addons", plan.addons, place.name, place.tags, policies.ready, both)
+    both = pulumi.ResourceOptions(providers=[aws_provider(scope), cluster])
+    addons = Addons("addons", plan.addons, scope.name, scope.tags, policies.ready, both)
     karpenter = Karpenter(
         "karpenter",
         plan.karpenter_crds,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pulumi
 
+from moltghost.kube.kubeconfig import kubeconfig_path
 from moltghost.planning.aws.cloud import AwsCloudPlan
-from moltghost.planning.cloud_base import CloudPlan
+from moltghost.planning.environment import CloudPlan
 
 
 def declare_cloud(plan: CloudPlan) -> None:
@@ -19,6 +20,6 @@ def declare_cloud(plan: CloudPlan) -> None:
     pulumi.export("provider", plan.provider)
     pulumi.export("simulated_nodes", plan.simulated_nodes)
     pulumi.export("cluster_name", plan.cluster_name)
-    pulumi.export("kubeconfig", plan.kubeconfig)
+    pulumi.export("kubeconfig", str(kubeconfig_path(plan)))
     pulumi.export("zones", list(plan.zones))
     pulumi.export("weights_store_url", plan.weights_store.url)

@@ -6,12 +6,12 @@ engine needs no such check: it refuses whatever it didn't make itself.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from moltghost.config import Environment, StackName
 from moltghost.kube.client import Client
 from moltghost.kube.errors import ApiError, Unreachable
-from moltghost.ownership import ENGINE_ANNOTATION, EngineName, belongs_to, embedded_stacks
+from moltghost.kube.kubeconfig import kubeconfig_path
+from moltghost.labels import ENGINE_ANNOTATION
+from moltghost.ownership import EngineName, belongs_to, embedded_stacks
 from moltghost.planning.cloud import plan_cloud
 
 
@@ -40,7 +40,7 @@ def require_owner(
 
 def _written_on(namespace: str, environment: Environment) -> str | None:
     """The owner that a namespace names; ``None`` where there is no cluster or namespace yet."""
-    kubeconfig = Path(plan_cloud(environment).kubeconfig).expanduser()
+    kubeconfig = kubeconfig_path(plan_cloud(environment)).expanduser()
     if not kubeconfig.is_file():
         return None
     client = Client(kubeconfig)

@@ -16,10 +16,6 @@ from moltghost import paths
 from moltghost.errors import Refused
 
 EngineName = Literal["stock", "embedded"]
-ENGINE_ANNOTATION = "moltghost.dev/engine"
-"""On namespaces: the engine that owns the stack."""
-STACK_ANNOTATION = "moltghost.dev/stack"
-"""Which stack made an object."""
 
 # A program that nobody told otherwise was started by the Pulumi CLI.
 _RUNNING: ContextVar[EngineName] = ContextVar("moltghost_engine", default="stock")

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from moltghost.lifecycle.weights.manifests import job
+from components.weights_job import weights_job
 from moltghost.local.build import programs
 from tests.components.cases import container
 from tests.lifecycle.weights.jobs import plan
@@ -76,7 +76,7 @@ def test_the_loaders_probes_ask_what_it_answers() -> None:
 
 
 def test_the_jobs_options_and_variables_are_those_that_the_build_knows() -> None:
-    [build] = job(plan(), with_key=True)["spec"]["template"]["spec"]["containers"]
+    [build] = weights_job(plan(), with_key=True)["spec"]["template"]["spec"]["containers"]
     given = {arg.removeprefix("--").partition("=")[0] for arg in build["args"][1:]}
     # The example isn't quantized.
     assert given | {"quantize"} == flags("build/config.go")

@@ -17,14 +17,24 @@ from tests.examples import PROJECT
 OUTSIDE_THE_LAYERS = {"moltghost.__init__"}
 
 
+def every_contract() -> list[dict[str, Any]]:
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    found = settings["tool"]["importlinter"]["contracts"]
+    assert isinstance(found, list)
+    return found
+
+
 def contracts() -> list[dict[str, Any]]:
     """Those of layers: the house's, then the engines'."""
-    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
-    found = [
-        each for each in settings["tool"]["importlinter"]["contracts"] if each["type"] == "layers"
-    ]
+    found = [each for each in every_contract() if each["type"] == "layers"]
     assert len(found) == 2
     return found
+
+
+def modules() -> set[str]:
+    """The modules that contracts besides the layers name."""
+    keys = ("source_modules", "forbidden_modules", "ancestors")
+    return {name for each in every_contract() for key in keys for name in each.get(key, ())}
 
 
 def rooms_of(contract: dict[str, Any]) -> set[str]:
@@ -49,13 +59,11 @@ def test_every_room_of_the_library_is_in_a_layer() -> None:
 def house(folder: Path) -> Path:
     """The rooms of the house, empty, with the contract of the real one."""
     shutil.copy(PROJECT / "pyproject.toml", folder / "pyproject.toml")
-    for room in rooms() | engine_rooms():
+    for room in rooms() | engine_rooms() | modules():
         place = folder / Path(*room.split("."))
         place.mkdir(parents=True, exist_ok=True)
         (place / "__init__.py").touch()
     (folder / "moltghost" / "__init__.py").touch()
-    (folder / "policies").mkdir()
-    (folder / "policies" / "__init__.py").touch()
     return folder
 
 
@@ -96,6 +104,35 @@ def test_an_import_against_the_flow_is_caught(room: str, imports: str, tmp_path:
     ran = lint(folder)
     assert ran.returncode == 1
     assert f"{room} is not allowed to import {imports}" in " ".join(ran.stdout.split())
+
+
+def test_a_circle_in_planning_is_caught(tmp_path: Path) -> None:
+    planning = house(tmp_path) / "moltghost" / "planning"
+    (planning / "aws").mkdir()
+    (planning / "aws" / "__init__.py").touch()
+    (planning / "aws" / "cloud.py").write_text("import moltghost.planning.agent\n")
+    assert lint(tmp_path).returncode == 0
+    (planning / "agent" / "on_aws.py").write_text("import moltghost.planning.aws.cloud\n")
+    ran = lint(tmp_path)
+    assert ran.returncode == 1
+    assert "planning has no circle BROKEN" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "imports", "contract"),
+    [
+        ("moltghost.planning", "moltghost.paths", "a plan is the same on every machine"),
+        ("components.runtime", "moltghost.planning.karpenter", "only Karpenter's providers"),
+    ],
+)
+def test_what_a_room_may_not_know_is_caught(
+    tmp_path: Path, module: str, imports: str, contract: str
+) -> None:
+    place = house(tmp_path) / Path(*module.split(".")) / "against.py"
+    place.write_text(f"import {imports}\n", encoding="utf-8")
+    ran = lint(tmp_path)
+    assert ran.returncode == 1
+    assert re.search(f"^{re.escape(contract)}.* BROKEN$", ran.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize("room", ["sizing", "models"])

@@ -15,7 +15,8 @@ from moltghost.config import StackName, read_environment
 from moltghost.engines.embedded.declared_resources import declared_resources
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.flows import POD_IDENTITY
-from moltghost.planning.cloud import MACHINE_NETWORK, plan_cloud
+from moltghost.planning.cloud import plan_cloud
+from moltghost.planning.embedded import MACHINE_NETWORK
 
 PROJECT = Path(__file__).parents[1]
 PAGE = PROJECT / "docs" / "reference" / "flows.md"

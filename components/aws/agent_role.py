@@ -9,12 +9,11 @@ import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 from pulumi_kubernetes.networking import v1 as net
 
-from components.agent_namespace import selector
 from components.aws.options import child_of
 from components.aws.role import Role
+from moltghost.labels import MODEL_SERVER, selector
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.aws.agent import AwsAgent
-from moltghost.planning.base import MODEL_SERVER
 
 
 class AgentRole(pulumi.ComponentResource):
@@ -32,7 +31,7 @@ class AgentRole(pulumi.ComponentResource):
         role = Role("agent-role", identity.role, identity.tags, child_of(self))
         association = aws.eks.PodIdentityAssociation(
             "agent-identity",
-            cluster_name=identity.place.name,
+            cluster_name=identity.scope.name,
             namespace=identity.namespace,
             service_account=identity.service_account,
             role_arn=role.arn,
@@ -46,7 +45,7 @@ class AgentRole(pulumi.ComponentResource):
             ),
             spec=net.NetworkPolicySpecArgs(
                 pod_selector=k8s.meta.v1.LabelSelectorArgs(
-                    match_labels=selector(plan, MODEL_SERVER)
+                    match_labels=selector(MODEL_SERVER, plan.agent)
                 ),
                 policy_types=["Ingress", "Egress"],
                 egress=[

@@ -16,6 +16,8 @@ from pulumi_kubernetes.admissionregistration import v1 as admission
 from pulumi_kubernetes.rbac import v1 as rbac
 
 from components.aws.options import child_of
+from moltghost.labels import AGENT_NAMESPACE_PREFIX
+from moltghost.planning.karpenter import GROUP as KARPENTER
 
 RBAC = "rbac.authorization.k8s.io"
 _WRITE = ["get", "create", "update", "patch", "delete"]
@@ -40,7 +42,7 @@ _CHANGED: dict[str, list[str]] = {
 _SEEN: dict[str, list[str]] = {
     "": ["nodes", "pods", "pods/log", "events"],
     "apps": ["replicasets"],
-    "karpenter.sh": ["nodepools", "nodeclaims"],
+    KARPENTER: ["nodepools", "nodeclaims"],
     # The provider waits for no volume whose class says that it comes with its first pod.
     "storage.k8s.io": ["storageclasses"],
 }
@@ -127,7 +129,7 @@ class Deployers(pulumi.ComponentResource):
                 validations=[
                     admission.ValidationArgs(
                         # A namespace's own request carries its name as namespace too.
-                        expression="request.namespace.startsWith('agent-')",
+                        expression=f"request.namespace.startsWith('{AGENT_NAMESPACE_PREFIX}')",
                         message="who deploys agents changes only what is in namespaces of agents "
                         "(agent-NAME)",
                     )

@@ -12,8 +12,9 @@ from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 
 from components.aws.options import child_of
-from moltghost.planning.aws.flows import DCGM_PORT, SYSTEM_NAMESPACE
-from moltghost.planning.pools import GPU_TAINT_KEY, GPU_TAINT_VALUE, gpu_labels
+from moltghost.labels import GPU_RESOURCE, NAME_LABEL, SYSTEM_NAMESPACE
+from moltghost.planning.aws.flows import DCGM_PORT
+from moltghost.planning.pools import GPU_TAINT_VALUE, gpu_labels
 
 _DEVICE_PLUGINS = "/var/lib/kubelet/device-plugins"
 _POD_RESOURCES = "/var/lib/kubelet/pod-resources"
@@ -121,7 +122,7 @@ class GpuSupport(pulumi.ComponentResource):
                         node_selector=gpu_labels(),
                         tolerations=[
                             core.TolerationArgs(
-                                key=GPU_TAINT_KEY,
+                                key=GPU_RESOURCE,
                                 operator="Equal",
                                 value=GPU_TAINT_VALUE,
                                 effect="NoSchedule",
@@ -141,7 +142,7 @@ class GpuSupport(pulumi.ComponentResource):
 
 
 def _selector(name: str) -> dict[str, str]:
-    return {"app.kubernetes.io/name": name}
+    return {NAME_LABEL: name}
 
 
 def _probe(delay_seconds: int) -> core.ProbeArgs:

@@ -6,8 +6,8 @@ import pulumi
 import pulumi_aws as aws
 
 from components.aws.options import child_of
+from moltghost.labels import TIER_TAG
 from moltghost.planning.aws.network import NetworkPlan, SubnetPlan, Tier
-from moltghost.planning.aws.node_class import TIER_TAG
 
 _ANYWHERE = "0.0.0.0/0"
 

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.aws.options import child_of
+from moltghost.labels import POOL_TAG
 from moltghost.planning.aws.nodes import (
     ROOT_DEVICE,
     ROOT_IOPS,
@@ -44,7 +45,7 @@ class NodeGroup(pulumi.ComponentResource):
     ) -> None:
         super().__init__("moltghost:aws:NodeGroup", name, None, opts)
         self._plan, self._inputs = plan, inputs
-        self._tags = {**tags, "moltghost.dev/pool": plan.name}
+        self._tags = {**tags, POOL_TAG: plan.name}
         template = self._template(f"{name}-template")
         self.group = aws.eks.NodeGroup(
             name,

@@ -9,9 +9,9 @@ import pulumi_aws as aws
 
 from components.aws.options import child_of
 from components.aws.role import Role
+from moltghost.labels import WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.storage import ABORTED_UPLOAD_DAYS, OLD_VERSION_DAYS
-from moltghost.planning.cloud_base import WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE
 
 
 class WeightsStore(pulumi.ComponentResource):

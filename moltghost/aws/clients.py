@@ -10,13 +10,13 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 
 from moltghost.aws.facts import home_region
 from moltghost.aws.reachability import address, knock
 
 if TYPE_CHECKING:
+    import boto3
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_eks import EKSClient
@@ -38,6 +38,13 @@ _CONFIG = Config(
 )
 
 
+def _new_session() -> boto3.Session:
+    # It takes long to load, and commands that may ask AWS mostly don't.
+    import boto3
+
+    return boto3.Session()
+
+
 class Clients:
     """Clients of one region, shared by threads.
 
@@ -52,7 +59,7 @@ class Clients:
         self,
         region: str,
         *,
-        session: Callable[[], boto3.Session] = boto3.Session,
+        session: Callable[[], boto3.Session] = _new_session,
         config: Config = _CONFIG,
         knock: Callable[[str], None] = knock,
     ) -> None:

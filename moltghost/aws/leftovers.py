@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from moltghost.aws.clients import Clients
-from moltghost.aws.errors import trouble
+from moltghost.aws_errors import trouble
 from moltghost.errors import Failed
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from moltghost import paths
 from moltghost.aws.clients import Clients
-from moltghost.aws.errors import trouble
 from moltghost.aws.price_list import read_price
+from moltghost.aws_errors import trouble
 from moltghost.errors import Failed
 from moltghost.files import write_text
 from moltghost.models import instance_types, price_source

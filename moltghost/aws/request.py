@@ -67,7 +67,7 @@ class Holdings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubnetPlan:
+class RequestedSubnet:
     """A subnet for nodes: its zone id and its CIDR, such as ``10.0.0.0/20``."""
 
     zone_id: str
@@ -113,7 +113,7 @@ class PreflightRequest:
     kubernetes_version: str
     cluster_name: str
     needs: tuple[NodeNeed, ...]
-    subnets: tuple[SubnetPlan, ...] = ()
+    subnets: tuple[RequestedSubnet, ...] = ()
     addresses_now: int = 0
     addresses_total: int = 0
     ami_parameters: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from moltghost.images.oci import ImageConfig
 from moltghost.images.tree import UID, Entry
+from moltghost.labels import STANDS_FOR
 from moltghost.local.build import programs, recipes
 from moltghost.planning.images import Substitute, local_images, substitutes, version_of
 from moltghost.progress import Report
@@ -67,7 +68,7 @@ class Recipe(ABC):
         return {
             "org.opencontainers.image.title": self.title,
             "org.opencontainers.image.version": self.version,
-            "moltghost.dev/stands-for": self.substitute.stands_for,
+            STANDS_FOR: self.substitute.stands_for,
         }
 
     @abstractmethod

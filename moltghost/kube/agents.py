@@ -11,15 +11,27 @@ from typing import Any
 
 from moltghost.kube.client import Client
 from moltghost.kube.container_progress import last_words
-from moltghost.kube.pod_diagnosis import Object, condition
+from moltghost.kube.pod_diagnosis import LiveObject, condition
 from moltghost.kube.pods import Stage, is_ready, progress
-from moltghost.planning.base import agent_namespace
+from moltghost.labels import (
+    AGENT_LABEL,
+    CONTEXT_ANNOTATION,
+    ENVIRONMENT_LABEL,
+    INSTANCE_TYPE_LABEL,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    MODEL_ANNOTATION,
+    MODEL_SERVER,
+    NAME_LABEL,
+    NODE_USD_PER_HOUR_ANNOTATION,
+    OWNER_LABEL,
+    QUANTIZATION_ANNOTATION,
+    SPEC_ANNOTATION,
+    USD_PER_HOUR_ANNOTATION,
+    agent_namespace,
+)
 
-_SERVERS = {
-    "app.kubernetes.io/managed-by": "moltghost",
-    "app.kubernetes.io/name": "model-server",
-}
-SPEC_ANNOTATION = "moltghost.dev/spec"
+_SERVERS = {MANAGED_BY_LABEL: MANAGED_BY, NAME_LABEL: MODEL_SERVER}
 # KWOK marks the nodes that it simulates.
 SIMULATED_ANNOTATION = "kwok.x-k8s.io/node"
 
@@ -35,7 +47,15 @@ class NodeFact:
 
 @dataclass(frozen=True)
 class AgentStatus:
-    """One agent as the cluster has it."""
+    """One agent as the cluster has it.
+
+    Args:
+        ready: it answers.
+        updating: a new model server is on its way while the old one still serves.
+        node: of what is shown; None while it has none.
+        spec: the agent's config as it was last applied, as JSON.
+        detail: how far its stage is, in bytes and time left; asked for one agent only.
+    """
 
     agent: str
     environment: str
@@ -47,14 +67,11 @@ class AgentStatus:
     reason: str
     ready: bool
     updating: bool
-    """A new model server is on its way while the old one still serves."""
     node: NodeFact | None
     usd_per_hour: Decimal
     node_usd_per_hour: Decimal
     spec: str
-    """The agent's config as it was last applied, as JSON."""
     detail: str = ""
-    """How far its stage is, in bytes and time left; asked for one agent only."""
 
     def to_json(self) -> dict[str, Any]:
         """Keys that scripts rely on."""
@@ -72,7 +89,7 @@ def list_agents(client: Client, agent: str | None = None) -> list[AgentStatus]:
 
     One agent costs the same however many others there are.
     """
-    labels = {**_SERVERS, **({"moltghost.dev/agent": agent} if agent else {})}
+    labels = {**_SERVERS, **({AGENT_LABEL: agent} if agent else {})}
     home = agent_namespace(agent) if agent else None
     # Side by side, since of hundreds of agents each list is megabytes.
     with ThreadPoolExecutor(3) as pool:
@@ -80,7 +97,7 @@ def list_agents(client: Client, agent: str | None = None) -> list[AgentStatus]:
         asked_pods = pool.submit(client.list, "v1", "Pod", home, labels=labels)
         asked_nodes = None if home else pool.submit(client.list, "v1", "Node")
         deployments = asked.result()
-        pods: dict[str, list[Object]] = defaultdict(list)
+        pods: dict[str, list[LiveObject]] = defaultdict(list)
         for pod in asked_pods.result():
             pods[pod["metadata"]["namespace"]].append(pod)
         nodes = asked_nodes.result() if asked_nodes else _nodes(client, pods[str(home)])
@@ -93,7 +110,7 @@ def list_agents(client: Client, agent: str | None = None) -> list[AgentStatus]:
     return sorted(found, key=lambda status: status.agent)
 
 
-def _with_detail(client: Client, status: AgentStatus, pods: Iterable[Object]) -> AgentStatus:
+def _with_detail(client: Client, status: AgentStatus, pods: Iterable[LiveObject]) -> AgentStatus:
     """The status with what the pod that is on its way says of it."""
     if status.stage not in (Stage.DOWNLOAD, Stage.LOAD):
         return status
@@ -102,7 +119,7 @@ def _with_detail(client: Client, status: AgentStatus, pods: Iterable[Object]) ->
     return replace(status, detail=next(filter(None, words), ""))
 
 
-def _nodes(client: Client, pods: Iterable[Object]) -> list[Object]:
+def _nodes(client: Client, pods: Iterable[LiveObject]) -> list[LiveObject]:
     """The nodes that these pods are on."""
     names = {name for pod in pods if (name := pod["spec"].get("nodeName"))}
     return [
@@ -111,7 +128,7 @@ def _nodes(client: Client, pods: Iterable[Object]) -> list[Object]:
 
 
 def agent_status(
-    deployment: Object, pods: Iterable[Object], nodes: Mapping[str, Object]
+    deployment: LiveObject, pods: Iterable[LiveObject], nodes: Mapping[str, LiveObject]
 ) -> AgentStatus:
     """An agent's status from its model server's Deployment, that one's pods, and the nodes."""
     metadata = deployment["metadata"]
@@ -128,24 +145,24 @@ def agent_status(
     shown = serving or coming
     facts = (shown or deployment)["metadata"].get("annotations", {})
     return AgentStatus(
-        agent=labels["moltghost.dev/agent"],
-        environment=labels.get("moltghost.dev/environment", ""),
-        owner=labels.get("moltghost.dev/owner", ""),
-        model=facts.get("moltghost.dev/model", ""),
-        quantization=facts.get("moltghost.dev/quantization", ""),
-        context=int(facts.get("moltghost.dev/context", 0)),
+        agent=labels[AGENT_LABEL],
+        environment=labels.get(ENVIRONMENT_LABEL, ""),
+        owner=labels.get(OWNER_LABEL, ""),
+        model=facts.get(MODEL_ANNOTATION, ""),
+        quantization=facts.get(QUANTIZATION_ANNOTATION, ""),
+        context=int(facts.get(CONTEXT_ANNOTATION, 0)),
         stage=stage,
         reason=reason,
         ready=serving is not None,
         updating=serving is not None and serving is not coming,
         node=_node(shown, nodes),
-        usd_per_hour=Decimal(plan.get("moltghost.dev/usd-per-hour", "0")),
-        node_usd_per_hour=Decimal(plan.get("moltghost.dev/node-usd-per-hour", "0")),
+        usd_per_hour=Decimal(plan.get(USD_PER_HOUR_ANNOTATION, "0")),
+        node_usd_per_hour=Decimal(plan.get(NODE_USD_PER_HOUR_ANNOTATION, "0")),
         spec=plan.get(SPEC_ANNOTATION, ""),
     )
 
 
-def _stage(deployment: Object, newest: Object | None) -> tuple[Stage, str]:
+def _stage(deployment: LiveObject, newest: LiveObject | None) -> tuple[Stage, str]:
     if newest is None and deployment.get("spec", {}).get("replicas", 1) == 0:
         return Stage.PAUSED, ""
     failure = condition(deployment, "ReplicaFailure")
@@ -158,7 +175,7 @@ def _stage(deployment: Object, newest: Object | None) -> tuple[Stage, str]:
     return found.stage, found.reason
 
 
-def _node(pod: Object | None, nodes: Mapping[str, Object]) -> NodeFact | None:
+def _node(pod: LiveObject | None, nodes: Mapping[str, LiveObject]) -> NodeFact | None:
     name = pod["spec"].get("nodeName") if pod else None
     node = nodes.get(name) if name else None
     if not name or node is None:
@@ -166,6 +183,6 @@ def _node(pod: Object | None, nodes: Mapping[str, Object]) -> NodeFact | None:
     metadata = node["metadata"]
     return NodeFact(
         name=name,
-        instance_type=metadata.get("labels", {}).get("node.kubernetes.io/instance-type", ""),
+        instance_type=metadata.get("labels", {}).get(INSTANCE_TYPE_LABEL, ""),
         simulated=SIMULATED_ANNOTATION in metadata.get("annotations", {}),
     )

@@ -12,18 +12,19 @@ from typing import Any
 
 from moltghost.kube.client import Client
 from moltghost.kube.errors import ApiError
-from moltghost.kube.pod_diagnosis import Object, container_statuses
+from moltghost.kube.pod_diagnosis import LiveObject, container_statuses
+from moltghost.labels import LOADER_CONTAINER, WEIGHTS_CONTAINER
 from moltghost.progress import transfer_detail
 
 # The containers that report, in the order in which they work; the others' logs are users' own.
-_REPORTING = ("weights", "loader")
+_REPORTING = (WEIGHTS_CONTAINER, LOADER_CONTAINER)
 
 
 @dataclass(frozen=True)
 class Said:
     """One line.
 
-    Attributes:
+    Args:
         fraction: share done in 0..1 where it is known.
     """
 
@@ -49,7 +50,7 @@ def parse(line: str) -> Said | None:
     return Said(found["stage"], detail, min(done / total, 1.0) if total else None)
 
 
-def last_words(client: Client, pod: Object) -> str:
+def last_words(client: Client, pod: LiveObject) -> str:
     """How far the container of a model server's pod is that works now; empty where none says it.
 
     Costs one request while the pod copies or loads, and none otherwise.
@@ -62,7 +63,7 @@ def last_words(client: Client, pod: Object) -> str:
     return ""
 
 
-def _last_line(client: Client, pod: Object, container: str) -> Said | None:
+def _last_line(client: Client, pod: LiveObject, container: str) -> Said | None:
     metadata = pod["metadata"]
     try:
         lines = list(client.log_tail(metadata["name"], metadata["namespace"], container))

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from moltghost.errors import Failed
 from moltghost.kube.client import Client
 from moltghost.kube.errors import UnknownKind
-from moltghost.kube.pod_diagnosis import Object, condition
+from moltghost.kube.pod_diagnosis import LiveObject, condition
+from moltghost.labels import MANAGED_BY, MANAGED_BY_LABEL
+from moltghost.planning.karpenter import API_VERSION, NODE_POOL_LABEL
 from moltghost.progress import Event, Report
 
-_API = "karpenter.sh/v1"
-_OURS = {"app.kubernetes.io/managed-by": "moltghost"}
-_POOL_LABEL = "karpenter.sh/nodepool"
+_OURS = {MANAGED_BY_LABEL: MANAGED_BY}
 _PAUSE_SECONDS = 2.0
 TASK = "drain pools"
 
@@ -44,13 +44,15 @@ def drain_pools(
         Failed: nodes are left when the time is up; they still cost.
     """
     try:
-        pools = [each["metadata"]["name"] for each in client.list(_API, "NodePool", labels=_OURS)]
+        pools = [
+            each["metadata"]["name"] for each in client.list(API_VERSION, "NodePool", labels=_OURS)
+        ]
     except UnknownKind:
         return []  # Karpenter never came here, and so no node of a pool
     claims = _claims(client)
     report(Event(task=TASK, state="started", detail=_left(claims)))
     for pool in pools:
-        client.delete(_API, "NodePool", pool, propagation="Foreground")
+        client.delete(API_VERSION, "NodePool", pool, propagation="Foreground")
     seen = {name(each) for each in claims}
     deadline = time.monotonic() + timeout_seconds
     while claims := _claims(client):
@@ -64,28 +66,28 @@ def drain_pools(
     return sorted(seen)
 
 
-def name(claim: Object) -> str:
+def name(claim: LiveObject) -> str:
     """The node of a NodeClaim, or the claim itself while it has none."""
     return str(claim.get("status", {}).get("nodeName") or claim["metadata"]["name"])
 
 
-def _claims(client: Client) -> list[Object]:
+def _claims(client: Client) -> list[LiveObject]:
     """All NodeClaims of the cluster, also of a pool that is gone already."""
     return [
         each
-        for each in client.list(_API, "NodeClaim")
-        if _POOL_LABEL in each["metadata"].get("labels", {})
+        for each in client.list(API_VERSION, "NodeClaim")
+        if NODE_POOL_LABEL in each["metadata"].get("labels", {})
     ]
 
 
-def _left(claims: list[Object]) -> str:
+def _left(claims: list[LiveObject]) -> str:
     if not claims:
         return "no node is there"
     word = "node is" if len(claims) == 1 else "nodes are"
     return f"{len(claims)} {word} left; {name(claims[0])} {_waits_for(claims[0])}"
 
 
-def _waits_for(claim: Object) -> str:
+def _waits_for(claim: LiveObject) -> str:
     """Karpenter's conditions of a NodeClaim that goes: drained, then volumes, then the machine."""
     steps = (
         ("Drained", "waits for its pods to end"),
@@ -98,7 +100,7 @@ def _waits_for(claim: Object) -> str:
     return "is ending"
 
 
-def _stuck(claims: list[Object], seconds: float) -> Failed:
+def _stuck(claims: list[LiveObject], seconds: float) -> Failed:
     lines = "\n".join(f"  {name(each)} {_waits_for(each)}" for each in claims)
     first = claims[0]["metadata"]["name"]
     return Failed(

@@ -9,18 +9,28 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from moltghost.kube.agents import SPEC_ANNOTATION
 from moltghost.kube.client import Client
+from moltghost.labels import (
+    AGENT_LABEL,
+    CONTEXT_ANNOTATION,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    MODEL_ANNOTATION,
+    MODEL_SERVER,
+    NAME_LABEL,
+    QUANTIZATION_ANNOTATION,
+    SPEC_ANNOTATION,
+)
 
 _REVISION = "deployment.kubernetes.io/revision"
-_SERVER = {"app.kubernetes.io/managed-by": "moltghost", "app.kubernetes.io/name": "model-server"}
+_SERVER = {MANAGED_BY_LABEL: MANAGED_BY, NAME_LABEL: MODEL_SERVER}
 
 
 @dataclass(frozen=True)
 class Revision:
     """One state of an agent's model server.
 
-    Attributes:
+    Args:
         number: the cluster's count; a state that comes back gets a new number.
         since: when its ReplicaSet was made, RFC 3339.
         current: it is what the Deployment asks for now.
@@ -44,7 +54,7 @@ class Revision:
 
 def revisions(client: Client, agent: str) -> list[Revision]:
     """The states of an agent's model server that the cluster still keeps, newest first."""
-    labels = {**_SERVER, "moltghost.dev/agent": agent}
+    labels = {**_SERVER, AGENT_LABEL: agent}
     found = []
     for each in client.list("apps/v1", "ReplicaSet", labels=labels):
         metadata = each["metadata"]
@@ -56,9 +66,9 @@ def revisions(client: Client, agent: str) -> list[Revision]:
             Revision(
                 number=int(facts.get(_REVISION, 0)),
                 since=metadata["creationTimestamp"],
-                model=template.get("moltghost.dev/model", ""),
-                quantization=template.get("moltghost.dev/quantization", ""),
-                context=int(template.get("moltghost.dev/context", 0)),
+                model=template.get(MODEL_ANNOTATION, ""),
+                quantization=template.get(QUANTIZATION_ANNOTATION, ""),
+                context=int(template.get(CONTEXT_ANNOTATION, 0)),
                 current=False,
                 spec=facts[SPEC_ANNOTATION],
             )

@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-Object = Mapping[str, Any]
+LiveObject = Mapping[str, Any]
+"""An object as the API server has it, which is only read."""
 
 _QUIET_WAITING = ("PodInitializing", "ContainerCreating")
 _KARPENTER = "karpenter"
 _RESTARTS_IN_VAIN = 3  # a minute and a half, as the kubelet doubles its pauses
 
 
-def condition(live: Object, type_: str) -> dict[str, Any]:
+def condition(live: LiveObject, type_: str) -> dict[str, Any]:
     """The condition of that type, or an empty dict."""
     conditions = live.get("status", {}).get("conditions") or []  # a new definition has null
     return next((item for item in conditions if item["type"] == type_), {})
 
 
-def container_statuses(pod: Object) -> list[dict[str, Any]]:
+def container_statuses(pod: LiveObject) -> list[dict[str, Any]]:
     """What is known of each container, init containers first."""
     status = pod.get("status", {})
     return [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
 
 
-def pod_reason(pod: Object, events: Sequence[Object]) -> str:
+def pod_reason(pod: LiveObject, events: Sequence[LiveObject]) -> str:
     """What a pod is waiting for or why it fails; empty if it is ready.
 
     Args:
@@ -47,7 +48,7 @@ def pod_reason(pod: Object, events: Sequence[Object]) -> str:
     return _latest_warning(events) or str(condition(pod, "Ready").get("message", "starting"))
 
 
-def event_time(event: Object) -> str:
+def event_time(event: LiveObject) -> str:
     """When it was last seen; sorts as text."""
     series = event.get("series") or {}
     times = series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime")
@@ -55,7 +56,7 @@ def event_time(event: Object) -> str:
     return str(next((time for time in times if time), created))
 
 
-def _unscheduled(scheduled: dict[str, Any], events: Sequence[Object]) -> str:
+def _unscheduled(scheduled: dict[str, Any], events: Sequence[LiveObject]) -> str:
     """Karpenter's latest word if it has one: it knows why no node comes, the scheduler doesn't."""
     spoken = [event for event in events if _source(event) == _KARPENTER]
     if spoken:
@@ -63,12 +64,12 @@ def _unscheduled(scheduled: dict[str, Any], events: Sequence[Object]) -> str:
     return str(scheduled.get("message") or "not scheduled yet")
 
 
-def _source(event: Object) -> str:
+def _source(event: LiveObject) -> str:
     component = event.get("source", {}).get("component")
     return str(event.get("reportingComponent") or component or "").partition("/")[0]
 
 
-def _init_reasons(pod: Object) -> str:
+def _init_reasons(pod: LiveObject) -> str:
     statuses = pod["status"].get("initContainerStatuses", [])
     names = [item["name"] for item in pod["spec"].get("initContainers", [])]
     for item in statuses:
@@ -85,7 +86,7 @@ def _passed(status: dict[str, Any]) -> bool:
     return bool(status.get("started"))
 
 
-def _container_reasons(pod: Object) -> str:
+def _container_reasons(pod: LiveObject) -> str:
     for item in pod["status"].get("containerStatuses", []):
         if found := trouble(item):
             return f"container {item['name']} {found}"
@@ -119,7 +120,7 @@ def trouble(status: Mapping[str, Any]) -> str:
     return f"failed: {last}" if failed_now else ""
 
 
-def has_given_up(pod: Object) -> bool:
+def has_given_up(pod: LiveObject) -> bool:
     """Whether a container keeps ending, so that waiting for it is pointless.
 
     What only needs time waits by itself here: the weights for their store, the loader for Ollama.
@@ -131,6 +132,6 @@ def has_given_up(pod: Object) -> bool:
     )
 
 
-def _latest_warning(events: Sequence[Object]) -> str:
+def _latest_warning(events: Sequence[LiveObject]) -> str:
     warnings = [event for event in events if event.get("type") == "Warning"]
     return str(max(warnings, key=event_time)["message"]) if warnings else ""

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from moltghost.kube.pod_diagnosis import Object, condition, container_statuses, trouble
+from moltghost.kube.pod_diagnosis import LiveObject, condition, container_statuses, trouble
+from moltghost.labels import WEIGHTS_CONTAINER
 
 
 class Stage(StrEnum):
@@ -31,13 +32,13 @@ class PodProgress:
     reason: str = ""
 
 
-def is_ready(pod: Object) -> bool:
+def is_ready(pod: LiveObject) -> bool:
     """Whether the pod takes requests: ready, and not on its way out."""
     leaving = "deletionTimestamp" in pod["metadata"]
     return not leaving and condition(pod, "Ready").get("status") == "True"
 
 
-def progress(pod: Object) -> PodProgress:
+def progress(pod: LiveObject) -> PodProgress:
     """How far a pod has come, told by its containers in their order."""
     if "deletionTimestamp" in pod["metadata"]:
         return PodProgress(Stage.DRAINING)
@@ -54,17 +55,17 @@ def progress(pod: Object) -> PodProgress:
     return PodProgress(_running_stage(pod))
 
 
-def _running_stage(pod: Object) -> Stage:
+def _running_stage(pod: LiveObject) -> Stage:
     states = {each["name"]: each for each in container_statuses(pod)}
     if not states:
         return Stage.STARTING
-    weights = states.get("weights")
+    weights = states.get(WEIGHTS_CONTAINER)
     if weights and not weights.get("state", {}).get("terminated"):
         return Stage.DOWNLOAD if weights.get("state", {}).get("running") else Stage.STARTING
     return Stage.LOAD
 
 
-def _broken(pod: Object) -> Iterator[str]:
+def _broken(pod: LiveObject) -> Iterator[str]:
     for each in container_statuses(pod):
         if found := trouble(each):
             yield f"container {each['name']} {found}"

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 
 from lightkube.utils.quantity import parse_quantity
 
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
-from moltghost.kube.pod_diagnosis import Object, condition
-from moltghost.planning.base import LABEL_PREFIX
-from moltghost.planning.pools import GPU_RESOURCE
+from moltghost.kube.pod_diagnosis import LiveObject, condition
+from moltghost.labels import (
+    AGENT_LABEL,
+    GPU_RESOURCE,
+    MODEL_SERVER,
+    NAME_LABEL,
+    OWNER_LABEL,
+)
+from moltghost.planning.karpenter import DISRUPTED_TAINT_KEY
 from moltghost.units import format_bytes
 
-_NODE_POOL = ("karpenter.sh/v1", "NodePool")
-_POOL_LABEL = "karpenter.sh/nodepool"
-# Karpenter puts it on a node that it is about to remove.
-_DISRUPTED_TAINT = "karpenter.sh/disrupted"
 _ENDED_PHASES = ("Succeeded", "Failed")
-_AGENT_LABEL, _OWNER_LABEL = f"{LABEL_PREFIX}/agent", f"{LABEL_PREFIX}/owner"
-_MODEL_SERVERS = {"app.kubernetes.io/name": "model-server"}
+MODEL_SERVERS = {NAME_LABEL: MODEL_SERVER}
 
 
 class NoRoom(Refused):
@@ -30,18 +31,20 @@ class NoRoom(Refused):
 
 @dataclass(frozen=True)
 class PoolStatus:
-    """One pool's nodes, by its NodePool's limit and status.
+    """One pool's nodes, of how many it may have.
 
     Args:
         name: the pool.
         nodes: nodes that count against the limit.
         max_nodes: the limit.
+        selector: labels of its nodes.
         idle_types: instance types of nodes that no model server is on and that stay for now.
     """
 
     name: str
     nodes: int
     max_nodes: int
+    selector: Mapping[str, str]
     idle_types: tuple[str, ...] = ()
 
     def room_for(self, instance_type: str) -> int:
@@ -49,47 +52,20 @@ class PoolStatus:
         return max(0, self.max_nodes - self.nodes) + self.idle_types.count(instance_type)
 
 
-def pool_statuses(client: Client) -> dict[str, PoolStatus]:
-    """The cluster's pools by name; idle nodes are looked for only where a pool is at its limit."""
-    pools, nodes = client.list(*_NODE_POOL), client.list("v1", "Node")
-    counted = {item["metadata"]["name"]: pool_status(item, nodes) for item in pools}
-    if all(each.nodes < each.max_nodes or not each.nodes for each in counted.values()):
-        return counted
-    taken = {pod["spec"].get("nodeName") for pod in client.list("v1", "Pod", labels=_MODEL_SERVERS)}
-    idle = [node for node in nodes if node["metadata"]["name"] not in taken]
-    return {
-        name: replace(each, idle_types=tuple(_type(node) for node in idle if _stays(node, name)))
-        for name, each in counted.items()
-    }
-
-
-def pool_status(pool: Object, nodes: Iterable[Object]) -> PoolStatus:
-    """A pool's status, without its idle nodes, from its NodePool and the cluster's nodes.
-
-    Karpenter's count has nodes that are only on their way, and is some seconds late with others.
-    """
-    name = pool["metadata"]["name"]
-    told = int(pool.get("status", {}).get("nodes") or 0)
-    return PoolStatus(
-        name=name,
-        nodes=max(told, sum(_stays(node, name) for node in nodes)),
-        max_nodes=int(pool["spec"].get("limits", {}).get("nodes", 0)),
-    )
-
-
-def _type(node: Object) -> str:
-    return str(node["metadata"]["labels"].get("node.kubernetes.io/instance-type", ""))
-
-
-def _stays(node: Object, pool: str) -> bool:
+def stays(node: LiveObject, selector: Mapping[str, str]) -> bool:
     """Whether a node is of a pool and isn't about to go."""
-    return node["metadata"].get("labels", {}).get(_POOL_LABEL) == pool and not _leaving(node)
+    return _has_labels(node, selector) and not _leaving(node)
 
 
-def _leaving(node: Object) -> bool:
+def _has_labels(item: LiveObject, wanted: Mapping[str, str]) -> bool:
+    labels = item["metadata"].get("labels", {})
+    return all(labels.get(key) == value for key, value in wanted.items())
+
+
+def _leaving(node: LiveObject) -> bool:
     taints = node.get("spec", {}).get("taints", ())
     return "deletionTimestamp" in node["metadata"] or any(
-        taint["key"] == _DISRUPTED_TAINT for taint in taints
+        taint["key"] == DISRUPTED_TAINT_KEY for taint in taints
     )
 
 
@@ -108,8 +84,7 @@ def require_room(
 
 def has_place_beside(
     client: Client,
-    pool: str,
-    instance_type: str,
+    selector: Mapping[str, str],
     *,
     owner: str,
     share: tuple[int, int, int],
@@ -119,20 +94,19 @@ def has_place_beside(
 
     Args:
         client: the pool's cluster.
-        pool: the pool.
-        instance_type: of the node.
+        selector: labels of the nodes that would do.
         owner: the agent's owner.
         share: what it requests: CPU in thousandths, memory in bytes, GPUs.
         but_not: a namespace whose nodes don't count, as of an agent that moves away.
     """
     pods = client.list("v1", "Pod")
-    nodes = [node for node in client.list("v1", "Node") if _takes_pods(node, pool)]
+    nodes = [node for node in client.list("v1", "Node") if _takes_pods(node, selector)]
     for node in nodes:
         here = _running_on(node, pods)
         servers = [pod for pod in here if _is_model_server(pod)]
         shared = all(_shares(pod, owner) for pod in servers)
         left_behind = any(pod["metadata"]["namespace"] == but_not for pod in servers)
-        if not servers or not shared or left_behind or _type(node) != instance_type:
+        if not servers or not shared or left_behind:
             continue
         free = (*free_resources(node, here), int(_free(node, here, GPU_RESOURCE)))
         if all(wanted <= there for wanted, there in zip(share, free, strict=True)):
@@ -140,12 +114,11 @@ def has_place_beside(
     return False
 
 
-def _is_model_server(pod: Object) -> bool:
-    labels = pod["metadata"].get("labels", {})
-    return all(labels.get(key) == value for key, value in _MODEL_SERVERS.items())
+def _is_model_server(pod: LiveObject) -> bool:
+    return _has_labels(pod, MODEL_SERVERS)
 
 
-def _shares(pod: Object, owner: str) -> bool:
+def _shares(pod: LiveObject, owner: str) -> bool:
     """Whether a model server lets its owner's others on its node: what it keeps off says so."""
     terms = (
         pod["spec"]
@@ -157,9 +130,9 @@ def _shares(pod: Object, owner: str) -> bool:
         rule
         for term in terms
         for rule in term.get("labelSelector", {}).get("matchExpressions", ())
-        if rule["key"] == _AGENT_LABEL
+        if rule["key"] == AGENT_LABEL
     ]
-    return pod["metadata"]["labels"].get(_OWNER_LABEL) == owner and not rules
+    return pod["metadata"]["labels"].get(OWNER_LABEL) == owner and not rules
 
 
 def require_room_for_pod(
@@ -190,7 +163,7 @@ def require_room_for_pod(
         return
     pods = [pod for pod in client.list("v1", "Pod") if pod["metadata"]["namespace"] != namespace]
     for node in client.list("v1", "Node"):
-        if _takes_pods(node, pool.name):
+        if _takes_pods(node, pool.selector):
             cpu, memory = free_resources(node, pods)
             if cpu_millis <= cpu and memory_bytes <= memory:
                 return
@@ -198,16 +171,20 @@ def require_room_for_pod(
     raise _full(pool, environment, f"{purpose} needs {needed}")
 
 
-def pods_that_fit(client: Client, pool: str, *, cpu_millis: int, memory_bytes: int) -> int:
-    """How many pods of that size the nodes that a pool has would still take."""
+def pods_that_fit(
+    client: Client, selector: Mapping[str, str], *, cpu_millis: int, memory_bytes: int
+) -> int:
+    """How many pods of that size the nodes with these labels would still take."""
     pods = client.list("v1", "Pod")
     free = (
-        free_resources(node, pods) for node in client.list("v1", "Node") if _takes_pods(node, pool)
+        free_resources(node, pods)
+        for node in client.list("v1", "Node")
+        if _takes_pods(node, selector)
     )
     return sum(max(0, min(cpu // cpu_millis, memory // memory_bytes)) for cpu, memory in free)
 
 
-def require_node(client: Client, name: str, *, environment: str) -> Object:
+def require_node(client: Client, name: str, *, environment: str) -> LiveObject:
     """A node that takes pods, by its name.
 
     Raises:
@@ -231,7 +208,7 @@ def require_node(client: Client, name: str, *, environment: str) -> Object:
 
 def require_room_on_node(
     client: Client,
-    node: Object,
+    node: LiveObject,
     *,
     cpu_millis: int,
     memory_bytes: int,
@@ -252,19 +229,19 @@ def require_room_on_node(
     )
 
 
-def free_resources(node: Object, pods: Iterable[Object]) -> tuple[int, int]:
+def free_resources(node: LiveObject, pods: Iterable[LiveObject]) -> tuple[int, int]:
     """CPU in thousandths and memory in bytes that the pods on a node leave for others."""
     here = _running_on(node, pods)
     cpu, memory = (_free(node, here, resource) for resource in ("cpu", "memory"))
     return int(cpu * 1000), int(memory)
 
 
-def _free(node: Object, here: Iterable[Object], resource: str) -> Decimal:
+def _free(node: LiveObject, here: Iterable[LiveObject], resource: str) -> Decimal:
     there = node.get("status", {}).get("allocatable", {}).get(resource, "0")
     return _quantity(there) - sum(_requested(pod, resource) for pod in here)
 
 
-def _running_on(node: Object, pods: Iterable[Object]) -> list[Object]:
+def _running_on(node: LiveObject, pods: Iterable[LiveObject]) -> list[LiveObject]:
     return [
         pod
         for pod in pods
@@ -273,7 +250,7 @@ def _running_on(node: Object, pods: Iterable[Object]) -> list[Object]:
     ]
 
 
-def _requested(pod: Object, resource: str) -> Decimal:
+def _requested(pod: LiveObject, resource: str) -> Decimal:
     """A pod's request as the scheduler counts it: sidecars run beside all that comes after them."""
     spec = pod["spec"]
     beside = peak = Decimal(0)
@@ -286,7 +263,7 @@ def _requested(pod: Object, resource: str) -> Decimal:
     return max(running, peak)
 
 
-def _amount(container: Object, resource: str) -> Decimal:
+def _amount(container: LiveObject, resource: str) -> Decimal:
     requests = container.get("resources", {}).get("requests", {})
     return _quantity(requests.get(resource, "0"))
 
@@ -297,8 +274,8 @@ def _quantity(text: str) -> Decimal:
     return found
 
 
-def _takes_pods(node: Object, pool: str) -> bool:
-    return _stays(node, pool) and not node.get("spec", {}).get("unschedulable", False)
+def _takes_pods(node: LiveObject, selector: Mapping[str, str]) -> bool:
+    return stays(node, selector) and not node.get("spec", {}).get("unschedulable", False)
 
 
 def _full(pool: PoolStatus, environment: str, need: str) -> NoRoom:

@@ -9,6 +9,7 @@ from moltghost.engines.interface import Engine
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
 from moltghost.kube.errors import Forbidden, NoCredentials, Unauthorized, Unreachable
+from moltghost.kube.kubeconfig import kubeconfig_path
 from moltghost.planning.cloud import plan_cloud
 
 
@@ -30,7 +31,7 @@ def connect(project: Path, name: str) -> Client:
         Refused: the environment is unknown, its cluster isn't there, or it doesn't let us in.
     """
     environment = read_environment(project, name)
-    kubeconfig = Path(plan_cloud(environment).kubeconfig).expanduser()
+    kubeconfig = kubeconfig_path(plan_cloud(environment)).expanduser()
     if not kubeconfig.is_file():
         raise Refused(
             f"the cluster of environment {name} isn't running: {kubeconfig} isn't there",

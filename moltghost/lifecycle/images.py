@@ -193,9 +193,9 @@ def _on_aws(environment: Environment) -> AwsCloudPlan:
 
 @contextmanager
 def _connect(cloud: AwsCloudPlan) -> Iterator[Crane]:
-    place = cloud.place
-    user, password = ecr.credentials(Clients(place.region), place.account_id)
-    with docker_config({place.registry.partition("/")[0]: Login(user, password)}) as folder:
+    scope = cloud.scope
+    user, password = ecr.credentials(Clients(scope.region), scope.account_id)
+    with docker_config({scope.registry.partition("/")[0]: Login(user, password)}) as folder:
         yield Crane(folder)
 
 

@@ -8,6 +8,7 @@ from moltghost.config import AwsCloudSpec, Environment, StackName
 from moltghost.engines.interface import UNKNOWN_TEXT, Engine
 from moltghost.errors import Refused
 from moltghost.files import write_private
+from moltghost.kube.kubeconfig import kubeconfig_path
 from moltghost.lifecycle.environments import is_embedded
 from moltghost.planning.cloud import plan_cloud
 
@@ -21,7 +22,7 @@ def kubeconfig_of(environment: Environment, engine: Engine) -> Path:
     Raises:
         Refused: the environment isn't up, or another engine keeps its stack.
     """
-    path = Path(plan_cloud(environment).kubeconfig).expanduser()
+    path = kubeconfig_path(plan_cloud(environment)).expanduser()
     if isinstance(environment.cloud, AwsCloudSpec):
         return _written(path, StackName(environment.name, "cloud"), engine)
     if not path.is_file():

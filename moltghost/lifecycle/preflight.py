@@ -11,7 +11,8 @@ from moltghost.aws.prices import prices_at_hand
 from moltghost.config import AgentSpec, AwsCloudSpec, Environment, StackName, read_environment
 from moltghost.errors import MoltghostError, Refused
 from moltghost.kube.agents import list_agents
-from moltghost.kube.pools import PoolStatus, pool_statuses
+from moltghost.kube.karpenter import pool_statuses
+from moltghost.kube.pools import PoolStatus
 from moltghost.lifecycle.agents.prepare import AgentChange, check, propose, running_spec
 from moltghost.lifecycle.environments import connect
 from moltghost.lifecycle.fleets.plan import FleetPlan

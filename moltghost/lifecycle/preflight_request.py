@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from moltghost.aws.request import CapacityType, Holdings, NodeNeed, PreflightRequest, SubnetPlan
+from moltghost.aws.request import (
+    CapacityType,
+    Holdings,
+    NodeNeed,
+    PreflightRequest,
+    RequestedSubnet,
+)
 from moltghost.config import AwsCloudSpec, Environment
 from moltghost.lifecycle.fleets.needs import FleetNeeds
 from moltghost.models import instance_type
@@ -146,7 +152,7 @@ def _request(
         cluster_name=cloud.cluster_name,
         needs=needs,
         subnets=tuple(
-            SubnetPlan(zone_id=subnet.zone_id, cidr=subnet.cidr)
+            RequestedSubnet(zone_id=subnet.zone_id, cidr=subnet.cidr)
             for subnet in cloud.network.tier("isolated")
         ),
         addresses_now=sum(need.nodes_now * _addresses(need.instance_types) for need in needs),

@@ -15,6 +15,7 @@ from moltghost.engines.interface import Engine, Protected
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
 from moltghost.kube.draining import drain_pools
+from moltghost.labels import AGENT_LABEL, ENVIRONMENT_LABEL
 from moltghost.lifecycle.environments import (
     connect,
     is_embedded,
@@ -22,13 +23,12 @@ from moltghost.lifecycle.environments import (
     refuse_while_agents,
 )
 from moltghost.lifecycle.kubeconfig import kubeconfig_of
-from moltghost.planning.aws.names import Place
-from moltghost.planning.platform import NODE_TERMINATION_GRACE_SECONDS
+from moltghost.planning.aws.names import AwsScope
+from moltghost.planning.karpenter import NODE_TERMINATION_GRACE_SECONDS
 from moltghost.progress import Report
 
 # After its grace a node still has to detach volumes and end; EC2 takes minutes for large types.
 _MARGIN_SECONDS = 900
-_AGENT_LABEL = "moltghost.dev/agent"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +103,8 @@ def take_down(project: Path, environment: Environment, engine: Engine, report: R
 
 
 def _looked_at(name: str, spec: AwsCloudSpec, removed: tuple[str, ...]) -> TakenDown:
-    place = Place(environment=name, account_id=spec.account_id, region=spec.region)
-    left = find_leftovers(Clients(spec.region), place.name, place.tags)
+    scope = AwsScope(environment=name, account_id=spec.account_id, region=spec.region)
+    left = find_leftovers(Clients(spec.region), scope.name, scope.tags)
     if left.instances:
         raise Failed(
             f"environment {name} has left {len(left.instances)} EC2 instances, which cost: "
@@ -125,9 +125,9 @@ def _known(engine: Engine) -> set[StackName]:
 
 
 def _namespaces(client: Client, environment: str) -> list[str]:
-    labels = {"moltghost.dev/environment": environment}
+    labels = {ENVIRONMENT_LABEL: environment}
     return sorted(
-        each["metadata"]["labels"][_AGENT_LABEL]
+        each["metadata"]["labels"][AGENT_LABEL]
         for each in client.list("v1", "Namespace", labels=labels)
-        if _AGENT_LABEL in each["metadata"]["labels"]
+        if AGENT_LABEL in each["metadata"]["labels"]
     )

@@ -7,12 +7,13 @@ from typing import Literal
 
 from moltghost.config import AgentSpec, Environment, StackName
 from moltghost.errors import Refused
+from moltghost.labels import MODEL_SERVER, agent_labels, agent_namespace
 from moltghost.models import find_model
 from moltghost.planning.aws.agent import AwsAgent, plan_aws_agent
 from moltghost.planning.aws.cloud import AwsCloudPlan
-from moltghost.planning.base import MODEL_SERVER, Plan, agent_labels, agent_namespace
+from moltghost.planning.base import Plan
 from moltghost.planning.cloud import plan_cloud
-from moltghost.planning.cloud_base import CloudPlan
+from moltghost.planning.environment import CloudPlan
 from moltghost.planning.images import Images
 from moltghost.planning.isolation import IsolationPlan, plan_isolation
 from moltghost.planning.model_server import (
@@ -78,7 +79,7 @@ def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> A
         spec, sizing, platform, cloud, images, moves=spec.moves, paused=spec.paused
     )
     runtime = plan_runtime(stack.agent, server, platform)
-    simulated = cloud.simulated_nodes and not (cloud.machine and server.pool == cloud.machine.pool)
+    simulated = cloud.simulated_nodes and not (cloud.machine and server.pool == cloud.machine.name)
     before = _plan_previous(spec, cloud, platform, images)
     return AgentPlan(
         stack=str(stack),

@@ -1,17 +1,10 @@
-"""The plan of an environment's cloud layer."""
+"""The plan of an environment's cloud layer: here, and nowhere else, the provider is asked for."""
 
 from __future__ import annotations
 
-from moltghost import paths
-from moltghost.config import AwsCloudSpec, EmbeddedCloudSpec, Environment
-from moltghost.planning.cloud_base import CloudPlan, MachineNode, NodeClass, Storage, WeightsStore
-from moltghost.planning.images import local_images, pinned_images
-
-EMBEDDED_ZONES = ("local-a", "local-b")
-EMBEDDED_STORE_ENDPOINT = "http://weights.moltghost-system.svc.cluster.local:7070"
-"""The embedded cluster's own weights store, as its pods reach it."""
-MACHINE_NETWORK = "198.18.0.0/15"
-"""Where that store is: this machine and its node talk over a part of it that is free (RFC 2544)."""
+from moltghost.config import AwsCloudSpec, Environment
+from moltghost.planning.embedded import plan_embedded_cloud
+from moltghost.planning.environment import CloudPlan
 
 
 def plan_cloud(environment: Environment) -> CloudPlan:
@@ -25,32 +18,4 @@ def plan_cloud(environment: Environment) -> CloudPlan:
         from moltghost.planning.aws.cloud import plan_aws_cloud
 
         return plan_aws_cloud(environment.name, environment.cloud)
-    return _plan_embedded(environment.name, environment.cloud)
-
-
-def _plan_embedded(environment: str, spec: EmbeddedCloudSpec) -> CloudPlan:
-    return CloudPlan(
-        environment=environment,
-        provider=spec.provider,
-        simulated_nodes=True,
-        machine=MachineNode() if spec.machine else None,
-        cluster_name=f"moltghost-{environment}",
-        kubeconfig=spec.kubeconfig or str(paths.kubeconfig()),
-        zones=EMBEDDED_ZONES,
-        node_class=NodeClass(
-            group="karpenter.kwok.sh", kind="KWOKNodeClass", version="v1alpha1", name="default"
-        ),
-        storage=Storage(provisioner="kwok.x-k8s.io/volume"),
-        weights_store=WeightsStore(
-            url=f"s3://{embedded_bucket(environment)}",
-            endpoint="" if spec.kubeconfig else EMBEDDED_STORE_ENDPOINT,
-            egress_cidrs=() if spec.kubeconfig else (MACHINE_NETWORK,),
-        ),
-        # A cluster that isn't ours can't be given archives: it pulls what upstream publishes.
-        images=pinned_images() if spec.kubeconfig else local_images(),
-    )
-
-
-def embedded_bucket(environment: str) -> str:
-    """The bucket of an environment in the embedded cluster's own store."""
-    return f"moltghost-weights-{environment}"
+    return plan_embedded_cloud(environment.name, environment.cloud)

@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from moltghost.labels import NAMESPACE_NAME_LABEL, WEIGHTS_NAMESPACE
 from moltghost.planning.base import Plan
-from moltghost.planning.cloud_base import WEIGHTS_NAMESPACE, WeightsStore
+from moltghost.planning.environment import WeightsStore
 
 HTTPS, DNS = 443, 53
 
@@ -40,7 +41,7 @@ def names() -> Flow:
         ports=(DNS,),
         protocols=("UDP", "TCP"),
         pods={"k8s-app": "kube-dns"},
-        namespaces={"kubernetes.io/metadata.name": "kube-system"},
+        namespaces={NAMESPACE_NAME_LABEL: "kube-system"},
     )
 
 

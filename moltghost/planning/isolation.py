@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from moltghost.planning.base import Plan
-from moltghost.planning.cloud_base import WeightsStore
+from moltghost.planning.environment import WeightsStore
 from moltghost.planning.model_server import ModelServerPlan, Share
 from moltghost.planning.runtime import RuntimePlan
 

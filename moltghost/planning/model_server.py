@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from moltghost.config import ModelSpec
 from moltghost.errors import Refused
+from moltghost.labels import GPU_RESOURCE
 from moltghost.models import ModelChoice, find_model
 from moltghost.planning.base import Plan
-from moltghost.planning.cloud_base import CloudPlan
+from moltghost.planning.environment import CloudPlan
 from moltghost.planning.images import Images
 from moltghost.planning.platform import PlatformPlan
-from moltghost.planning.pools import GPU_RESOURCE, Taint
+from moltghost.planning.pools import Scheduling
 from moltghost.sizing import Sizing, SizingRequest, size
 from moltghost.units import MIB, format_context
 
@@ -78,7 +79,7 @@ class ModelServerPlan(Plan):
     gpu_count: int
     instance_type: str
     pool: str
-    tolerations: tuple[Taint, ...]
+    scheduling: Scheduling
     dedicated: bool
     ollama_share: Share
     loader_share: Share = LOADER_SHARE
@@ -179,7 +180,7 @@ def plan_model_server(
         gpu_count=placement.gpu_count,
         instance_type=placement.instance_type,
         pool=placement.pool,
-        tolerations=platform.taints_of(placement.pool),
+        scheduling=platform.nodes(placement.pool).scheduling(placement.instance_type),
         dedicated=spec.sharing == "dedicated",
         ollama_share=Share(
             cpu_millis=(
@@ -201,10 +202,7 @@ def plan_model_server(
             + _COPY_SAFETY * (load.download_seconds + load.verify_seconds)
             + load.startup_budget_seconds
         ),
-        store_url=(
-            f"{cloud.weights_store.url}/stores/ollama-{images.ollama_version}"
-            f"/{sizing.model}/{sizing.quantization}"
-        ),
+        store_url=cloud.store_url(sizing.model, sizing.quantization),
         store_endpoint=cloud.weights_store.endpoint,
     )
 

@@ -4,44 +4,38 @@ from __future__ import annotations
 
 from moltghost.config import POOL_NAMES, AwsCloudSpec, Environment, PoolName, PoolSpec
 from moltghost.errors import Refused
-from moltghost.models import instance_types
+from moltghost.labels import environment_labels
+from moltghost.models import instance_type, instance_types
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.platform import AwsPlatform, plan_aws_platform
-from moltghost.planning.base import Plan, environment_labels
+from moltghost.planning.base import Plan
 from moltghost.planning.cloud import plan_cloud
-from moltghost.planning.cloud_base import CloudPlan, MachineNode, NodeClass, Storage
+from moltghost.planning.environment import CloudPlan, Storage
 from moltghost.planning.flows import SystemPolicy, local_weights_jobs
-from moltghost.planning.pools import Taint, gpu_labels, gpu_taints, pool_taint
+from moltghost.planning.karpenter import KarpenterPool, NodeClass, nodes_of
+from moltghost.planning.pools import NodesPlan, NodeType, Taint, gpu_labels, gpu_taints, pool_taint
 from moltghost.sizing import Pool, build_types, machine_pool, runtime_types
+from moltghost.sizing.nodes import allocatable
 
 STORAGE_CLASS = "moltghost"
 PRIORITY_CLASS = "moltghost-agent"
 
-# A node that is drained must outlast the longest thing on it: a stream of 10 minutes with the
-# gate's margin, or OpenClaw's own shutdown budget of 345 s.
-NODE_TERMINATION_GRACE_SECONDS = 1800
-# An emptied GPU node is given back soon after, but not between two steps of one update.
-CONSOLIDATE_AFTER_SECONDS = 60
 
+class PoolPlan(NodesPlan):
+    """One class of nodes, 0 to ``max_nodes`` of them."""
 
-class PoolPlan(Plan):
-    """One class of nodes, scaled 0..max_nodes by Karpenter; a NodePool in every environment."""
-
-    name: PoolName
     gpu: str | None
     """The GPU kind, or None for a pool without GPUs."""
-    instance_types: tuple[str, ...]
-    zones: tuple[str, ...]
-    zone_label: str
-    architecture: str = "amd64"
-    capacity_types: tuple[str, ...] = ("reserved", "on-demand")
-    """In order of preference; Karpenter takes reserved capacity first."""
+    nodes: tuple[NodeType, ...]
+    """The types that a node may have."""
     max_nodes: int
-    labels: dict[str, str]
-    taints: tuple[Taint, ...]
-    consolidate_after_seconds: int = CONSOLIDATE_AFTER_SECONDS
-    termination_grace_seconds: int = NODE_TERMINATION_GRACE_SECONDS
-    node_class: NodeClass
+    karpenter: KarpenterPool
+    """How its nodes are made."""
+
+    @property
+    def instance_types(self) -> tuple[str, ...]:
+        """Names of the types that a node may have."""
+        return tuple(each.name for each in self.nodes)
 
     @property
     def for_sizing(self) -> Pool:
@@ -55,8 +49,8 @@ class PlatformPlan(Plan):
     environment: str
     labels: dict[str, str]
     pools: tuple[PoolPlan, ...]
-    machine: MachineNode | None
-    """The machine's own node, which is no pool of Karpenter's."""
+    machine: NodesPlan | None
+    """The machine's own node, which nobody scales."""
     node_class: NodeClass
     storage: Storage
     storage_class: str = STORAGE_CLASS
@@ -82,15 +76,18 @@ class PlatformPlan(Plan):
             f"add it to Pulumi.platform.{self.environment}.yaml",
         )
 
-    def taints_of(self, name: str) -> tuple[Taint, ...]:
-        """What a pod has to tolerate to land in a pool, or on the machine's own node.
+    def nodes(self, pool: str) -> NodesPlan:
+        """The nodes of a pool, or the machine's own.
 
         Raises:
             Refused: the environment doesn't have it.
         """
-        if self.machine and name == self.machine.pool:
-            return self.machine.taints
-        return self.pool(name).taints
+        return self.machine if self.machine and pool == self.machine.name else self.pool(pool)
+
+    @property
+    def every_pool(self) -> tuple[NodesPlan, ...]:
+        """All nodes that an agent's pods may be planned for."""
+        return (*self.pools, *((self.machine,) if self.machine else ()))
 
     @property
     def for_models(self) -> tuple[Pool, ...]:
@@ -143,15 +140,27 @@ def _plan_pool(name: PoolName, spec: PoolSpec, cloud: CloudPlan, environment: st
         )
     gpu = _gpu_of(name)
     return PoolPlan(
-        name=name,
+        **dict(nodes_of(name, _taints(name, gpu))),
         gpu=gpu,
-        instance_types=spec.instance_types or offered,
-        zones=cloud.zones,
-        zone_label=cloud.zone_label,
+        nodes=tuple(_node_type(kind) for kind in spec.instance_types or offered),
         max_nodes=spec.max_nodes,
-        labels=gpu_labels() if gpu else {},
-        taints=_taints(name, gpu),
-        node_class=cloud.node_class_of(name),
+        karpenter=KarpenterPool(
+            zones=cloud.zones,
+            zone_label=cloud.zone_label,
+            labels=gpu_labels() if gpu else {},
+            node_class=cloud.node_class_of(name),
+        ),
+    )
+
+
+def _node_type(name: str) -> NodeType:
+    left = allocatable(instance_type(name))
+    return NodeType(
+        name=name,
+        gpu_count=left.gpus,
+        cpu_millis=left.cpu_millis,
+        memory_bytes=left.memory_bytes,
+        ephemeral_storage_bytes=left.ephemeral_storage_bytes,
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from moltghost.planning.base import Plan, agent_namespace
+from moltghost.labels import MODEL_SERVER, agent_namespace
+from moltghost.planning.base import Plan
 from moltghost.planning.model_server import GATE_PORT, ModelServerPlan, Share
 from moltghost.planning.platform import PlatformPlan
-from moltghost.planning.pools import Taint
+from moltghost.planning.pools import Scheduling
 from moltghost.units import GIB, MIB
 
 RUNTIME_PORT = 18789
@@ -33,7 +34,7 @@ class RuntimePlan(Plan):
     replicas: int
     """1, or 0 while the agent is paused."""
     pool: str
-    tolerations: tuple[Taint, ...]
+    scheduling: Scheduling
     port: int = RUNTIME_PORT
     share: Share = Share(
         cpu_millis=_CPU_MILLIS, memory_bytes=_MEMORY_BYTES, ephemeral_bytes=2 * _SCRATCH_BYTES
@@ -57,11 +58,11 @@ def plan_runtime(agent: str, server: ModelServerPlan, platform: PlatformPlan) ->
         Refused: the environment has no pool for runtimes.
     """
     machine = platform.machine
-    pool = machine.pool if machine and server.pool == machine.pool else RUNTIME_POOL
+    pool = machine.name if machine and server.pool == machine.name else RUNTIME_POOL
     return RuntimePlan(
         replicas=server.replicas,
         pool=pool,
-        tolerations=platform.taints_of(pool),
+        scheduling=platform.nodes(pool).scheduling(),
         config=openclaw_config(agent, server),
     )
 
@@ -72,7 +73,7 @@ def openclaw_config(agent: str, server: ModelServerPlan) -> dict[str, Any]:
     Validated with OpenClaw 2026.9.6 (``openclaw config validate``); the context is the plan's, so
     that OpenClaw asks for the very runner options that the loader warmed.
     """
-    host = f"model-server.{agent_namespace(agent)}.svc.cluster.local"
+    host = f"{MODEL_SERVER}.{agent_namespace(agent)}.svc.cluster.local"
     model: dict[str, Any] = {
         "id": server.alias,
         "name": server.alias,

@@ -13,8 +13,8 @@ from moltghost.errors import Refused
 from moltghost.planning.agent import AgentPlan, plan_agent
 from moltghost.planning.base import Plan
 from moltghost.planning.images import substitutes
+from moltghost.planning.karpenter import CONSOLIDATE_AFTER_SECONDS
 from moltghost.planning.model_server import NODE_READY_SECONDS
-from moltghost.planning.platform import CONSOLIDATE_AFTER_SECONDS
 from moltghost.units import format_context, format_duration
 
 

@@ -12,21 +12,26 @@ from pydantic import Field
 
 from moltghost.config import Environment
 from moltghost.errors import Refused
+from moltghost.labels import (
+    STORE_LABEL,
+    WEIGHTS_ACCOUNT,
+    WEIGHTS_NAMESPACE,
+    environment_labels,
+)
 from moltghost.models.catalogue import file_types
 from moltghost.models.facts import Model
 from moltghost.models.names import ModelChoice
-from moltghost.planning.base import LABEL_PREFIX, Plan, environment_labels
+from moltghost.planning.base import Plan
 from moltghost.planning.cloud import plan_cloud
-from moltghost.planning.cloud_base import WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE, CloudPlan
+from moltghost.planning.environment import CloudPlan
 from moltghost.planning.images import Images
 from moltghost.planning.model_server import OLLAMA_PORT, Share
 from moltghost.planning.platform import PlatformPlan, plan_platform
-from moltghost.planning.pools import Taint
+from moltghost.planning.pools import NodesPlan, Scheduling
 from moltghost.sizing import Resources, size_build, size_build_on_machine
 from moltghost.units import MIB
 
 WEIGHTS_POOL = "weights"
-STORE_LABEL = f"{LABEL_PREFIX}/store"
 _NAME_HASH = 10
 # Downloads, hashes and uploads in a handful of parallel chunks of 16 MiB.
 _BUILDER_CPU_MILLIS, _BUILDER_MEMORY_BYTES = 500, 512 * MIB
@@ -76,8 +81,7 @@ class WeightsJobPlan(Plan):
     ollama_port: int = OLLAMA_PORT
     images: Images
     pool: str
-    node_selector: dict[str, str]
-    tolerations: tuple[Taint, ...]
+    scheduling: Scheduling
     builder_share: Share
     ollama_share: Share
     models_bytes: int
@@ -86,17 +90,6 @@ class WeightsJobPlan(Plan):
     deadline_seconds: int = _DEADLINE_SECONDS
     retries: int = _RETRIES
     keep_seconds: int = _KEEP_SECONDS
-
-
-def store_url(cloud: CloudPlan, model: str, quantization: str) -> str:
-    """URL of a model's store in an environment, without a slash at its end."""
-    version = cloud.images.ollama_version
-    return f"{cloud.weights_store.url}/stores/ollama-{version}/{model}/{quantization}"
-
-
-def source_url(cloud: CloudPlan, sha256: str) -> str:
-    """URL of a source in an environment's bucket."""
-    return f"{cloud.weights_store.url}/sources/{sha256}.gguf"
 
 
 def plan_weights_job(
@@ -114,10 +107,8 @@ def plan_weights_job(
         Refused: no node of the environment can build it.
     """
     cloud, platform = plan_cloud(environment), plan_platform(environment)
-    url = store_url(cloud, choice.model.id, choice.quantization)
-    pool, selector, tolerations, resources = _where(
-        cloud, platform, choice, source, quantize=quantize
-    )
+    url = cloud.store_url(choice.model.id, choice.quantization)
+    nodes, node_type, resources = _where(cloud, platform, choice, source, quantize=quantize)
     builder = Share(
         cpu_millis=min(_BUILDER_CPU_MILLIS, round(1000 * resources.cpu) // 2),
         memory_bytes=_BUILDER_MEMORY_BYTES,
@@ -137,9 +128,8 @@ def plan_weights_job(
         ollama_version=cloud.images.ollama_version,
         options=_options(choice.model),
         images=cloud.images,
-        pool=pool,
-        node_selector=selector,
-        tolerations=tolerations,
+        pool=nodes.name,
+        scheduling=nodes.scheduling(node_type),
         builder_share=builder,
         ollama_share=Share(
             cpu_millis=round(1000 * resources.cpu) - builder.cpu_millis,
@@ -157,12 +147,11 @@ def _where(
     source: Source,
     *,
     quantize: bool,
-) -> tuple[str, dict[str, str], tuple[Taint, ...], Resources]:
-    """Pool, node selector, tolerations and resources of the job's pod."""
+) -> tuple[NodesPlan, str | None, Resources]:
+    """Nodes, their type and the resources of the job's pod."""
     if cloud.machine:
-        pool = cloud.machine.pool
         resources = size_build_on_machine(choice, quantize=quantize, source_bytes=source.size_bytes)
-        return pool, {"karpenter.sh/nodepool": pool}, cloud.machine.taints, resources
+        return cloud.machine, None, resources
     if cloud.simulated_nodes:
         raise Refused(
             f"environment {cloud.environment} has no node that runs containers: its nodes are "
@@ -174,11 +163,7 @@ def _where(
     job = size_build(
         choice, quantize=quantize, source_bytes=source.size_bytes, types=planned.instance_types
     )
-    selector = {
-        "karpenter.sh/nodepool": planned.name,
-        "node.kubernetes.io/instance-type": job.instance_type,
-    }
-    return planned.name, selector, planned.taints, job.resources
+    return planned, job.instance_type, job.resources
 
 
 def _options(model: Model) -> dict[str, Any]:

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from moltghost.aws.errors import error_code, trouble
+from moltghost.aws_errors import error_code, trouble
 from moltghost.errors import Failed, Refused
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class Key:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class BucketLocation:
     """Where a bucket is, and who asks.
 
     Args:
@@ -59,9 +58,9 @@ class Place:
 class Bucket:
     """A bucket, usable from many threads."""
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.name = place.bucket
+    def __init__(self, location: BucketLocation) -> None:
+        self.location = location
+        self.name = location.bucket
         self._made: S3Client | None = None
 
     @property
@@ -69,12 +68,12 @@ class Bucket:
         """The client itself, for requests that only one caller has."""
         if self._made is None:
             with self.explained("connecting", ()):
-                self._made = _connect(self.place)
+                self._made = _connect(self.location)
         return self._made
 
     def unhurried_client(self) -> S3Client:
         """A client for a request that is answered when its work is done."""
-        return _connect(self.place, _ASSEMBLY_SECONDS)
+        return _connect(self.location, _ASSEMBLY_SECONDS)
 
     @contextmanager
     def explained(self, what: str, permissions: tuple[str, ...]) -> Iterator[None]:
@@ -93,10 +92,10 @@ class Bucket:
         except (BotoCoreError, ClientError) as error:
             if isinstance(error, ClientError) and error_code(error) == _NO_BUCKET:
                 raise self._no_bucket() from error
-            if self.place.endpoint and isinstance(error, HTTPClientError | BotoConnectionError):
+            if self.location.endpoint and isinstance(error, HTTPClientError | BotoConnectionError):
                 raise Failed(
-                    f"{what}: the weights store {self.place.endpoint} doesn't answer",
-                    self.place.start_hint,
+                    f"{what}: the weights store {self.location.endpoint} doesn't answer",
+                    self.location.start_hint,
                 ) from error
             found = trouble(error, permissions)
             raise Failed(f"{what}: {found.found}", found.remedy) from error
@@ -104,7 +103,7 @@ class Bucket:
     def _no_bucket(self) -> Refused:
         return Refused(
             f"there is no bucket {self.name} for weights",
-            self.place.start_hint or "bring the environment up first: it makes the bucket",
+            self.location.start_hint or "bring the environment up first: it makes the bucket",
         )
 
     def sizes(self, prefix: str) -> dict[str, int]:
@@ -191,8 +190,11 @@ class MissingObject(Failed):
     """There is no such object."""
 
 
-def _connect(place: Place, read_seconds: int = _READ_SECONDS) -> S3Client:
-    key = place.key
+def _connect(location: BucketLocation, read_seconds: int = _READ_SECONDS) -> S3Client:
+    # It takes long to load, and most commands that can ask a store don't.
+    import boto3
+
+    key = location.key
     session = boto3.Session(
         aws_access_key_id=key.access if key else None,
         aws_secret_access_key=key.secret if key else None,
@@ -201,18 +203,18 @@ def _connect(place: Place, read_seconds: int = _READ_SECONDS) -> S3Client:
         "connect_timeout": 5,
         "read_timeout": read_seconds,
         "retries": {"mode": "standard", "total_max_attempts": 5},
-        "max_pool_connections": place.connections,
+        "max_pool_connections": location.connections,
         "user_agent_extra": "moltghost",
         # What is read is held against a sha256 of ours, which also names what is corrupt; the
         # SDK's own check would only end the reading.
         "response_checksum_validation": "when_required",
     }
-    if place.endpoint:
+    if location.endpoint:
         # The store on this machine is behind no proxy and has no names for buckets.
         settings |= {"proxies": {}, "s3": {"addressing_style": "path"}}
     return session.client(
         "s3",
-        region_name=place.region,
-        endpoint_url=place.endpoint or None,
+        region_name=location.region,
+        endpoint_url=location.endpoint or None,
         config=Config(**settings),
     )

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from moltghost.aws.errors import error_code
+from moltghost.aws_errors import error_code
 from moltghost.errors import Failed
 from moltghost.progress import Event, Meter, Report
+from moltghost.store_layout import source_key
 from moltghost.units import MIB
 from moltghost.weights_store.bucket import Bucket
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, PartTypeDef
 
-SOURCES = "sources/"
 _PART_BYTES = 16 * MIB
 _MOST_PARTS = 10_000  # S3's limit
 _UPLOADERS = 4
@@ -37,11 +37,6 @@ _PERMISSIONS = (
     "s3:ListMultipartUploadParts",
     "kms:GenerateDataKey",
 )
-
-
-def source_key(sha256: str) -> str:
-    """Where a source lies in the bucket."""
-    return f"{SOURCES}{sha256}.gguf"
 
 
 def hash_file(path: Path, report: Report) -> str:

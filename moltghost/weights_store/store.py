@@ -1,12 +1,7 @@
-"""Model stores in a bucket: what ``store.json`` says, and whether it is true.
-
-Layout below ``stores/ollama-<version>/<model>/<quantization>/``: ``blobs/sha256-<hex>`` and
-``manifests/...`` as Ollama keeps them, and ``store.json``.
-"""
+"""Model stores in a bucket: what ``store.json`` says, and whether it is true."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,13 +11,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from moltghost.planning.aws.weights import RECORD
+from moltghost.store_layout import RECORD, STORES, StoreKey
 from moltghost.weights_store.bucket import Bucket
 
-STORES = "stores/"
 _RECORD_MOST_BYTES = 1024**2
 _READERS = 8
-_PREFIX = re.compile(r"stores/ollama-(?P<ollama>[^/]+)/(?P<model>[^/]+)/(?P<quantization>[^/]+)/")
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._:-]*"
 _BELOW = rf"^{_PART}(/{_PART})*$"
 """A relative path without empty, ``.`` or ``..`` parts."""
@@ -128,8 +121,8 @@ def list_stores(bucket: Bucket) -> list[Store]:
     """
     grouped: dict[str, dict[str, int]] = {}
     for key, size in bucket.sizes(STORES).items():
-        if match := _PREFIX.match(key):
-            grouped.setdefault(match[0], {})[key] = size
+        if found := StoreKey.of(key):
+            grouped.setdefault(found.prefix, {})[key] = size
     with ThreadPoolExecutor(max_workers=_READERS) as pool:
         return list(
             pool.map(lambda each: _store(bucket, each[0], each[1]), sorted(grouped.items()))
@@ -149,17 +142,17 @@ def remove_store(bucket: Bucket, prefix: str) -> int:
 
 
 def _store(bucket: Bucket, prefix: str, sizes: Mapping[str, int]) -> Store:
-    match = _PREFIX.fullmatch(prefix)
-    if match is None:
+    key = StoreKey.of(prefix)
+    if key is None or key.prefix != prefix:
         raise ValueError(f"{prefix} is no prefix of a store")
     record, problems = _record(bucket, prefix) if prefix + RECORD in sizes else (None, ())
     if record:
         problems = tuple(_missing(record, prefix, sizes))
     return Store(
         prefix=prefix,
-        ollama_version=match["ollama"],
-        model=match["model"],
-        quantization=match["quantization"],
+        ollama_version=key.ollama_version,
+        model=key.model,
+        quantization=key.quantization,
         state=_state(sizes, record, problems),
         record=record,
         size_bytes=sum(sizes.values()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from moltghost.aws.request import Holdings, NodeNeed, PreflightRequest, SubnetPlan
+from moltghost.aws.request import Holdings, NodeNeed, PreflightRequest, RequestedSubnet
 from tests.aws.simulated import ACCOUNT, REGION
 
 AMI = (
@@ -50,7 +50,7 @@ def request(**changes: Any) -> PreflightRequest:
         "kubernetes_version": "1.36",
         "cluster_name": "moltghost-prod",
         "needs": (SYSTEM, need("pool l40s", "g6e.2xlarge"), need()),
-        "subnets": (SubnetPlan(zone_id="use1-az1", cidr="10.40.0.0/20"),),
+        "subnets": (RequestedSubnet(zone_id="use1-az1", cidr="10.40.0.0/20"),),
         "addresses_now": 50,
         "addresses_total": 500,
         "ami_parameters": (AMI,),

@@ -12,7 +12,6 @@ from click.testing import CliRunner, Result
 
 from moltghost.cli.main import cli
 from moltghost.errors import Refused
-from moltghost.kube.pools import PoolStatus
 from tests.aws.projects import BLOCK, RESERVED, project
 from tests.aws.simulated import (
     OFFERED,
@@ -23,6 +22,7 @@ from tests.aws.simulated import (
     reservation,
     reservations,
 )
+from tests.kube.clusters import pool
 
 Spoil = Callable[[SimulatedAccount], None]
 GPU_QUOTAS = {"L-DB2E81BA": 0.0, "L-417A185B": 0.0}
@@ -226,7 +226,7 @@ def test_an_agent_asks_for_its_own_node_and_perhaps_one_for_its_runtime(
 def test_an_agent_needs_room_in_its_pool_where_the_cluster_answers(
     preflight: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = {"h100": PoolStatus("h100", nodes=3, max_nodes=3)}
+    full = {"h100": pool("h100", 3, 3)}
     monkeypatch.setattr("moltghost.lifecycle.preflight.connect", lambda *_: None)
     monkeypatch.setattr("moltghost.lifecycle.preflight.list_agents", lambda *_: [])
     monkeypatch.setattr("moltghost.lifecycle.agents.prepare.pool_statuses", lambda _: full)

@@ -30,7 +30,7 @@ from moltghost.aws.preflight.quotas import QUOTAS
 from moltghost.aws.preflight.result import Check
 from moltghost.aws.preflight.runner import run_probes
 from moltghost.aws.preflight.storage import BUCKET, KEYS
-from moltghost.aws.request import SubnetPlan
+from moltghost.aws.request import RequestedSubnet
 from tests.aws.requests import need, request
 
 WHERE = "us-east-1"
@@ -109,7 +109,7 @@ def test_subnets_of_the_environment_have_free_addresses(moto: boto3.Session) -> 
         if tagged:
             ec2.create_tags(Resources=[subnet], Tags=tagged)
     subnets = tuple(
-        SubnetPlan(zone_id="use1-az1", cidr=cidr) for cidr in ("10.40.0.0/24", "10.40.1.0/24")
+        RequestedSubnet(zone_id="use1-az1", cidr=cidr) for cidr in ("10.40.0.0/24", "10.40.1.0/24")
     )
 
     found = asked(ADDRESSES, subnets=subnets, addresses_now=251)

@@ -13,7 +13,7 @@ from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTim
 
 from moltghost.aws.clients import Clients
 from moltghost.aws.preflight import PERMISSIONS, PROBES, Check, Status, preflight
-from moltghost.aws.request import SubnetPlan
+from moltghost.aws.request import RequestedSubnet
 from tests.aws.requests import ADMIN, AMI, BOUNDARY, holdings, need, request
 from tests.aws.simulated import (
     ACCOUNT,
@@ -605,7 +605,7 @@ def test_free_addresses_count_in_the_environments_own_subnets_only(
         {"SubnetId": "subnet-b", "CidrBlock": "10.99.0.0/20", "AvailableIpAddressCount": 4000},
     ]
     account.answer("DescribeSubnets", {"Subnets": rows})
-    changes = {"subnets": (SubnetPlan(zone_id="use1-az1", cidr="10.40.0.0/20"),)}
+    changes = {"subnets": (RequestedSubnet(zone_id="use1-az1", cidr="10.40.0.0/20"),)}
 
     short = run(account, **changes)["addresses.free"]
     assert short.status == "blocker"

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from moltghost.cli.main import cli
 from moltghost.errors import Refused
 from moltghost.kube.pools import PoolStatus
+from tests.kube.clusters import pool
 
 PROJECT = Path(__file__).parents[2]
 Preflight = Callable[..., tuple[list[dict[str, str]], int]]
@@ -61,9 +62,9 @@ def test_a_full_pool_is_a_warning_and_one_with_room_is_ok(
 ) -> None:
     in_cluster(
         monkeypatch,
-        PoolStatus("l40s", nodes=2, max_nodes=2),
-        PoolStatus("h100", nodes=1, max_nodes=1, idle_types=("p5.4xlarge",)),
-        PoolStatus("cpu", nodes=1, max_nodes=8),
+        pool("l40s", 2, 2),
+        pool("h100", 1, 1, "p5.4xlarge"),
+        pool("cpu", 1, 8),
     )
 
     found, code = preflight()
@@ -76,12 +77,12 @@ def test_a_full_pool_is_a_warning_and_one_with_room_is_ok(
 def test_an_agent_finds_room_in_its_pool_or_is_told_the_way_out(
     preflight: Preflight, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cpu = PoolStatus("cpu", nodes=1, max_nodes=8)
-    in_cluster(monkeypatch, PoolStatus("h100", nodes=1, max_nodes=2), cpu)
+    cpu = pool("cpu", 1, 8)
+    in_cluster(monkeypatch, pool("h100", 1, 2), cpu)
     (found,), code = preflight("--agent", "my-agent")
     assert (found["status"], code) == ("ok", 0)
 
-    in_cluster(monkeypatch, PoolStatus("h100", nodes=2, max_nodes=2), cpu)
+    in_cluster(monkeypatch, pool("h100", 2, 2), cpu)
     (found,), code = preflight("--agent", "my-agent")
     assert (found["status"], code) == ("blocker", 2)
     assert "raise max_nodes of h100" in found["remedy"]

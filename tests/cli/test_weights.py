@@ -12,7 +12,7 @@ from moltghost.lifecycle.weights import access
 from moltghost.lifecycle.weights import maintenance as care
 from moltghost.lifecycle.weights.build import Added
 from moltghost.lifecycle.weights.source import Request
-from moltghost.weights_store.bucket import Bucket, Place
+from moltghost.weights_store.bucket import Bucket, BucketLocation
 from moltghost.weights_store.store import read_store
 from tests.cli.command import Command
 from tests.kube.clusters import FakeCluster, node
@@ -25,8 +25,8 @@ HELLO = ("deploy", "hello", "--model", "gemma3-270m-q4", "--context", "32k", "--
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch, cluster: FakeCluster) -> Iterator[Bucket]:
-    place = Place(bucket="moltghost-weights-local")
-    monkeypatch.setattr(access, "_place", lambda _environment: place)
+    place = BucketLocation(bucket="moltghost-weights-local")
+    monkeypatch.setattr(access, "_location", lambda _environment: place)
     monkeypatch.setattr(care, "connect", lambda *_: cluster)
     cluster.items.append(
         node("machine", "machine", simulated=False, allocatable={"cpu": "8", "memory": "24Gi"})
@@ -162,7 +162,7 @@ def test_agents_on_simulated_nodes_ask_no_store(
     def asked(_environment: object) -> None:
         raise AssertionError("the store was asked")
 
-    monkeypatch.setattr(access, "_place", asked)
+    monkeypatch.setattr(access, "_location", asked)
     ran = moltghost("agent", "update", "my-agent", "--model", "qwen2.5-72b-q4", "--yes")
     assert ran.code == 0
     assert len(engine.ups) == 1

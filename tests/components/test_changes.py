@@ -11,7 +11,7 @@ import pytest
 
 from moltghost.errors import Refused
 from moltghost.models.catalogue import models
-from moltghost.planning.cloud_base import WeightsStore
+from moltghost.planning.environment import WeightsStore
 from moltghost.planning.isolation import plan_isolation
 from tests.components.cases import AGENTS, agent, all_containers, options, pod_of, rendered
 from tests.examples import agent_plan, agent_values, update_plan

@@ -29,7 +29,7 @@ class Store:
 
     @property
     def bucket(self) -> Bucket:
-        return Bucket(weights_store.place(self.layout.home, NAME))
+        return Bucket(weights_store.location(self.layout.home, NAME))
 
     @property
     def port(self) -> int:

@@ -134,7 +134,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     builder.ensure_built(names=["weights-store", "agent-tools"])
     found = Store(tmp_path_factory.mktemp("home"))
     found.start()
-    weights_store.ensure_bucket(found.bucket.place)
+    weights_store.ensure_bucket(found.bucket.location)
     yield found
     found.stop()
 
@@ -155,7 +155,7 @@ def adds(
 ) -> Iterator[Callable[..., Added]]:
     """Runs `weights add` of a small GGUF."""
     monkeypatch.setenv("MOLTGHOST_STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(access, "_place", lambda _environment: store.bucket.place)
+    monkeypatch.setattr(access, "_location", lambda _environment: store.bucket.location)
     monkeypatch.setattr(running, "_POLL_SECONDS", 0.0)
     file = write_gguf(tmp_path / "model.gguf", hidden=1)
     folder = tmp_path / "project"

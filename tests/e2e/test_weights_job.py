@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from components.weights_job import weights_job
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
 from moltghost.kube.transport import Object
-from moltghost.lifecycle.weights import manifests as objects
 from moltghost.lifecycle.weights.job import begin
 from moltghost.weights_store.bucket import Key
 from tests.e2e.conftest import Moltghost
@@ -112,7 +112,7 @@ def test_a_job_that_somebody_put_in_the_place_of_ones_own_is_not_started(
     def make_room(_joined: bool) -> None:
         client.delete("batch/v1", "Job", plan().name, NAMESPACE, propagation="Foreground")
         eventually(lambda: client.get("batch/v1", "Job", plan().name, NAMESPACE) is None)
-        client.create(objects.job(plan(), with_key=False), manager="moltghost")
+        client.create(weights_job(plan(), with_key=False), manager="moltghost")
 
     with pytest.raises(Failed, match="another command removed the job"):
         begin(client, plan(), None, make_room)

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from moltghost.aws.errors import error_code
+from moltghost.aws_errors import error_code
 from moltghost.errors import Failed
 from moltghost.local.build import builder
 from moltghost.local.cluster import weights_store
 from moltghost.progress import Event, silent
-from moltghost.weights_store.bucket import Bucket, Key, Place
-from moltghost.weights_store.sources import hash_file, source_key, upload_source
+from moltghost.store_layout import source_key
+from moltghost.weights_store.bucket import Bucket, BucketLocation, Key
+from moltghost.weights_store.sources import hash_file, upload_source
 from moltghost.weights_store.store import StoreState, list_stores, read_store, remove_store
 from moltghost.weights_store.verify import verify_store
 from tests.e2e.store_process import NAME, Store
@@ -36,7 +37,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     builder.ensure_built(names=["weights-store"])
     found = Store(tmp_path_factory.mktemp("home"))
     found.start()
-    weights_store.ensure_bucket(found.bucket.place)
+    weights_store.ensure_bucket(found.bucket.location)
     yield found
     found.stop()
 
@@ -74,9 +75,11 @@ def test_nobody_writes_without_the_key(store: Store, bucket: Bucket) -> None:
     assert anonymous(store, "PUT", PREFIX + "store.json", b"{}") == 403
     assert anonymous(store, "DELETE", PREFIX + "store.json") == 403
     assert anonymous(store, "POST", PREFIX + "blobs/x?uploads", b"") == 403
-    place = bucket.place
+    location = bucket.location
     wrong = Bucket(
-        Place(bucket=NAME, endpoint=place.endpoint, key=Key("moltghost-local", "wrong" * 8))
+        BucketLocation(
+            bucket=NAME, endpoint=location.endpoint, key=Key("moltghost-local", "wrong" * 8)
+        )
     )
     with pytest.raises(Failed, match="SignatureDoesNotMatch"):
         put_explained(wrong)

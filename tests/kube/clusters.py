@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from moltghost.config import AgentSpec
 from moltghost.kube.client import Client
-from moltghost.kube.pod_diagnosis import Object
+from moltghost.kube.pod_diagnosis import LiveObject
+from moltghost.kube.pools import PoolStatus
 from tests.examples import agent_spec
 
 GPU_NODE = "h100-x7k2p"
@@ -18,7 +19,7 @@ GPU_NODE = "h100-x7k2p"
 class FakeCluster:
     """`list` and `cluster_uid` of `Client`, and nothing else."""
 
-    def __init__(self, *items: Object) -> None:
+    def __init__(self, *items: LiveObject) -> None:
         self.items = list(items)
         self.calls: list[str] = []
 
@@ -33,7 +34,7 @@ class FakeCluster:
         *,
         labels: Mapping[str, str] | None = None,
         fields: Mapping[str, str] | None = None,
-    ) -> list[Object]:
+    ) -> list[LiveObject]:
         self.calls.append(kind)
         wanted = (labels or {}).items()
         return [
@@ -46,7 +47,7 @@ class FakeCluster:
         ]
 
 
-def client(*items: Object) -> Client:
+def client(*items: LiveObject) -> Client:
     return cast("Client", FakeCluster(*items))
 
 
@@ -73,7 +74,7 @@ PRICES = {
 
 
 def deployment(
-    agent: str = "my-agent", *conditions: Object, spec: AgentSpec | None = None, **facts: str
+    agent: str = "my-agent", *conditions: LiveObject, spec: AgentSpec | None = None, **facts: str
 ) -> dict[str, Any]:
     """A model server's Deployment.
 
@@ -107,7 +108,7 @@ def pod(
     leaving: bool = False,
     ready: bool = False,
     phase: str = "Pending",
-    containers: Mapping[str, Object] | None = None,
+    containers: Mapping[str, LiveObject] | None = None,
     unschedulable: str = "",
     facts: Mapping[str, str] | None = None,
     **status: str,
@@ -227,7 +228,7 @@ def workload(
     *,
     namespace: str = "agent-other",
     phase: str = "Running",
-    init: tuple[Object, ...] = (),
+    init: tuple[LiveObject, ...] = (),
 ) -> dict[str, Any]:
     """A pod that requests so much; it is bound to ``node`` unless that is None."""
     return {
@@ -271,3 +272,8 @@ def waiting(reason: str, message: str = "", last_exit_code: int | None = None) -
 
 
 INITIALIZING = waiting("PodInitializing")
+
+
+def pool(name: str, nodes: int, max_nodes: int, *idle_types: str) -> PoolStatus:
+    """A pool as Karpenter's status has it."""
+    return PoolStatus(name, nodes, max_nodes, {"karpenter.sh/nodepool": name}, idle_types)

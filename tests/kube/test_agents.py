@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from moltghost.kube.agents import agent_status, list_agents
-from moltghost.kube.pod_diagnosis import Object
+from moltghost.kube.pod_diagnosis import LiveObject
 from moltghost.kube.pods import Stage
 from tests.examples import agent_spec
 from tests.kube.clusters import (
@@ -25,7 +25,7 @@ from tests.kube.clusters import (
 )
 
 OLD, NEW = "2026-11-22T10:00:00Z", "2026-11-22T10:30:00Z"
-NODES: dict[str, Object] = {
+NODES: dict[str, LiveObject] = {
     "h100-x7k2p": node(),
     "h100-new": node("h100-new", "p5.48xlarge"),
     "real": node("real", "g6e.xlarge", simulated=False),
@@ -169,7 +169,7 @@ def test_deployments_of_others_are_not_agents() -> None:
 
 
 @pytest.mark.parametrize("pods", [[ready_pod()], []])
-def test_json_has_the_keys_that_scripts_rely_on(pods: list[Object]) -> None:
+def test_json_has_the_keys_that_scripts_rely_on(pods: list[LiveObject]) -> None:
     found = json.loads(json.dumps(agent_status(deployment(), pods, NODES).to_json()))
     assert set(found) >= {
         "agent",

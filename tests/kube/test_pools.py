@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from moltghost.errors import ExitCode, Refused
-from moltghost.kube.pod_diagnosis import Object
+from moltghost.kube.karpenter import pool_statuses
+from moltghost.kube.pod_diagnosis import LiveObject
 from moltghost.kube.pools import (
-    PoolStatus,
     free_resources,
     has_place_beside,
-    pool_statuses,
+    pods_that_fit,
     require_room,
     require_room_for_pod,
 )
@@ -16,6 +16,7 @@ from tests.kube.clusters import (
     client,
     node,
     node_pool,
+    pool,
     ready_pod,
     requesting,
     sharing_pod,
@@ -28,7 +29,7 @@ GIB = 1024**3
 
 def test_a_pools_nodes_are_counted_by_karpenters_own_status() -> None:
     found = pool_statuses(client(node_pool("h100", 4, 3), node_pool("cpu", 8, 0)))
-    assert found["h100"] == PoolStatus("h100", nodes=3, max_nodes=4)
+    assert found["h100"] == pool("h100", 3, 4)
     assert (found["h100"].room_for(P5), found["cpu"].room_for("m7i.large")) == (1, 8)
 
 
@@ -42,7 +43,7 @@ def test_a_pool_that_karpenter_has_not_seen_yet_is_empty() -> None:
 
 
 def test_a_pool_over_its_limit_has_no_room_rather_than_less_than_none() -> None:
-    assert PoolStatus("h100", nodes=5, max_nodes=4).room_for(P5) == 0
+    assert pool("h100", 5, 4).room_for(P5) == 0
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_a_pool_over_its_limit_has_no_room_rather_than_less_than_none() -> None:
     ],
 )
 def test_an_idle_node_of_the_type_is_room_in_a_full_pool(
-    items: tuple[Object, ...], room: int
+    items: tuple[LiveObject, ...], room: int
 ) -> None:
     pools = pool_statuses(client(node_pool("h100", 4, 4), *items))
     assert pools["h100"].room_for(P5) == room
@@ -68,7 +69,7 @@ def test_an_idle_node_of_the_type_is_room_in_a_full_pool(
 
 @pytest.mark.parametrize(("nodes", "wanted"), [(0, 4), (3, 1), (4, 0)])
 def test_what_fits_is_let_through(nodes: int, wanted: int) -> None:
-    require_room(PoolStatus("h100", nodes, 4), wanted, P5, environment="local", purpose="it")
+    require_room(pool("h100", nodes, 4), wanted, P5, environment="local", purpose="it")
 
 
 @pytest.mark.parametrize(("nodes", "wanted"), [(4, 1), (3, 2)])
@@ -76,9 +77,7 @@ def test_a_full_pool_is_refused_with_what_it_holds_and_the_ways_out(
     nodes: int, wanted: int
 ) -> None:
     with pytest.raises(Refused, match="pool h100 of environment local is full") as refused:
-        require_room(
-            PoolStatus("h100", nodes, 4), wanted, P5, environment="local", purpose="the surge"
-        )
+        require_room(pool("h100", nodes, 4), wanted, P5, environment="local", purpose="the surge")
     assert f"the surge needs {wanted} more p5.4xlarge" in refused.value.message
     assert f"{nodes} of 4 nodes are in use" in refused.value.message
     assert "Pulumi.platform.local.yaml" in refused.value.hint
@@ -103,24 +102,39 @@ BIG = {"cpu": "95", "memory": "1100Gi", "nvidia.com/gpu": "8"}
     ],
 )
 def test_a_shared_node_has_a_place_for_its_owners_next_agent(
-    pods: tuple[Object, ...], fits: bool
+    pods: tuple[LiveObject, ...], fits: bool
 ) -> None:
     cluster = client(node("p4de", P4DE, pool="a100-80", allocatable=BIG), *pods)
     share = (5000, 235 * GIB, 4)
     found = has_place_beside(
-        cluster, "a100-80", P4DE, owner="team-a", share=share, but_not="agent-mover"
+        cluster, nodes_of("a100-80"), owner="team-a", share=share, but_not="agent-mover"
     )
     assert found == fits
-    assert not has_place_beside(cluster, "h100", P4DE, owner="team-a", share=share)
+    assert not has_place_beside(cluster, nodes_of("h100"), owner="team-a", share=share)
+    other_type = nodes_of("a100-80") | {"node.kubernetes.io/instance-type": "p4d.24xlarge"}
+    assert not has_place_beside(cluster, other_type, owner="team-a", share=share)
+
+
+def nodes_of(pool: str) -> dict[str, str]:
+    return {"karpenter.sh/nodepool": pool, "node.kubernetes.io/instance-type": P4DE}
+
+
+def test_nodes_that_karpenter_did_not_make_are_found_by_whatever_labels_they_have() -> None:
+    theirs = node("gpu-1", "bare-metal", pool="", allocatable=BIG)
+    theirs["metadata"]["labels"]["example.com/gpu"] = "a100"
+    cluster = client(theirs, node("h100-1", pool="h100", allocatable=BIG))
+    ask = {"cpu_millis": 5000, "memory_bytes": 200 * GIB}
+    assert pods_that_fit(cluster, {"example.com/gpu": "a100"}, **ask) == 5
+    assert pods_that_fit(cluster, {"example.com/gpu": "h100"}, **ask) == 0
 
 
 CPU_NODE = node("cpu-1", "m7i.large", pool="cpu")  # 1930m and 7200Mi are allocatable
 
 
-def ask_for_pod(*items: Object, nodes: int = 1, cpu_millis: int = 500) -> None:
+def ask_for_pod(*items: LiveObject, nodes: int = 1, cpu_millis: int = 500) -> None:
     require_room_for_pod(
         client(*items),
-        PoolStatus("cpu", nodes, 1),
+        pool("cpu", nodes, 1),
         cpu_millis=cpu_millis,
         memory_bytes=2 * GIB,
         namespace="agent-my-agent",
@@ -161,7 +175,7 @@ def ask_for_pod(*items: Object, nodes: int = 1, cpu_millis: int = 500) -> None:
     ],
 )
 def test_what_is_free_on_a_node_is_what_the_scheduler_would_say(
-    pods: tuple[Object, ...], free: tuple[int, int]
+    pods: tuple[LiveObject, ...], free: tuple[int, int]
 ) -> None:
     assert free_resources(CPU_NODE, pods) == free
 
@@ -207,7 +221,9 @@ def test_a_pod_may_fill_a_node_to_the_last_thousandth() -> None:
         ),
     ],
 )
-def test_a_full_pool_whose_nodes_are_taken_has_no_room_for_a_pod(items: tuple[Object, ...]) -> None:
+def test_a_full_pool_whose_nodes_are_taken_has_no_room_for_a_pod(
+    items: tuple[LiveObject, ...],
+) -> None:
     with pytest.raises(Refused, match=r"needs 500m CPU and 2\.0 GiB on one node") as no:
         ask_for_pod(*items)
     assert "1 of 1 nodes are in use" in no.value.message

@@ -15,7 +15,7 @@ from moltghost.aws.preflight import PERMISSIONS
 from moltghost.aws.preflight.account import CREDENTIALS
 from moltghost.aws.preflight.principals import PRINCIPALS
 from moltghost.planning.aws.iam import document
-from moltghost.weights_store.bucket import Bucket, Place
+from moltghost.weights_store.bucket import Bucket, BucketLocation
 from moltghost.weights_store.store import StoreState, read_store
 from tests.planning.aws import ACCOUNT, cloud_plan
 from tests.planning.test_aws_iam import agent_role
@@ -123,7 +123,7 @@ def test_a_deployer_may_ask_all_that_a_deploy_asks_of_the_weights_store(
         asked.append((model.name, "/".join(filter(None, (BUCKET, params.get("Key"))))))
 
     with mock_aws():
-        bucket = Bucket(Place(bucket=BUCKET.rpartition(":")[2]))
+        bucket = Bucket(BucketLocation(bucket=BUCKET.rpartition(":")[2]))
         bucket.client.create_bucket(Bucket=bucket.name)
         publish(bucket)
         bucket.client.meta.events.register("before-parameter-build.s3", note)

@@ -13,7 +13,9 @@ import pytest
 from moltghost.config import AgentSpec, StackName
 from moltghost.planning.agent import plan_agent
 from moltghost.planning.aws.iam import RolePlan, Statement, document
+from moltghost.planning.aws.names import AwsScope
 from moltghost.planning.aws.platform import AwsPlatform
+from moltghost.planning.aws.weights import reader_statements
 from moltghost.planning.platform import plan_platform
 from tests.planning.aws import cloud_plan, environment
 
@@ -257,3 +259,10 @@ def test_the_weights_job_reads_sources_adds_to_stores_and_deletes_nothing() -> N
         # Unconditional, or a missing object would be answered 403 instead of 404.
         ("s3:ListBucket", bucket, False),
     }
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "sources/", "stores", "stores/ollama-1/m/Q8_0"])
+def test_a_reader_is_given_stores_and_nothing_beside_them(prefix: str) -> None:
+    scope = AwsScope(environment="prod", account_id="111122223333", region="us-east-1")
+    with pytest.raises(ValueError, match="isn't a prefix of stores"):
+        reader_statements(scope, "weights", prefix)

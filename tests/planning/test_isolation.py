@@ -8,7 +8,7 @@ import pytest
 from moltghost.errors import Refused
 from moltghost.models.catalogue import models
 from moltghost.planning.agent import AgentPlan
-from moltghost.planning.cloud_base import WeightsStore
+from moltghost.planning.environment import WeightsStore
 from moltghost.planning.isolation import IsolationPlan, plan_isolation
 from moltghost.planning.model_server import ModelServerPlan
 from tests.examples import agent_plan

@@ -12,8 +12,8 @@ from tests.examples import HELLO, NO_MACHINE, agent_plan
 def test_model_server_and_runtime_are_both_on_the_machine_and_not_simulated() -> None:
     plan = agent_plan(**HELLO)
     assert (plan.model_server.pool, plan.runtime.pool) == ("machine", "machine")
-    assert plan.model_server.tolerations == plan.runtime.tolerations
-    assert [taint.value for taint in plan.runtime.tolerations] == ["machine"]
+    assert plan.model_server.scheduling.tolerations == plan.runtime.scheduling.tolerations
+    assert [taint.value for taint in plan.runtime.scheduling.tolerations] == ["machine"]
     assert plan.on_machine
     assert not plan.simulated
     assert not any("simulated" in note for note in plan.notes)

@@ -1,17 +1,26 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from moltghost import paths
-from moltghost.config import POOL_NAMES, EmbeddedCloudSpec, Environment, PlatformSpec
+from moltghost.config import (
+    POOL_NAMES,
+    EmbeddedCloudSpec,
+    Environment,
+    PlatformSpec,
+    read_environment,
+)
 from moltghost.errors import Refused
+from moltghost.kube.kubeconfig import kubeconfig_path
 from moltghost.models import instance_types
 from moltghost.planning.cloud import plan_cloud
 from moltghost.planning.images import pinned_images
 from moltghost.planning.platform import PoolPlan, plan_platform
-from tests.examples import LOCAL, NO_MACHINE, agent_plan
+from moltghost.planning.pools import NodesPlan
+from tests.examples import LOCAL, NO_MACHINE, PROJECT, agent_plan
 
 GPU_POOLS = POOL_NAMES[:-2]
 
@@ -68,7 +77,7 @@ def test_every_type_of_every_pool_has_a_price(name: str) -> None:
 def test_gpu_nodes_keep_everything_else_off_and_tell_the_device_plugin(name: str) -> None:
     [taint] = pool(name).taints
     assert (taint.key, taint.value, taint.effect) == ("nvidia.com/gpu", "present", "NoSchedule")
-    assert pool(name).labels == {"nvidia.com/gpu.present": "true"}
+    assert pool(name).karpenter.labels == {"nvidia.com/gpu.present": "true"}
     assert pool(name).gpu == name
 
 
@@ -80,12 +89,12 @@ def test_runtimes_go_to_nodes_without_taint_and_weights_jobs_to_their_own() -> N
 
 @pytest.mark.parametrize("name", POOL_NAMES)
 def test_reserved_capacity_comes_before_on_demand_and_spot_never(name: str) -> None:
-    assert pool(name).capacity_types == ("reserved", "on-demand")
+    assert pool(name).karpenter.capacity_types == ("reserved", "on-demand")
 
 
 @pytest.mark.parametrize("name", GPU_POOLS)
 def test_a_drained_node_outlasts_the_longest_stream_on_it(name: str) -> None:
-    assert pool(name).termination_grace_seconds > (
+    assert pool(name).karpenter.termination_grace_seconds > (
         agent_plan().model_server.termination_grace_seconds
     )
 
@@ -123,23 +132,56 @@ def test_the_machines_own_node_is_sized_for_where_the_cloud_has_one() -> None:
     plan = plan_platform(LOCAL)
     assert [(each.name, each.gpu) for each in plan.for_models][-1] == ("machine", None)
     assert "machine" not in [each.name for each in plan.pools]
-    [taint] = plan.taints_of("machine")
+    [taint] = plan.nodes("machine").taints
     assert (taint.key, taint.value, taint.effect) == ("moltghost.dev/pool", "machine", "NoSchedule")
     with pytest.raises(Refused, match="no pool 'machine'"):
-        plan_platform(NO_MACHINE).taints_of("machine")
+        plan_platform(NO_MACHINE).nodes("machine")
 
 
 def test_the_embedded_cluster_is_simulated_and_its_kubeconfig_is_ours() -> None:
     cloud = plan_cloud(LOCAL)
     assert cloud.simulated_nodes
-    assert cloud.kubeconfig == str(paths.kubeconfig())
+    assert kubeconfig_path(cloud) == paths.kubeconfig()
     assert cloud.node_class.kind == "KWOKNodeClass"
+
+
+@pytest.mark.parametrize("name", ["local", "prod"])
+def test_a_plan_is_the_same_on_every_machine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def plans(home: str) -> str:
+        for variable in ("HOME", "MOLTGHOST_STATE", "XDG_STATE_HOME"):
+            monkeypatch.setenv(variable, home)
+        where = read_environment(PROJECT, name)
+        return plan_cloud(where).model_dump_json() + plan_platform(where).model_dump_json()
+
+    one = plans("/home/one")
+    assert "/home/one" not in one
+    assert one == plans("/home/two")
+
+
+def test_a_plan_says_what_each_node_of_a_pool_leaves_for_pods() -> None:
+    [h100] = [each for each in pool("h100").nodes if each.name == "p5.48xlarge"]
+    assert h100.gpu_count == 8
+    assert 0 < h100.cpu_millis < 192_000
+    assert h100.memory_bytes < 2048 * 1024**3
+
+
+def test_a_pod_says_the_labels_of_its_pool_and_of_its_type() -> None:
+    wanted = pool("h100").scheduling("p5.4xlarge")
+    assert wanted.node_selector == {
+        "karpenter.sh/nodepool": "h100",
+        "node.kubernetes.io/instance-type": "p5.4xlarge",
+    }
+    assert wanted.annotations == {"karpenter.sh/do-not-disrupt": "true"}
+    theirs = NodesPlan(name="gpus", selector={"example.com/gpu": "a100"}, runtime_class="nvidia")
+    assert theirs.scheduling("p5.4xlarge").node_selector == {"example.com/gpu": "a100"}
+    assert theirs.scheduling().runtime_class == "nvidia"
 
 
 def test_a_kubeconfig_of_the_users_replaces_the_embedded_one() -> None:
     spec = EmbeddedCloudSpec(kind="cloud", provider="embedded", kubeconfig="~/.kube/config")
     cloud = plan_cloud(Environment("local", spec, LOCAL.platform))
-    assert cloud.kubeconfig == "~/.kube/config"
+    assert kubeconfig_path(cloud) == Path("~/.kube/config")
+    assert cloud.kubeconfig.path == "~/.kube/config"
 
 
 def test_every_image_has_a_version_and_none_is_latest() -> None:

@@ -9,15 +9,15 @@ from moltghost.errors import Refused
 from moltghost.local.node import network
 from moltghost.local.node.components import WEIGHTS_SERVICE
 from moltghost.models import find_model
-from moltghost.planning.cloud import EMBEDDED_STORE_ENDPOINT, plan_cloud
+from moltghost.planning.cloud import plan_cloud
+from moltghost.planning.embedded import EMBEDDED_STORE_ENDPOINT
 from moltghost.planning.weights import (
     Source,
     WeightsJobPlan,
     plan_weights_job,
     require_quantizable,
-    source_url,
-    store_url,
 )
+from moltghost.store_layout import source_url
 from tests.examples import HELLO, LOCAL, NO_MACHINE, PROJECT, agent_plan
 
 SOURCE = Source(
@@ -48,8 +48,8 @@ def test_the_job_fills_the_very_store_that_the_agents_pod_reads() -> None:
 
 def test_on_this_machine_the_job_runs_on_its_own_node_and_has_room_for_three_copies() -> None:
     plan = planned()
-    assert plan.node_selector == {"karpenter.sh/nodepool": "machine"}
-    assert [taint.value for taint in plan.tolerations] == ["machine"]
+    assert plan.scheduling.node_selector == {"karpenter.sh/nodepool": "machine"}
+    assert [taint.value for taint in plan.scheduling.tolerations] == ["machine"]
     assert plan.models_bytes > 3 * SOURCE.size_bytes
     requested = plan.ollama_share.cpu_millis + plan.builder_share.cpu_millis
     assert requested == 200
@@ -57,8 +57,8 @@ def test_on_this_machine_the_job_runs_on_its_own_node_and_has_room_for_three_cop
 
 def test_on_aws_it_runs_on_the_cheapest_type_of_the_pool_with_disk() -> None:
     plan = planned("llama3.1-405b-q4", where=read_environment(PROJECT, "prod"), quantize=True)
-    assert plan.node_selector["karpenter.sh/nodepool"] == "weights"
-    assert plan.node_selector["node.kubernetes.io/instance-type"].startswith("i")
+    assert plan.scheduling.node_selector["karpenter.sh/nodepool"] == "weights"
+    assert plan.scheduling.node_selector["node.kubernetes.io/instance-type"].startswith("i")
     assert plan.quantize == "q4_K_M"
     assert plan.store_endpoint == ""
 
@@ -81,8 +81,10 @@ def test_a_template_of_the_catalogue_goes_along_and_no_other_family_has_one() ->
 
 def test_urls_of_stores_and_sources_are_below_the_environments_bucket() -> None:
     cloud = plan_cloud(LOCAL)
-    assert source_url(cloud, "ab") == "s3://moltghost-weights-local/sources/ab.gguf"
-    assert store_url(cloud, "m", "Q8_0") == (
+    assert (
+        source_url(cloud.weights_store.url, "ab") == "s3://moltghost-weights-local/sources/ab.gguf"
+    )
+    assert cloud.store_url("m", "Q8_0") == (
         "s3://moltghost-weights-local/stores/ollama-0.17.4/m/Q8_0"
     )
 

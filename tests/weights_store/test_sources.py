@@ -10,9 +10,10 @@ import pytest
 
 from moltghost.errors import Failed
 from moltghost.progress import Event, silent
+from moltghost.store_layout import source_key
 from moltghost.weights_store import sources
 from moltghost.weights_store.bucket import Bucket
-from moltghost.weights_store.sources import hash_file, source_key, upload_source
+from moltghost.weights_store.sources import hash_file, upload_source
 
 MIB = 1024**2
 CONTENT = b"GGUF" + bytes(MIB - 4) + b"1" * MIB * 15 + b"2" * 9 * MIB  # 16 MiB and 9 MiB

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from moltghost.errors import Failed
-from moltghost.weights_store.bucket import Bucket, Place
+from moltghost.weights_store.bucket import Bucket, BucketLocation
 from moltghost.weights_store.store import StoreState, list_stores, read_store, remove_store
 from tests.weights_store.stores import (
     MANIFEST,
@@ -43,7 +43,7 @@ def test_a_bucket_that_was_never_made_has_no_stores() -> None:
     from moto import mock_aws
 
     with mock_aws():
-        nowhere = Bucket(Place(bucket="moltghost-weights-none"))
+        nowhere = Bucket(BucketLocation(bucket="moltghost-weights-none"))
         assert list_stores(nowhere) == []
         assert read_store(nowhere, PREFIX).state is StoreState.ABSENT
 

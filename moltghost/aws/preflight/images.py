@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from moltghost.aws.errors import error_code
 from moltghost.aws.preflight.probe import Context, Probe, guarded
 from moltghost.aws.preflight.result import Check, blocker, ok, warning
+from moltghost.aws_errors import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageIdentifierTypeDef

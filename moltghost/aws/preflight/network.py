@@ -9,6 +9,7 @@ from moltghost.aws.facts import facts
 from moltghost.aws.preflight.probe import Context, Probe, joined
 from moltghost.aws.preflight.result import Check, blocker, ok
 from moltghost.aws.request import PreflightRequest
+from moltghost.labels import ENVIRONMENT_LABEL
 
 
 def _addresses(context: Context) -> Sequence[Check]:
@@ -19,9 +20,7 @@ def _addresses(context: Context) -> Sequence[Check]:
     answer = (
         context.clients.ec2()
         .get_paginator("describe_subnets")
-        .paginate(
-            Filters=[{"Name": "tag:moltghost.dev/environment", "Values": [request.environment]}]
-        )
+        .paginate(Filters=[{"Name": f"tag:{ENVIRONMENT_LABEL}", "Values": [request.environment]}])
     )
     cidrs = {subnet.cidr for subnet in request.subnets}
     free = {

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from botocore.exceptions import ClientError
 
-from moltghost.aws.errors import Trouble, error_code, trouble
 from moltghost.aws.facts import Usage, facts, quota_code
 from moltghost.aws.preflight.probe import AwsError, Context, Probe, joined
 from moltghost.aws.preflight.result import Check, blocker, ok, unknown, warning
 from moltghost.aws.preflight.usage import PERMISSIONS as USAGE_PERMISSIONS
 from moltghost.aws.preflight.usage import Use, use, vcpus
 from moltghost.aws.request import NodeNeed, PreflightRequest
+from moltghost.aws_errors import Trouble, error_code, trouble
 from moltghost.models import quotas
 
 _PERMISSIONS = (

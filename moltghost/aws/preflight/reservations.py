@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from moltghost.aws.errors import error_code
 from moltghost.aws.facts import facts
 from moltghost.aws.preflight.probe import Context, Probe, guarded, joined
 from moltghost.aws.preflight.result import Check, blocker, ok, warning
 from moltghost.aws.request import NodeNeed
+from moltghost.aws_errors import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import CapacityReservationTypeDef

@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Sequence
 
-from moltghost.aws.errors import trouble
 from moltghost.aws.preflight.probe import AwsError, Context, Probe, unanswered
 from moltghost.aws.preflight.result import Check, unknown
+from moltghost.aws_errors import trouble
 
 OVERALL_TIMEOUT_SECONDS = 60.0
 

@@ -14,6 +14,7 @@ import click
 from moltghost.cli.options import env_option, json_option, project_folder
 from moltghost.config import StackName, read_environment
 from moltghost.errors import Refused
+from moltghost.kube.kubeconfig import kubeconfig_path
 from moltghost.lifecycle.agents.endpoint import Endpoint, ask, endpoint, require_answering
 from moltghost.lifecycle.agents.openai_proxy import Relay
 from moltghost.lifecycle.environments import connect, is_embedded
@@ -26,7 +27,7 @@ def _opened(project: Path, stack: StackName) -> Iterator[Endpoint]:
     environment = read_environment(project, stack.environment)
     client = connect(project, stack.environment)
     require_answering(client, stack)
-    kubeconfig = Path(plan_cloud(environment).kubeconfig).expanduser()
+    kubeconfig = kubeconfig_path(plan_cloud(environment)).expanduser()
     own = binary("kubectl") if is_embedded(environment) else None
     with endpoint(client, kubeconfig, own, stack.agent) as opened:
         yield opened

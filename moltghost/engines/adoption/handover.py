@@ -15,7 +15,8 @@ from moltghost.engines.stock.checkpoint import is_object
 from moltghost.errors import Failed
 from moltghost.kube.client import Client
 from moltghost.kube.errors import ApiError
-from moltghost.ownership import ENGINE_ANNOTATION, STACK_ANNOTATION, EngineName
+from moltghost.labels import ENGINE_ANNOTATION, STACK_ANNOTATION
+from moltghost.ownership import EngineName
 
 Managers = Callable[[ResourceState], tuple[str, str]]
 _JSON_PATCH = "application/json-patch+json"

@@ -20,6 +20,7 @@ from moltghost.engines.pulumi.state import ResourceState
 from moltghost.engines.pulumi.values import Path, Secret, format_path, masked
 from moltghost.kube.client import Client
 from moltghost.kube.errors import ApiError, UnknownKind
+from moltghost.labels import MANAGED_BY_LABEL
 
 _REMOVAL_TRIES = 5
 _JSON_PATCH = "application/json-patch+json"
@@ -27,7 +28,7 @@ _JSON_PATCH = "application/json-patch+json"
 _OF_KUBERNETES = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
 _PASSING_KINDS = {"ControllerRevision", "EndpointSlice", "Endpoints", "Event", "Lease"}
 _PASSING_GROUPS = ("metrics.k8s.io/",)
-_MANAGED_BY = "app.kubernetes.io/managed-by"
+_MANAGED_BY = MANAGED_BY_LABEL
 
 
 def by_hand(

@@ -17,7 +17,7 @@ from moltghost.engines.pulumi.values import (
     pruned,
 )
 from moltghost.errors import Refused
-from moltghost.ownership import ENGINE_ANNOTATION, STACK_ANNOTATION
+from moltghost.labels import ENGINE_ANNOTATION, STACK_ANNOTATION
 
 Object = dict[str, Any]
 

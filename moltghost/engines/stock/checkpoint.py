@@ -25,7 +25,8 @@ from moltghost.engines.pulumi.state import (
 )
 from moltghost.engines.pulumi.urn import is_provider
 from moltghost.engines.pulumi.values import SECRET_SIGNATURE, SIGNATURE_KEY, plain
-from moltghost.ownership import ENGINE_ANNOTATION, EngineName
+from moltghost.labels import ENGINE_ANNOTATION
+from moltghost.ownership import EngineName
 
 FIELD_MANAGER = "__fieldManager"
 """In an object's outputs: under which name the CLI's provider writes to it."""

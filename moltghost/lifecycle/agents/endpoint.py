@@ -21,15 +21,14 @@ from moltghost.errors import Failed, Refused
 from moltghost.kube.agents import list_agents
 from moltghost.kube.client import Client
 from moltghost.kube.forward import Forward, find_kubectl, forwarded
+from moltghost.labels import GATEWAY_TOKEN_VARIABLE, RUNTIME, agent_namespace
 from moltghost.lifecycle.agents.prepare import no_such_agent
-from moltghost.planning.base import agent_namespace
 from moltghost.planning.runtime import RUNTIME_PORT
 
 CHAT_PATH = "/v1/chat/completions"
 MODELS_PATH = "/v1/models"
 # OpenClaw's provider timeout of 600 s, and what it takes beside it.
 ANSWER_SECONDS = 660.0
-_TOKEN_VARIABLE = "OPENCLAW_GATEWAY_TOKEN"  # noqa: S105 a name
 _AGENT = "openclaw"
 
 
@@ -66,7 +65,7 @@ def endpoint(
     namespace = agent_namespace(agent)
     token = gateway_token(client, namespace)
     with forwarded(
-        find_kubectl(kubectl), kubeconfig, namespace, "service/runtime", RUNTIME_PORT
+        find_kubectl(kubectl), kubeconfig, namespace, f"service/{RUNTIME}", RUNTIME_PORT
     ) as forward:
         yield Endpoint(f"http://127.0.0.1:{forward.port}", token, forward)
 
@@ -103,10 +102,10 @@ def gateway_token(client: Client, namespace: str) -> str:
     Raises:
         Failed: it can't be found, or may not be read.
     """
-    runtime = client.get("apps/v1", "Deployment", "runtime", namespace)
+    runtime = client.get("apps/v1", "Deployment", RUNTIME, namespace)
     containers = runtime["spec"]["template"]["spec"]["containers"] if runtime else []
     for variable in (each for one in containers for each in one.get("env", ())):
-        if variable["name"] == _TOKEN_VARIABLE:
+        if variable["name"] == GATEWAY_TOKEN_VARIABLE:
             place = variable["valueFrom"]["secretKeyRef"]
             secret = client.get("v1", "Secret", place["name"], namespace)
             if secret:

@@ -13,9 +13,9 @@ from moltghost.config import StackName
 from moltghost.errors import Refused
 from moltghost.kube.agents import list_agents
 from moltghost.kube.client import Client
-from moltghost.kube.pod_diagnosis import Object, container_statuses
+from moltghost.kube.pod_diagnosis import LiveObject, container_statuses
+from moltghost.labels import agent_namespace
 from moltghost.lifecycle.agents.prepare import no_such_agent
-from moltghost.planning.base import agent_namespace
 
 _DAY_SECONDS = 24 * 3600
 
@@ -78,7 +78,7 @@ def container_logs(
     return [log for log in logs if not containers or log.container in containers]
 
 
-def _logs(pod: Object, namespace: str) -> Iterator[ContainerLog]:
+def _logs(pod: LiveObject, namespace: str) -> Iterator[ContainerLog]:
     states = {each["name"]: each for each in container_statuses(pod)}
     spec = pod["spec"]
     for container in (*spec.get("initContainers", ()), *spec["containers"]):

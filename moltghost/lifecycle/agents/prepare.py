@@ -19,18 +19,19 @@ from moltghost.config import (
     stack_file,
 )
 from moltghost.errors import Refused
-from moltghost.kube.agents import SPEC_ANNOTATION, AgentStatus, list_agents
+from moltghost.kube.agents import AgentStatus, list_agents
 from moltghost.kube.client import Client
+from moltghost.kube.karpenter import pool_statuses
 from moltghost.kube.pools import (
     NoRoom,
     PoolStatus,
     has_place_beside,
-    pool_statuses,
     require_node,
     require_room,
     require_room_for_pod,
     require_room_on_node,
 )
+from moltghost.labels import SPEC_ANNOTATION
 from moltghost.lifecycle.agents.stack_files import (
     pending_file,
 )
@@ -216,8 +217,7 @@ def _fits_beside_others(change: AgentChange, client: Client) -> bool:
     moves = old is not None and old.moves != server.moves
     return has_place_beside(
         client,
-        server.pool,
-        server.instance_type,
+        server.scheduling.node_selector,
         owner=plan.owner,
         share=(
             sum(each.cpu_millis for each in server.shares),

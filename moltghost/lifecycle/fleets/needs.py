@@ -13,7 +13,8 @@ from decimal import Decimal
 
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
-from moltghost.kube.pools import PoolStatus, pods_that_fit, pool_statuses
+from moltghost.kube.karpenter import pool_statuses
+from moltghost.kube.pools import PoolStatus, pods_that_fit
 from moltghost.lifecycle.agents.prepare import AgentChange, require_room_on_machine
 from moltghost.models import instance_type
 from moltghost.planning.model_server import Share
@@ -167,7 +168,7 @@ def _runtimes(
         return None
     pool, share = platform.pool(new[0].pool), new[0].share
     placed = pods_that_fit(
-        client, pool.name, cpu_millis=share.cpu_millis, memory_bytes=share.memory_bytes
+        client, pool.selector, cpu_millis=share.cpu_millis, memory_bytes=share.memory_bytes
     )
     left = max(0, len(new) - placed)
     per_node = [fits for kind in pool.instance_types if (fits := _pods_of(kind, share)) > 0]

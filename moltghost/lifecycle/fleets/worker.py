@@ -28,7 +28,7 @@ from moltghost.kube.pools import NoRoom
 from moltghost.lifecycle.agents.apply import carry_out, destroy
 from moltghost.lifecycle.agents.prepare import AgentChange, check
 from moltghost.lifecycle.weights.source import Request
-from moltghost.planning.platform import CONSOLIDATE_AFTER_SECONDS
+from moltghost.planning.karpenter import CONSOLIDATE_AFTER_SECONDS
 from moltghost.progress import Event, Report
 
 Phase = Literal["queued", "weights", "checking", "waiting for room", "applying", "destroying"]

@@ -8,7 +8,8 @@ from moltghost.errors import Refused
 from moltghost.lifecycle.environments import is_embedded
 from moltghost.local.cluster import weights_store
 from moltghost.planning.cloud import plan_cloud
-from moltghost.weights_store.bucket import Bucket, Place
+from moltghost.store_layout import bucket_name, prefix_of
+from moltghost.weights_store.bucket import Bucket, BucketLocation
 from moltghost.weights_store.store import Store, read_store
 
 
@@ -18,7 +19,7 @@ def open_bucket(environment: Environment) -> Bucket:
     Raises:
         Refused: the environment has none, or its cluster was never up.
     """
-    return Bucket(_place(environment))
+    return Bucket(_location(environment))
 
 
 def ensure_bucket(environment: Environment) -> Bucket:
@@ -28,15 +29,10 @@ def ensure_bucket(environment: Environment) -> Bucket:
         Refused: as for `open_bucket`.
         Failed: the store doesn't answer.
     """
-    place = _place(environment)
+    location = _location(environment)
     if is_embedded(environment):
-        weights_store.ensure_bucket(place)
-    return Bucket(place)
-
-
-def prefix_of(bucket: Bucket, url: str) -> str:
-    """Prefix in the bucket of a store's URL, with a slash at its end."""
-    return url.removeprefix(f"s3://{bucket.name}/") + "/"
+        weights_store.ensure_bucket(location)
+    return Bucket(location)
 
 
 def store_at(bucket: Bucket, url: str) -> Store:
@@ -45,16 +41,16 @@ def store_at(bucket: Bucket, url: str) -> Store:
     Raises:
         Failed: the bucket can't be read.
     """
-    return read_store(bucket, prefix_of(bucket, url))
+    return read_store(bucket, prefix_of(url))
 
 
-def _place(environment: Environment) -> Place:
+def _location(environment: Environment) -> BucketLocation:
     cloud = plan_cloud(environment)
-    name = cloud.weights_store.url.removeprefix("s3://")
+    name = bucket_name(cloud.weights_store.url)
     if is_embedded(environment):
-        return weights_store.place(paths.cluster_home(), name)
+        return weights_store.location(paths.cluster_home(), name)
     if isinstance(environment.cloud, AwsCloudSpec):
-        return Place(bucket=name, region=cloud.region)
+        return BucketLocation(bucket=name, region=cloud.region)
     raise Refused(
         f"environment {environment.name} has no weights store that this command reaches: its "
         "cluster is one that you brought",

@@ -25,10 +25,9 @@ from moltghost.planning.weights import (
     Source,
     WeightsJobPlan,
     plan_weights_job,
-    source_url,
-    store_url,
 )
 from moltghost.progress import Event, Report
+from moltghost.store_layout import source_url
 from moltghost.weights_store.bucket import Bucket
 from moltghost.weights_store.sources import hash_file, upload_source
 from moltghost.weights_store.store import Store, StoreState, read_store, remove_store
@@ -66,7 +65,7 @@ def add(project: Path, name: str, request: Request, report: Report) -> Added:
     environment = read_environment(project, name)
     choice = choose(request)
     bucket = ensure_bucket(environment)
-    url = store_url(plan_cloud(environment), choice.model.id, choice.quantization)
+    url = plan_cloud(environment).store_url(choice.model.id, choice.quantization)
     store = store_at(bucket, url)
     if not request.replace:
         if store.state is StoreState.COMPLETE:
@@ -150,7 +149,7 @@ def _source(
     require_match(file, request, choice)
     upload_source(bucket, file, sha256, report, anew=request.replace)
     return Source(
-        url=source_url(plan_cloud(environment), sha256),
+        url=source_url(plan_cloud(environment).weights_store.url, sha256),
         sha256=sha256,
         size_bytes=file.stat().st_size,
         name=name,
@@ -184,7 +183,7 @@ def _build(
     make_room: Callable[[bool], None] | None,
     report: Report,
 ) -> bool:
-    joined = job.begin(client, plan, bucket.place.key, make_room)
+    joined = job.begin(client, plan, bucket.location.key, make_room)
     if joined:
         detail = f"{plan.namespace}/{plan.name} runs already: joined"
         report(Event(task="job", state="cached", detail=detail))

@@ -7,15 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from components.weights_job import key_secret, weights_job
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
 from moltghost.kube.errors import AlreadyExists, ApiError, Invalid, NotFound
 from moltghost.kube.pod_diagnosis import condition, container_statuses, pod_reason, trouble
 from moltghost.kube.transport import Object
-from moltghost.lifecycle.weights import manifests
-from moltghost.lifecycle.weights.manifests import BUILD, PLAN_ANNOTATION
+from moltghost.labels import BUILD_CONTAINER, WEIGHTS_ANNOTATION, WEIGHTS_NAMESPACE
 from moltghost.lifecycle.weights.stages import Stages
-from moltghost.planning.cloud_base import WEIGHTS_NAMESPACE
 from moltghost.planning.weights import WeightsJobPlan
 from moltghost.progress import Report
 from moltghost.weights_store.bucket import Key
@@ -49,7 +48,7 @@ def begin(
         Refused: the store is being built from something else.
         Failed: the cluster refused an object.
     """
-    wanted = manifests.job(plan, with_key=key is not None)
+    wanted = weights_job(plan, with_key=key is not None)
     found = client.get(*_JOB, plan.name, plan.namespace)
     # A job that never started has put nothing into the store that room is made in.
     if found and (_is_over(found) or (make_room and found["spec"].get("suspend"))):
@@ -68,7 +67,7 @@ def begin(
         make_room(joined)
     if found and found["spec"].get("suspend"):
         if key:
-            client.apply(manifests.key_secret(plan, key, found), manager=_MANAGER)
+            client.apply(key_secret(plan, key.access, key.secret, found), manager=_MANAGER)
         _start(client, plan, found)
     return joined
 
@@ -166,7 +165,7 @@ def _require_same(found: Mapping[str, Any], wanted: Object, plan: WeightsJobPlan
 
 def _what(job: Mapping[str, Any]) -> str:
     annotations = job.get("metadata", {}).get("annotations", {})
-    return str(annotations.get(PLAN_ANNOTATION, ""))
+    return str(annotations.get(WEIGHTS_ANNOTATION, ""))
 
 
 def _source_of(job: Mapping[str, Any]) -> str:
@@ -206,7 +205,7 @@ def _has_begun(pod: Object) -> bool:
 
 
 def _status(pod: Object) -> dict[str, Any]:
-    return next((each for each in container_statuses(pod) if each["name"] == BUILD), {})
+    return next((each for each in container_statuses(pod) if each["name"] == BUILD_CONTAINER), {})
 
 
 def _trouble(pod: Object) -> str:
@@ -216,7 +215,7 @@ def _trouble(pod: Object) -> str:
 
 def _follow_log(client: Client, plan: WeightsJobPlan, pod: Object, stages: Stages) -> None:
     try:
-        for line in client.follow_log(pod["metadata"]["name"], plan.namespace, BUILD):
+        for line in client.follow_log(pod["metadata"]["name"], plan.namespace, BUILD_CONTAINER):
             stages.line(line)
     except ApiError as error:
         # The container has ended and its node with it, or it hasn't quite begun.

@@ -12,14 +12,12 @@ from moltghost.kube.agents import AgentStatus, list_agents
 from moltghost.lifecycle.agents.prepare import running_spec
 from moltghost.lifecycle.environments import connect
 from moltghost.lifecycle.weights import job
-from moltghost.lifecycle.weights.access import open_bucket, prefix_of
+from moltghost.lifecycle.weights.access import open_bucket
 from moltghost.models import find_model
 from moltghost.planning.agent import plan_agent
 from moltghost.planning.cloud import plan_cloud
-from moltghost.planning.weights import store_url
 from moltghost.progress import Report
-from moltghost.weights_store.bucket import Bucket
-from moltghost.weights_store.sources import SOURCES, source_key
+from moltghost.store_layout import SOURCES, prefix_of, source_key
 from moltghost.weights_store.store import Store, StoreState, list_stores, remove_store
 from moltghost.weights_store.verify import Finding, verify_store
 
@@ -56,7 +54,7 @@ def list_weights(project: Path, name: str) -> list[Listed]:
     bucket = open_bucket(environment)
     stores = list_stores(bucket)
     try:
-        users = _users(project, environment, bucket)
+        users = _users(project, environment)
     except MoltghostError:
         return [Listed(store=store, used_by=None) for store in stores]
     return [Listed(store=store, used_by=users.get(store.prefix, ())) for store in stores]
@@ -77,7 +75,7 @@ def verify_weights(project: Path, name: str, model: str, report: Report) -> list
     """
     environment = read_environment(project, name)
     bucket = open_bucket(environment)
-    chosen = _chosen(list_stores(bucket), environment, bucket, model)
+    chosen = _chosen(list_stores(bucket), environment, model)
     return [
         Verified(store=store, findings=tuple(verify_store(bucket, store, report)))
         for store in chosen
@@ -94,8 +92,8 @@ def removable(project: Path, name: str, model: str) -> Store:
     """
     environment = read_environment(project, name)
     bucket = open_bucket(environment)
-    [store] = _chosen(list_stores(bucket), environment, bucket, model)
-    users = _users(project, environment, bucket).get(store.prefix, ())
+    [store] = _chosen(list_stores(bucket), environment, model)
+    users = _users(project, environment).get(store.prefix, ())
     if users:
         raise Refused(
             f"the store of {store.name} is used by {', '.join(users)} (what runs, or what it "
@@ -146,15 +144,13 @@ def remove_sources(project: Path, name: str, sources: Iterable[str]) -> int:
     return open_bucket(read_environment(project, name)).delete(list(sources))
 
 
-def _chosen(
-    stores: Sequence[Store], environment: Environment, bucket: Bucket, model: str
-) -> list[Store]:
+def _chosen(stores: Sequence[Store], environment: Environment, model: str) -> list[Store]:
     """The one store that agents of today would read for a model, or all."""
     if not model:
         return list(stores)
     choice = find_model(model)
-    url = store_url(plan_cloud(environment), choice.model.id, choice.quantization)
-    prefix = prefix_of(bucket, url)
+    url = plan_cloud(environment).store_url(choice.model.id, choice.quantization)
+    prefix = prefix_of(url)
     found = [store for store in stores if store.prefix == prefix]
     if not found:
         raise Refused(
@@ -166,14 +162,12 @@ def _chosen(
     return found
 
 
-def _users(
-    project: Path, environment: Environment, bucket: Bucket
-) -> Mapping[str, tuple[str, ...]]:
+def _users(project: Path, environment: Environment) -> Mapping[str, tuple[str, ...]]:
     """Names of agents by the prefix of each store that they read or would go back to."""
     found: dict[str, list[str]] = {}
     for status in list_agents(connect(project, environment.name)):
         for url in _stores_of(status, environment):
-            found.setdefault(prefix_of(bucket, url), []).append(status.agent)
+            found.setdefault(prefix_of(url), []).append(status.agent)
     return {prefix: tuple(agents) for prefix, agents in found.items()}
 
 
@@ -185,7 +179,7 @@ def _stores_of(status: AgentStatus, environment: Environment) -> set[str]:
             return set()  # no container of it runs, so it reads nothing
     except Refused:
         # What can't be read or planned any more may run all the same.
-        return {store_url(cloud, status.model, status.quantization)} if status.model else set()
+        return {cloud.store_url(status.model, status.quantization)} if status.model else set()
     models = [part.model for part in (spec, spec.previous) if part]
     choices = [find_model(model) for model in models]
-    return {store_url(cloud, each.model.id, each.quantization) for each in choices}
+    return {cloud.store_url(each.model.id, each.quantization) for each in choices}

@@ -23,7 +23,7 @@ from moltghost.local.node.components import WEIGHTS_SERVICE
 from moltghost.local.node.machine import MachineNode
 from moltghost.local.simulated import kwok
 from moltghost.local.simulated.instance_types import NodeType, karpenter_instance_types
-from moltghost.planning.cloud import embedded_bucket
+from moltghost.planning.embedded import embedded_bucket
 from moltghost.progress import Event, Report
 from moltghost.units import format_duration
 
@@ -90,7 +90,7 @@ class Startup:
 
     def _make_bucket(self) -> None:
         """The bucket of environment `local`; other environments on this cluster make their own."""
-        place = weights_store.place(self._layout.home, embedded_bucket("local"))
+        place = weights_store.location(self._layout.home, embedded_bucket("local"))
         weights_store.ensure_bucket(place)
 
     def _bring_up_machine(self, machine: MachineNode, client: Client) -> None:

@@ -14,8 +14,8 @@ from moltghost.errors import Refused
 from moltghost.files import write_private
 from moltghost.local.cluster.layout import Layout
 from moltghost.local.cluster.ports import LOOPBACK, read_ports
-from moltghost.weights_store.bucket import Bucket, Key, Place
-from moltghost.weights_store.store import STORES
+from moltghost.store_layout import STORES
+from moltghost.weights_store.bucket import Bucket, BucketLocation, Key
 
 PROCESS = "weights-store"
 # What a pod or a person is told; S3 requests are signed for a region, whichever it is.
@@ -41,7 +41,7 @@ def read_key(path: Path) -> Key | None:
         return None
 
 
-def place(home: Path, bucket: str) -> Place:
+def location(home: Path, bucket: str) -> BucketLocation:
     """Where a bucket of the cluster's store is, for who is on this machine.
 
     Raises:
@@ -51,7 +51,7 @@ def place(home: Path, bucket: str) -> Place:
     key, ports = read_key(layout.weights_key), read_ports(layout.ports)
     if key is None or PROCESS not in ports:
         raise Refused(f"the cluster in {home} has no weights store: it was never up", _START)
-    return Place(
+    return BucketLocation(
         bucket=bucket,
         region=REGION,
         endpoint=f"http://{LOOPBACK}:{ports[PROCESS]}",
@@ -60,18 +60,18 @@ def place(home: Path, bucket: str) -> Place:
     )
 
 
-def ensure_bucket(place: Place) -> None:
+def ensure_bucket(location: BucketLocation) -> None:
     """Make a bucket unless it is there, and let everybody read its stores.
 
     Raises:
         Failed: the store doesn't answer.
     """
-    bucket = Bucket(place)
-    with bucket.explained(f"making bucket {place.bucket}", ("s3:CreateBucket",)):
+    bucket = Bucket(location)
+    with bucket.explained(f"making bucket {location.bucket}", ("s3:CreateBucket",)):
         listed = bucket.client.list_buckets()["Buckets"]
-        if place.bucket not in {each["Name"] for each in listed}:
-            bucket.client.create_bucket(Bucket=place.bucket)
-        bucket.client.put_bucket_policy(Bucket=place.bucket, Policy=_policy(place.bucket))
+        if location.bucket not in {each["Name"] for each in listed}:
+            bucket.client.create_bucket(Bucket=location.bucket)
+        bucket.client.put_bucket_policy(Bucket=location.bucket, Policy=_policy(location.bucket))
 
 
 def _policy(bucket: str) -> str:

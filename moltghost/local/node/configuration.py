@@ -9,18 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from moltghost.labels import INSTANCE_TYPE_LABEL, ZONE_LABEL
 from moltghost.local.build import programs
 from moltghost.local.cluster.layout import Layout
 from moltghost.local.node import images, network, requirements
+from moltghost.planning.embedded import EMBEDDED_ZONES, MACHINE_NODES
 from moltghost.units import GIB, MIB
 
 #: Name of the Kubernetes node.
-NAME = "machine"
-TAINT = {"key": "moltghost.dev/pool", "value": NAME, "effect": "NoSchedule"}
+NAME = MACHINE_NODES.name
 LABELS: Mapping[str, str] = {
-    "karpenter.sh/nodepool": NAME,
-    "node.kubernetes.io/instance-type": NAME,
-    "topology.kubernetes.io/zone": "local-a",
+    **MACHINE_NODES.selector,
+    INSTANCE_TYPE_LABEL: NAME,
+    ZONE_LABEL: EMBEDDED_ZONES[0],
 }
 
 KUBELET_PORT = 10250
@@ -120,7 +121,7 @@ class Configuration:
             "clusterDomain": CLUSTER_DOMAIN,
             "clusterDNS": [self.cable.far],
             "resolvConf": str(self.file("resolv.conf")),
-            "registerWithTaints": [TAINT],
+            "registerWithTaints": [taint.model_dump() for taint in MACHINE_NODES.taints],
             # Karpenter ignores nodes with its label and no id.
             "providerID": f"moltghost://{NAME}",
             "cgroupDriver": "cgroupfs",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from moltghost.kube.client import Client
-
-SYSTEM_NAMESPACE = "moltghost-system"
+from moltghost.labels import SYSTEM_NAMESPACE
 
 _MANAGER = "moltghost-local"
 _ROLES = Path(__file__).with_name("roles.yaml")

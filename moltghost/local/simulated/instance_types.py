@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from moltghost.labels import GPU_RESOURCE, ZONE_LABEL
+from moltghost.planning.karpenter import CAPACITY_TYPE_LABEL
 from moltghost.sizing.nodes import NodeResources
 from moltghost.units import MIB
 
@@ -20,8 +22,6 @@ PROVIDER_RESERVED_MEMORY_BYTES = 10 * MIB
 
 # There are no reservations on this machine, and no pool uses spot.
 CAPACITY_TYPE = "on-demand"
-
-GPU_RESOURCE = "nvidia.com/gpu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +83,8 @@ def _quantities(resources: NodeResources) -> dict[str, str]:
 
 def _offering(zone: str, node_type: NodeType) -> dict[str, object]:
     requirements = {
-        "karpenter.sh/capacity-type": CAPACITY_TYPE,
-        "topology.kubernetes.io/zone": zone,
+        CAPACITY_TYPE_LABEL: CAPACITY_TYPE,
+        ZONE_LABEL: zone,
     }
     return {
         # The provider reads a JSON number.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moltghost.local.simulated.instance_types import NodeType
 from moltghost.models.hardware import instance_types
-from moltghost.planning.cloud import EMBEDDED_ZONES
+from moltghost.planning.embedded import EMBEDDED_ZONES
 from moltghost.sizing.nodes import allocatable, capacity
 
 # Every instance type of the catalogue is x86-64.

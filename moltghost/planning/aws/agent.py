@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from moltghost.labels import AGENT_LABEL, DEPLOYERS_GROUP, OWNER_LABEL
 from moltghost.planning.aws.cloud import AwsCloudPlan
-from moltghost.planning.aws.cluster import DEPLOYERS_GROUP
 from moltghost.planning.aws.deployers import agents_boundary_arn
 from moltghost.planning.aws.flows import POD_IDENTITY
 from moltghost.planning.aws.iam import RolePlan, Statement, trust_of_pods
-from moltghost.planning.aws.names import Place
+from moltghost.planning.aws.names import AwsScope
 from moltghost.planning.aws.weights import reader_statements
 from moltghost.planning.base import Plan
+from moltghost.store_layout import prefix_of
 
 
 class AwsAgent(Plan):
     """Who an agent's model server is to AWS."""
 
-    place: Place
+    scope: AwsScope
     namespace: str
     service_account: str
     role: RolePlan
@@ -46,28 +47,28 @@ def plan_aws_agent(
     bucket = cloud.weights_bucket.bucket
     address, port = POD_IDENTITY
     return AwsAgent(
-        place=cloud.place,
+        scope=cloud.scope,
         namespace=namespace,
         service_account=service_account,
         role=RolePlan(
-            name=cloud.place.role_name(f"agent-{agent}"),
-            trust=(trust_of_pods(cloud.place, namespace, service_account),),
+            name=cloud.scope.role_name(f"agent-{agent}"),
+            trust=(trust_of_pods(cloud.scope, namespace, service_account),),
             statements=_statements(cloud, bucket, store_urls),
-            boundary=agents_boundary_arn(cloud.place),
+            boundary=agents_boundary_arn(cloud.scope),
         ),
         identity_cidr=address,
         identity_port=port,
-        tags={**cloud.tags, "moltghost.dev/agent": agent, "moltghost.dev/owner": owner},
+        tags={**cloud.tags, AGENT_LABEL: agent, OWNER_LABEL: owner},
     )
 
 
 def _statements(
     cloud: AwsCloudPlan, bucket: str, store_urls: tuple[str, ...]
 ) -> tuple[Statement, ...]:
-    prefixes = tuple(url.removeprefix(f"s3://{bucket}/") for url in dict.fromkeys(store_urls))
+    prefixes = tuple(prefix_of(url) for url in dict.fromkeys(store_urls))
     found: dict[str, Statement] = {}
     for prefix in prefixes:
-        for statement in reader_statements(cloud.place, bucket, prefix):
+        for statement in reader_statements(cloud.scope, bucket, prefix):
             before = found.get(statement.sid)
             found[statement.sid] = _merged(before, statement) if before else statement
     return tuple(found.values())

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from moltghost.config_aws import AwsCloudSpec
+from moltghost.labels import ENVIRONMENT_LABEL
 from moltghost.planning.aws.iam import RolePlan, Statement, document, trust_of_service
-from moltghost.planning.aws.names import Place
+from moltghost.planning.aws.names import AwsScope
 from moltghost.planning.base import Plan
 
 # Warn when so much of the ceiling is spent; and when a month's forecast is above it.
@@ -64,26 +65,26 @@ class GuardsPlan(Plan):
     scheduler_role: RolePlan
 
 
-def plan_guards(place: Place, spec: AwsCloudSpec, queue: str) -> GuardsPlan:
+def plan_guards(scope: AwsScope, spec: AwsCloudSpec, queue: str) -> GuardsPlan:
     """Decide budget and alarms."""
-    topic = f"{place.name}-alarms"
-    topic_arn = place.arn("sns", topic)
+    topic = f"{scope.name}-alarms"
+    topic_arn = scope.arn("sns", topic)
     return GuardsPlan(
         topic=topic,
-        topic_policy=document([_publishers(place, topic_arn)]),
+        topic_policy=document([_publishers(scope, topic_arn)]),
         email=spec.alarm_email,
         budget=BudgetPlan(
-            name=f"{place.name}-monthly",
+            name=f"{scope.name}-monthly",
             limit_usd=spec.monthly_ceiling_usd,
-            tag_filter=f"user:moltghost.dev/environment${place.environment}",
+            tag_filter=f"user:{ENVIRONMENT_LABEL}${scope.environment}",
         ),
-        alarms=_alarms(place, queue),
-        warnings=tuple(_warnings(place, spec)),
+        alarms=_alarms(scope, queue),
+        warnings=tuple(_warnings(scope, spec)),
         scheduler_role=RolePlan(
-            name=place.role_name("block-warnings"),
+            name=scope.role_name("block-warnings"),
             trust=(
                 trust_of_service(
-                    "scheduler", {"StringEquals": {"aws:SourceAccount": (place.account_id,)}}
+                    "scheduler", {"StringEquals": {"aws:SourceAccount": (scope.account_id,)}}
                 ),
             ),
             statements=(
@@ -91,9 +92,9 @@ def plan_guards(place: Place, spec: AwsCloudSpec, queue: str) -> GuardsPlan:
                 Statement(
                     sid="Encrypt",
                     actions=("kms:GenerateDataKey", "kms:Decrypt"),
-                    resources=(place.arn("kms", "key/*"),),
+                    resources=(scope.arn("kms", "key/*"),),
                     conditions={
-                        "ForAnyValue:StringEquals": {"kms:ResourceAliases": (place.alias("logs"),)}
+                        "ForAnyValue:StringEquals": {"kms:ResourceAliases": (scope.alias("logs"),)}
                     },
                 ),
             ),
@@ -102,21 +103,21 @@ def plan_guards(place: Place, spec: AwsCloudSpec, queue: str) -> GuardsPlan:
     )
 
 
-def _publishers(place: Place, topic_arn: str) -> Statement:
+def _publishers(scope: AwsScope, topic_arn: str) -> Statement:
     return Statement(
         sid="Alarms",
         principals={"Service": ("cloudwatch.amazonaws.com", "budgets.amazonaws.com")},
         actions=("sns:Publish",),
         resources=(topic_arn,),
-        conditions={"StringEquals": {"aws:SourceAccount": (place.account_id,)}},
+        conditions={"StringEquals": {"aws:SourceAccount": (scope.account_id,)}},
     )
 
 
-def _alarms(place: Place, queue: str) -> tuple[AlarmPlan, ...]:
-    cluster = {"ClusterName": place.name}
+def _alarms(scope: AwsScope, queue: str) -> tuple[AlarmPlan, ...]:
+    cluster = {"ClusterName": scope.name}
     return (
         AlarmPlan(
-            name=f"{place.name}-pods-without-a-node",
+            name=f"{scope.name}-pods-without-a-node",
             description="Pods have found no node for 30 minutes: no capacity, a quota, or a full "
             "pool. moltghost preflight says which.",
             namespace="AWS/EKS",
@@ -129,7 +130,7 @@ def _alarms(place: Place, queue: str) -> tuple[AlarmPlan, ...]:
             periods=6,
         ),
         AlarmPlan(
-            name=f"{place.name}-api-errors",
+            name=f"{scope.name}-api-errors",
             description="The API server has answered more than 20 requests in 5 minutes with 5xx.",
             namespace="AWS/EKS",
             metric="apiserver_request_total_5XX",
@@ -141,7 +142,7 @@ def _alarms(place: Place, queue: str) -> tuple[AlarmPlan, ...]:
             periods=3,
         ),
         AlarmPlan(
-            name=f"{place.name}-interruptions-unread",
+            name=f"{scope.name}-interruptions-unread",
             description="Karpenter has not read a warning of EC2 for 10 minutes: it is down, and "
             "pools don't scale.",
             namespace="AWS/SQS",
@@ -156,16 +157,16 @@ def _alarms(place: Place, queue: str) -> tuple[AlarmPlan, ...]:
     )
 
 
-def _warnings(place: Place, spec: AwsCloudSpec) -> list[WarningPlan]:
+def _warnings(scope: AwsScope, spec: AwsCloudSpec) -> list[WarningPlan]:
     return [
         WarningPlan(
-            name=f"{place.name}-{reservation.id}-{_hours(before)}h",
+            name=f"{scope.name}-{reservation.id}-{_hours(before)}h",
             at=_utc(reservation.ends - before),
             message=(
                 f"Capacity Block {reservation.id} ({reservation.count} x "
-                f"{reservation.instance_type}, {reservation.zone_id}) of {place.name} ends in "
+                f"{reservation.instance_type}, {reservation.zone_id}) of {scope.name} ends in "
                 f"{_hours(before)} h; EC2 ends its instances from 30 minutes before. Move its "
-                f"agents: moltghost agent move NAME --env {place.environment}"
+                f"agents: moltghost agent move NAME --env {scope.environment}"
             ),
         )
         for reservation in spec.reservations

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from moltghost import paths
 from moltghost.config_aws import AwsCloudSpec
+from moltghost.labels import ENVIRONMENT_LABEL, NAMESPACE_TAG, WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE
 from moltghost.planning.aws.alarms import GuardsPlan, plan_guards
 from moltghost.planning.aws.cluster import ClusterPlan, plan_cluster
 from moltghost.planning.aws.controllers import (
@@ -25,7 +25,7 @@ from moltghost.planning.aws.iam import (
     trust_of_pods,
     trust_of_service,
 )
-from moltghost.planning.aws.names import Place, checked_place
+from moltghost.planning.aws.names import AwsScope, checked_scope
 from moltghost.planning.aws.network import NetworkPlan, plan_network
 from moltghost.planning.aws.nodes import NodeGroupPlan, plan_fixed_groups, plan_system_nodes
 from moltghost.planning.aws.storage import (
@@ -39,15 +39,10 @@ from moltghost.planning.aws.storage import (
 )
 from moltghost.planning.aws.weights import builder_statements, reader_statements
 from moltghost.planning.base import Plan
-from moltghost.planning.cloud_base import (
-    WEIGHTS_ACCOUNT,
-    WEIGHTS_NAMESPACE,
-    CloudPlan,
-    NodeClass,
-    Storage,
-    WeightsStore,
-)
+from moltghost.planning.environment import CloudPlan, Kubeconfig, Storage, WeightsStore
 from moltghost.planning.images import pinned_images
+from moltghost.planning.karpenter import NodeClass
+from moltghost.store_layout import STORES, bucket_url
 
 EC2_NODE_CLASS = ("karpenter.k8s.aws", "EC2NodeClass", "v1")
 KARPENTER_NAMESPACE, KARPENTER_ACCOUNT = "kube-system", "karpenter"
@@ -94,7 +89,7 @@ class KarpenterIdentity(Plan):
 class AwsCloudPlan(CloudPlan):
     """What AWS provides: everything but the ids that AWS itself gives."""
 
-    place: Place
+    scope: AwsScope
     boundary: str | None
     log_retention_days: int
     keys: tuple[KeyPlan, ...]
@@ -117,7 +112,7 @@ class AwsCloudPlan(CloudPlan):
     @property
     def tags(self) -> dict[str, str]:
         """Tags of everything."""
-        return self.place.tags
+        return self.scope.tags
 
     def node_class_of(self, pool: str) -> NodeClass:
         """Each pool has a node class of its own."""
@@ -131,74 +126,74 @@ def plan_aws_cloud(environment: str, spec: AwsCloudSpec) -> AwsCloudPlan:
         Refused: the environment's name is too long, or the region, the version of Kubernetes or
             an instance type isn't one that this can do.
     """
-    place = checked_place(environment, spec.account_id, spec.region)
+    scope = checked_scope(environment, spec.account_id, spec.region)
     release = kubernetes_release(spec.kubernetes_version)
     images = pinned_images()
-    bucket = plan_weights_bucket(place)
-    cluster = plan_cluster(place, spec, release)
-    karpenter = _karpenter(place, spec)
+    bucket = plan_weights_bucket(scope)
+    cluster = plan_cluster(scope, spec, release)
+    karpenter = _karpenter(scope, spec)
     builder = _role(
-        place, spec, "weights-builder", builder_statements(place, bucket.bucket), WEIGHTS_NAMESPACE
+        scope, spec, "weights-builder", builder_statements(scope, bucket.bucket), WEIGHTS_NAMESPACE
     )
     roles = (karpenter.controller, builder, *(each.role for each in cluster.addons if each.role))
     used = [statement for role in roles for statement in role.statements]
-    used += node_statements(place)
-    used += disk_driver_statements(place)  # the driver itself comes with the platform layer
-    used += reader_statements(place, bucket.bucket, "")
-    network = plan_network(place, spec, bucket.bucket, used)
+    used += node_statements(scope)
+    used += disk_driver_statements(scope)  # the driver itself comes with the platform layer
+    used += reader_statements(scope, bucket.bucket, STORES)
+    network = plan_network(scope, spec, bucket.bucket, used)
     group, kind, version = EC2_NODE_CLASS
     return AwsCloudPlan(
         environment=environment,
         provider=spec.provider,
         simulated_nodes=False,
-        cluster_name=place.name,
-        kubeconfig=str(paths.state_home() / "kubeconfigs" / f"{environment}.yaml"),
+        cluster_name=scope.name,
+        kubeconfig=Kubeconfig(written_to=f"kubeconfigs/{environment}.yaml"),
         region=spec.region,
         zones=spec.zone_ids,
         zone_label="topology.k8s.aws/zone-id",
-        node_class=NodeClass(group=group, kind=kind, version=version, name=place.name),
-        storage=_volumes(place),
+        node_class=NodeClass(group=group, kind=kind, version=version, name=scope.name),
+        storage=_volumes(scope),
         weights_store=WeightsStore(
-            url=f"s3://{bucket.bucket}",
+            url=bucket_url(bucket.bucket),
             egress_cidrs=network.public_cidrs,
         ),
-        images=mirrored_images(place, images, spec.image_digests),
-        place=place,
+        images=mirrored_images(scope, images, spec.image_digests),
+        scope=scope,
         boundary=spec.permissions_boundary,
         log_retention_days=spec.log_retention_days,
-        keys=plan_keys(place),
+        keys=plan_keys(scope),
         network=network,
-        flow_log_role=_flow_logs(place, spec),
+        flow_log_role=_flow_logs(scope, spec),
         cluster=cluster,
-        node_role=_nodes(place, spec, "node"),
+        node_role=_nodes(scope, spec, "node"),
         system_nodes=plan_system_nodes(spec, release),
         fixed_groups=plan_fixed_groups(spec),
         karpenter=karpenter,
         weights_bucket=bucket,
         weights_builder=builder,
-        agents_boundary=plan_agents_boundary(place, bucket.bucket),
-        deployers_policy=plan_deployers_policy(place, bucket.bucket),
-        repositories=plan_repositories(place, images, spec.image_digests),
-        guards=plan_guards(place, spec, karpenter.queue),
+        agents_boundary=plan_agents_boundary(scope, bucket.bucket),
+        deployers_policy=plan_deployers_policy(scope, bucket.bucket),
+        repositories=plan_repositories(scope, images, spec.image_digests),
+        guards=plan_guards(scope, spec, karpenter.queue),
     )
 
 
-def _volumes(place: Place) -> Storage:
+def _volumes(scope: AwsScope) -> Storage:
     """Encrypted gp3, tagged with what it belongs to, so that its cost can be told apart."""
     return Storage(
         provisioner="ebs.csi.aws.com",
         parameters={
             "type": "gp3",
             "encrypted": "true",
-            "kmsKeyId": place.arn("kms", place.alias("disks")),
-            "tagSpecification_1": f"moltghost.dev/environment={place.environment}",
-            "tagSpecification_2": "moltghost.dev/namespace={{ .PVCNamespace }}",
+            "kmsKeyId": scope.arn("kms", scope.alias("disks")),
+            "tagSpecification_1": f"{ENVIRONMENT_LABEL}={scope.environment}",
+            "tagSpecification_2": f"{NAMESPACE_TAG}={{{{ .PVCNamespace }}}}",
         },
     )
 
 
 def _role(
-    place: Place,
+    scope: AwsScope,
     spec: AwsCloudSpec,
     what: str,
     statements: tuple[Statement, ...],
@@ -206,39 +201,39 @@ def _role(
     account: str = WEIGHTS_ACCOUNT,
 ) -> RolePlan:
     return RolePlan(
-        name=place.role_name(what),
-        trust=(trust_of_pods(place, namespace, account),),
+        name=scope.role_name(what),
+        trust=(trust_of_pods(scope, namespace, account),),
         statements=statements,
         boundary=spec.permissions_boundary,
     )
 
 
-def _nodes(place: Place, spec: AwsCloudSpec, what: str) -> RolePlan:
+def _nodes(scope: AwsScope, spec: AwsCloudSpec, what: str) -> RolePlan:
     return RolePlan(
-        name=place.role_name(what),
+        name=scope.role_name(what),
         trust=(trust_of_service("ec2"),),
-        statements=node_statements(place),
+        statements=node_statements(scope),
         managed_policies=aws_managed(*_NODE_POLICIES),
         boundary=spec.permissions_boundary,
     )
 
 
-def _karpenter(place: Place, spec: AwsCloudSpec) -> KarpenterIdentity:
-    profile = place.role_name("karpenter-node")
-    queue = f"{place.name}-interruptions"
+def _karpenter(scope: AwsScope, spec: AwsCloudSpec) -> KarpenterIdentity:
+    profile = scope.role_name("karpenter-node")
+    queue = f"{scope.name}-interruptions"
     return KarpenterIdentity(
         controller=_role(
-            place,
+            scope,
             spec,
             "karpenter",
-            karpenter_statements(place, "karpenter-node", profile),
+            karpenter_statements(scope, "karpenter-node", profile),
             KARPENTER_NAMESPACE,
             KARPENTER_ACCOUNT,
         ),
-        node=_nodes(place, spec, "karpenter-node"),
+        node=_nodes(scope, spec, "karpenter-node"),
         instance_profile=profile,
         queue=queue,
-        queue_policy=_queue_policy(place, queue),
+        queue_policy=_queue_policy(scope, queue),
         events=tuple(
             EventPlan(name=name, source=source, detail_type=detail)
             for name, (source, detail) in _INTERRUPTIONS.items()
@@ -246,8 +241,8 @@ def _karpenter(place: Place, spec: AwsCloudSpec) -> KarpenterIdentity:
     )
 
 
-def _queue_policy(place: Place, queue: str) -> str:
-    arn = place.arn("sqs", queue)
+def _queue_policy(scope: AwsScope, queue: str) -> str:
+    arn = scope.arn("sqs", queue)
     return document(
         [
             Statement(
@@ -256,7 +251,7 @@ def _queue_policy(place: Place, queue: str) -> str:
                 actions=("sqs:SendMessage",),
                 resources=(arn,),
                 conditions={
-                    "ArnLike": {"aws:SourceArn": (place.arn("events", f"rule/{place.name}-*"),)}
+                    "ArnLike": {"aws:SourceArn": (scope.arn("events", f"rule/{scope.name}-*"),)}
                 },
             ),
             Statement(
@@ -271,13 +266,13 @@ def _queue_policy(place: Place, queue: str) -> str:
     )
 
 
-def _flow_logs(place: Place, spec: AwsCloudSpec) -> RolePlan:
-    group = place.arn("logs", f"log-group:/{place.name}/flow-logs")
+def _flow_logs(scope: AwsScope, spec: AwsCloudSpec) -> RolePlan:
+    group = scope.arn("logs", f"log-group:/{scope.name}/flow-logs")
     return RolePlan(
-        name=place.role_name("flow-logs"),
+        name=scope.role_name("flow-logs"),
         trust=(
             trust_of_service(
-                "vpc-flow-logs", {"StringEquals": {"aws:SourceAccount": (place.account_id,)}}
+                "vpc-flow-logs", {"StringEquals": {"aws:SourceAccount": (scope.account_id,)}}
             ),
         ),
         statements=(

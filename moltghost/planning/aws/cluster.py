@@ -7,17 +7,17 @@ import json
 from pydantic import Field
 
 from moltghost.config_aws import AwsCloudSpec
+from moltghost.labels import DEPLOYERS_GROUP
 from moltghost.planning.aws.controllers import network_plugin_statements
 from moltghost.planning.aws.facts import KubernetesRelease
 from moltghost.planning.aws.iam import RolePlan, aws_managed, trust_of_pods, trust_of_service
-from moltghost.planning.aws.names import Place
-from moltghost.planning.base import LABEL_PREFIX, Plan
+from moltghost.planning.aws.names import AwsScope
+from moltghost.planning.base import Plan
 
 SERVICE_CIDR = "172.20.0.0/16"
 CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 # EKS access policies: EKS user guide, "Review access policy permissions".
 _ADMIN_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
-DEPLOYERS_GROUP = f"{LABEL_PREFIX}:deployers"
 
 
 class AddonPlan(Plan):
@@ -61,14 +61,14 @@ class ClusterPlan(Plan):
     """What nodes need to become ready; the others follow in the platform layer."""
 
 
-def plan_cluster(place: Place, spec: AwsCloudSpec, release: KubernetesRelease) -> ClusterPlan:
+def plan_cluster(scope: AwsScope, spec: AwsCloudSpec, release: KubernetesRelease) -> ClusterPlan:
     """Decide the cluster."""
     return ClusterPlan(
-        name=place.name,
+        name=scope.name,
         version=spec.kubernetes_version,
         role=RolePlan(
-            name=place.role_name("cluster"),
-            trust=(trust_of_service("eks", _from_account(place)),),
+            name=scope.role_name("cluster"),
+            trust=(trust_of_service("eks", _from_account(scope)),),
             managed_policies=aws_managed("AmazonEKSClusterPolicy"),
             boundary=spec.permissions_boundary,
         ),
@@ -76,23 +76,23 @@ def plan_cluster(place: Place, spec: AwsCloudSpec, release: KubernetesRelease) -
         public_cidrs=spec.endpoint.public_cidrs,
         private_cidrs=spec.endpoint.private_cidrs,
         logs=CONTROL_PLANE_LOGS,
-        log_group=f"/aws/eks/{place.name}/cluster",
+        log_group=f"/aws/eks/{scope.name}/cluster",
         log_retention_days=spec.log_retention_days,
         access=(
             *(AccessPlan(principal=arn, policy=_ADMIN_POLICY) for arn in spec.admins),
             # What they may do is a Role of Kubernetes, in the platform layer.
             *(AccessPlan(principal=arn, groups=(DEPLOYERS_GROUP,)) for arn in spec.deployers),
         ),
-        addons=_node_addons(place, spec, release),
+        addons=_node_addons(scope, spec, release),
     )
 
 
-def _from_account(place: Place) -> dict[str, dict[str, tuple[str, ...]]]:
-    return {"StringEquals": {"aws:SourceAccount": (place.account_id,)}}
+def _from_account(scope: AwsScope) -> dict[str, dict[str, tuple[str, ...]]]:
+    return {"StringEquals": {"aws:SourceAccount": (scope.account_id,)}}
 
 
 def _node_addons(
-    place: Place, spec: AwsCloudSpec, release: KubernetesRelease
+    scope: AwsScope, spec: AwsCloudSpec, release: KubernetesRelease
 ) -> tuple[AddonPlan, ...]:
     return (
         AddonPlan(
@@ -106,9 +106,9 @@ def _node_addons(
             },
             service_account="aws-node",
             role=RolePlan(
-                name=place.role_name("vpc-cni"),
-                trust=(trust_of_pods(place, "kube-system", "aws-node"),),
-                statements=network_plugin_statements(place),
+                name=scope.role_name("vpc-cni"),
+                trust=(trust_of_pods(scope, "kube-system", "aws-node"),),
+                statements=network_plugin_statements(scope),
                 boundary=spec.permissions_boundary,
             ),
         ),

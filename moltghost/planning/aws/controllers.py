@@ -7,40 +7,40 @@ aws/karpenter-provider-aws, 1.14), with instance profiles made here instead of b
 from __future__ import annotations
 
 from moltghost.planning.aws.iam import ANYTHING, Statement
-from moltghost.planning.aws.names import Place
+from moltghost.planning.aws.names import AwsScope
+from moltghost.planning.karpenter import GROUP, NODE_POOL_LABEL
 
 _DESCRIBE = "EC2's Describe actions know no resource"
-_NODEPOOL = "karpenter.sh/nodepool"
 _LAUNCHES = ("ec2:RunInstances", "ec2:CreateFleet")
 
 
-def karpenter_statements(place: Place, node_role: str, profile: str) -> tuple[Statement, ...]:
+def karpenter_statements(scope: AwsScope, node_role: str, profile: str) -> tuple[Statement, ...]:
     """What Karpenter may do: launch, tag and end its own cluster's nodes, and no other's."""
     return (
-        *_launching(place),
-        *_tagging(place),
-        *_reading(place),
+        *_launching(scope),
+        *_tagging(scope),
+        *_reading(scope),
         Statement(
             sid="EndOwnNodes",
             actions=("ec2:TerminateInstances", "ec2:DeleteLaunchTemplate"),
-            resources=_ec2(place, "instance", "launch-template"),
-            conditions=_own(place, "aws:ResourceTag"),
+            resources=_ec2(scope, "instance", "launch-template"),
+            conditions=_own(scope, "aws:ResourceTag"),
         ),
         Statement(
             sid="Interruptions",
             actions=("sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:ReceiveMessage"),
-            resources=(place.arn("sqs", f"{place.name}-interruptions"),),
+            resources=(scope.arn("sqs", f"{scope.name}-interruptions"),),
         ),
         Statement(
             sid="GiveNodesTheirRole",
             actions=("iam:PassRole",),
-            resources=(place.role_arn(node_role),),
+            resources=(scope.role_arn(node_role),),
             conditions={"StringEquals": {"iam:PassedToService": ("ec2.amazonaws.com",)}},
         ),
         Statement(
             sid="ReadProfile",
             actions=("iam:GetInstanceProfile",),
-            resources=(place.iam_arn(f"instance-profile/{profile}"),),
+            resources=(scope.iam_arn(f"instance-profile/{profile}"),),
         ),
         Statement(
             sid="ListProfiles",
@@ -49,13 +49,13 @@ def karpenter_statements(place: Place, node_role: str, profile: str) -> tuple[St
             why_any_resource="a List action of IAM; Karpenter's collection of old profiles asks",
         ),
         Statement(
-            sid="FindCluster", actions=("eks:DescribeCluster",), resources=(place.cluster_arn,)
+            sid="FindCluster", actions=("eks:DescribeCluster",), resources=(scope.cluster_arn,)
         ),
     )
 
 
-def _launching(place: Place) -> tuple[Statement, ...]:
-    region = place.region
+def _launching(scope: AwsScope) -> tuple[Statement, ...]:
+    region = scope.region
     return (
         Statement(
             sid="LaunchFrom",
@@ -63,28 +63,28 @@ def _launching(place: Place) -> tuple[Statement, ...]:
             resources=(
                 f"arn:aws:ec2:{region}::image/*",
                 f"arn:aws:ec2:{region}::snapshot/*",
-                *_ec2(place, "security-group", "subnet", "capacity-reservation"),
+                *_ec2(scope, "security-group", "subnet", "capacity-reservation"),
             ),
         ),
         Statement(
             sid="LaunchByOwnTemplate",
             actions=_LAUNCHES,
-            resources=_ec2(place, "launch-template"),
-            conditions=_own(place, "aws:ResourceTag"),
+            resources=_ec2(scope, "launch-template"),
+            conditions=_own(scope, "aws:ResourceTag"),
         ),
         Statement(
             sid="LaunchTagged",
             actions=(*_LAUNCHES, "ec2:CreateLaunchTemplate"),
             resources=_ec2(
-                place, "fleet", "instance", "volume", "network-interface", "launch-template"
+                scope, "fleet", "instance", "volume", "network-interface", "launch-template"
             ),
-            conditions=_own(place, "aws:RequestTag"),
+            conditions=_own(scope, "aws:RequestTag"),
         ),
     )
 
 
-def _tagging(place: Place) -> tuple[Statement, ...]:
-    created = _own(place, "aws:RequestTag")
+def _tagging(scope: AwsScope) -> tuple[Statement, ...]:
+    created = _own(scope, "aws:RequestTag")
     created["StringEquals"]["ec2:CreateAction"] = (
         "RunInstances",
         "CreateFleet",
@@ -95,25 +95,25 @@ def _tagging(place: Place) -> tuple[Statement, ...]:
             sid="TagWhatIsCreated",
             actions=("ec2:CreateTags",),
             resources=_ec2(
-                place, "fleet", "instance", "volume", "network-interface", "launch-template"
+                scope, "fleet", "instance", "volume", "network-interface", "launch-template"
             ),
             conditions=created,
         ),
         Statement(
             sid="TagOwnNodes",
             actions=("ec2:CreateTags",),
-            resources=_ec2(place, "instance"),
+            resources=_ec2(scope, "instance"),
             conditions={
-                **_own(place, "aws:ResourceTag"),
+                **_own(scope, "aws:ResourceTag"),
                 "ForAllValues:StringEquals": {
-                    "aws:TagKeys": ("eks:eks-cluster-name", "karpenter.sh/nodeclaim", "Name")
+                    "aws:TagKeys": ("eks:eks-cluster-name", f"{GROUP}/nodeclaim", "Name")
                 },
             },
         ),
     )
 
 
-def _reading(place: Place) -> tuple[Statement, ...]:
+def _reading(scope: AwsScope) -> tuple[Statement, ...]:
     return (
         Statement(
             sid="DescribeOffers",
@@ -130,13 +130,13 @@ def _reading(place: Place) -> tuple[Statement, ...]:
                 "ec2:DescribeSubnets",
             ),
             resources=(ANYTHING,),
-            conditions={"StringEquals": {"aws:RequestedRegion": (place.region,)}},
+            conditions={"StringEquals": {"aws:RequestedRegion": (scope.region,)}},
             why_any_resource=_DESCRIBE,
         ),
         Statement(
             sid="FindImages",
             actions=("ssm:GetParameter",),
-            resources=(f"arn:aws:ssm:{place.region}::parameter/aws/service/eks/optimized-ami/*",),
+            resources=(f"arn:aws:ssm:{scope.region}::parameter/aws/service/eks/optimized-ami/*",),
         ),
         Statement(
             sid="Prices",
@@ -147,7 +147,7 @@ def _reading(place: Place) -> tuple[Statement, ...]:
     )
 
 
-def node_statements(place: Place) -> tuple[Statement, ...]:
+def node_statements(scope: AwsScope) -> tuple[Statement, ...]:
     """What a node itself does: nodeadm finds its name, size and cluster; agents hand out roles.
 
     AmazonEKSWorkerNodePolicy allows more to read; AmazonEKSWorkerNodeMinimalPolicy is made for
@@ -158,21 +158,21 @@ def node_statements(place: Place) -> tuple[Statement, ...]:
             sid="Describe",
             actions=("ec2:DescribeInstances", "ec2:DescribeInstanceTypes"),
             resources=(ANYTHING,),
-            conditions={"StringEquals": {"aws:RequestedRegion": (place.region,)}},
+            conditions={"StringEquals": {"aws:RequestedRegion": (scope.region,)}},
             why_any_resource=_DESCRIBE,
         ),
         Statement(
-            sid="FindCluster", actions=("eks:DescribeCluster",), resources=(place.cluster_arn,)
+            sid="FindCluster", actions=("eks:DescribeCluster",), resources=(scope.cluster_arn,)
         ),
         Statement(
             sid="PodIdentity",
             actions=("eks-auth:AssumeRoleForPodIdentity",),
-            resources=(place.cluster_arn,),
+            resources=(scope.cluster_arn,),
         ),
     )
 
 
-def network_plugin_statements(place: Place) -> tuple[Statement, ...]:
+def network_plugin_statements(scope: AwsScope) -> tuple[Statement, ...]:
     """What the VPC CNI may do: AmazonEKS_CNI_Policy, narrowed to the account and region."""
     return (
         Statement(
@@ -185,7 +185,7 @@ def network_plugin_statements(place: Place) -> tuple[Statement, ...]:
                 "ec2:DescribeTags",
             ),
             resources=(ANYTHING,),
-            conditions={"StringEquals": {"aws:RequestedRegion": (place.region,)}},
+            conditions={"StringEquals": {"aws:RequestedRegion": (scope.region,)}},
             why_any_resource=_DESCRIBE,
         ),
         Statement(
@@ -199,19 +199,19 @@ def network_plugin_statements(place: Place) -> tuple[Statement, ...]:
                 "ec2:ModifyNetworkInterfaceAttribute",
                 "ec2:UnassignPrivateIpAddresses",
             ),
-            resources=_ec2(place, "network-interface", "instance", "subnet", "security-group"),
+            resources=_ec2(scope, "network-interface", "instance", "subnet", "security-group"),
         ),
         Statement(
             sid="TagInterfaces",
             actions=("ec2:CreateTags",),
-            resources=_ec2(place, "network-interface"),
+            resources=_ec2(scope, "network-interface"),
         ),
     )
 
 
-def disk_driver_statements(place: Place) -> tuple[Statement, ...]:
+def disk_driver_statements(scope: AwsScope) -> tuple[Statement, ...]:
     """What the EBS driver may do: volumes that it made for this cluster, and no other's."""
-    cluster = f"kubernetes.io/cluster/{place.name}"
+    cluster = f"kubernetes.io/cluster/{scope.name}"
     own = {"StringEquals": {f"aws:ResourceTag/{cluster}": ("owned",)}}
     return (
         Statement(
@@ -226,55 +226,55 @@ def disk_driver_statements(place: Place) -> tuple[Statement, ...]:
                 "ec2:DescribeVolumeStatus",
             ),
             resources=(ANYTHING,),
-            conditions={"StringEquals": {"aws:RequestedRegion": (place.region,)}},
+            conditions={"StringEquals": {"aws:RequestedRegion": (scope.region,)}},
             why_any_resource=_DESCRIBE,
         ),
         Statement(
             sid="CreateVolumes",
             actions=("ec2:CreateVolume",),
-            resources=_ec2(place, "volume"),
+            resources=_ec2(scope, "volume"),
             conditions={"StringEquals": {f"aws:RequestTag/{cluster}": ("owned",)}},
         ),
         Statement(
             sid="TagNewVolumes",
             actions=("ec2:CreateTags",),
-            resources=_ec2(place, "volume"),
+            resources=_ec2(scope, "volume"),
             conditions={"StringEquals": {"ec2:CreateAction": ("CreateVolume",)}},
         ),
         Statement(
             sid="OwnVolumes",
             actions=("ec2:DeleteVolume", "ec2:ModifyVolume"),
-            resources=_ec2(place, "volume"),
+            resources=_ec2(scope, "volume"),
             conditions=own,
         ),
         Statement(
             sid="AttachVolumes",
             actions=("ec2:AttachVolume", "ec2:DetachVolume"),
-            resources=_ec2(place, "volume"),
+            resources=_ec2(scope, "volume"),
             conditions=own,
         ),
         Statement(
             sid="AttachToNodes",
             actions=("ec2:AttachVolume", "ec2:DetachVolume"),
-            resources=_ec2(place, "instance"),
+            resources=_ec2(scope, "instance"),
             conditions=own,
         ),
     )
 
 
-def _ec2(place: Place, *kinds: str) -> tuple[str, ...]:
+def _ec2(scope: AwsScope, *kinds: str) -> tuple[str, ...]:
     """Resources of these kinds; fleets have no account, reservations may be shared by another."""
     return tuple(
-        f"arn:aws:ec2:{place.region}:*:{kind}/*"
+        f"arn:aws:ec2:{scope.region}:*:{kind}/*"
         if kind in ("fleet", "capacity-reservation")
-        else place.arn("ec2", f"{kind}/*")
+        else scope.arn("ec2", f"{kind}/*")
         for kind in kinds
     )
 
 
-def _own(place: Place, tag: str) -> dict[str, dict[str, tuple[str, ...]]]:
+def _own(scope: AwsScope, tag: str) -> dict[str, dict[str, tuple[str, ...]]]:
     """Only what carries the cluster's tag and belongs to one of its pools."""
     return {
-        "StringEquals": {f"{tag}/kubernetes.io/cluster/{place.name}": ("owned",)},
-        "StringLike": {f"{tag}/{_NODEPOOL}": (ANYTHING,)},
+        "StringEquals": {f"{tag}/kubernetes.io/cluster/{scope.name}": ("owned",)},
+        "StringLike": {f"{tag}/{NODE_POOL_LABEL}": (ANYTHING,)},
     }

@@ -9,12 +9,13 @@ Why: docs/decisions/0023 and docs/decisions/0059.
 
 from __future__ import annotations
 
+from moltghost.labels import AGENT_LABEL, ENVIRONMENT_LABEL
 from moltghost.planning.aws.iam import ANYTHING, Statement
-from moltghost.planning.aws.names import Place
+from moltghost.planning.aws.names import AwsScope
 from moltghost.planning.aws.weights import reader_statements, record_statements
 from moltghost.planning.base import Plan
+from moltghost.store_layout import STORES
 
-_AGENT_TAG, _ENVIRONMENT_TAG = "moltghost.dev/agent", "moltghost.dev/environment"
 _ROLES_WITH_BOUNDARY = ("iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy")
 # What the provider asks of a role, and what ends one. None of it gives a role more rights.
 _ROLES = (
@@ -54,42 +55,42 @@ class PolicyPlan(Plan):
     statements: tuple[Statement, ...]
 
 
-def agents_boundary_name(place: Place) -> str:
+def agents_boundary_name(scope: AwsScope) -> str:
     """Name of the policy that no agent's role exceeds."""
-    return f"{place.name}-agents-boundary"
+    return f"{scope.name}-agents-boundary"
 
 
-def agents_boundary_arn(place: Place) -> str:
+def agents_boundary_arn(scope: AwsScope) -> str:
     """ARN of the policy that no agent's role exceeds."""
-    return place.iam_arn(f"policy/{agents_boundary_name(place)}")
+    return scope.iam_arn(f"policy/{agents_boundary_name(scope)}")
 
 
-def plan_agents_boundary(place: Place, bucket: str) -> PolicyPlan:
+def plan_agents_boundary(scope: AwsScope, bucket: str) -> PolicyPlan:
     """The most that an agent's role may do: read the stores of this environment."""
     return PolicyPlan(
-        name=agents_boundary_name(place),
-        description=f"No role of an agent in {place.name} may do more than this",
-        statements=reader_statements(place, bucket, ""),
+        name=agents_boundary_name(scope),
+        description=f"No role of an agent in {scope.name} may do more than this",
+        statements=reader_statements(scope, bucket, STORES),
     )
 
 
-def plan_deployers_policy(place: Place, bucket: str) -> PolicyPlan:
+def plan_deployers_policy(scope: AwsScope, bucket: str) -> PolicyPlan:
     """What deployers attach to themselves: agents' roles and identities, and questions."""
     return PolicyPlan(
-        name=f"{place.name}-deployers",
-        description=f"To deploy agents in {place.name}, without a hand on the platform",
-        statements=(*_agent_roles(place), *_identities(place), *_questions(place, bucket)),
+        name=f"{scope.name}-deployers",
+        description=f"To deploy agents in {scope.name}, without a hand on the platform",
+        statements=(*_agent_roles(scope), *_identities(scope), *_questions(scope, bucket)),
     )
 
 
-def _agent_roles(place: Place) -> tuple[Statement, ...]:
-    roles = (place.iam_arn(f"role/{place.name}-agent-*"),)
+def _agent_roles(scope: AwsScope) -> tuple[Statement, ...]:
+    roles = (scope.iam_arn(f"role/{scope.name}-agent-*"),)
     return (
         Statement(
             sid="MakeAgentRolesWithinBoundary",
             actions=_ROLES_WITH_BOUNDARY,
             resources=roles,
-            conditions={"StringEquals": {"iam:PermissionsBoundary": (agents_boundary_arn(place),)}},
+            conditions={"StringEquals": {"iam:PermissionsBoundary": (agents_boundary_arn(scope),)}},
         ),
         Statement(sid="SeeAndEndAgentRoles", actions=_ROLES, resources=roles),
         Statement(
@@ -101,15 +102,15 @@ def _agent_roles(place: Place) -> tuple[Statement, ...]:
     )
 
 
-def _identities(place: Place) -> tuple[Statement, ...]:
+def _identities(scope: AwsScope) -> tuple[Statement, ...]:
     """Associations that carry an agent's tag; those of the platform carry none."""
-    ours = (place.arn("eks", f"podidentityassociation/{place.name}/*"),)
-    asked = {f"aws:RequestTag/{_AGENT_TAG}": (ANYTHING,)}
+    ours = (scope.arn("eks", f"podidentityassociation/{scope.name}/*"),)
+    asked = {f"aws:RequestTag/{AGENT_LABEL}": (ANYTHING,)}
     return (
         Statement(
             sid="MakeIdentities",
             actions=("eks:CreatePodIdentityAssociation",),
-            resources=(place.cluster_arn,),
+            resources=(scope.cluster_arn,),
             conditions={"StringLike": asked},
         ),
         Statement(
@@ -121,7 +122,7 @@ def _identities(place: Place) -> tuple[Statement, ...]:
                 "eks:UntagResource",
             ),
             resources=ours,
-            conditions={"StringLike": {f"aws:ResourceTag/{_AGENT_TAG}": (ANYTHING,)}},
+            conditions={"StringLike": {f"aws:ResourceTag/{AGENT_LABEL}": (ANYTHING,)}},
         ),
         # EKS asks for this too where an association is made with tags, of the association that is
         # to be and not only of the cluster (aws/karpenter-provider-aws#5544 met it). At its making
@@ -133,7 +134,7 @@ def _identities(place: Place) -> tuple[Statement, ...]:
             resources=ours,
             conditions={
                 "StringLike": asked,
-                "Null": {f"aws:ResourceTag/{_ENVIRONMENT_TAG}": ("true",)},
+                "Null": {f"aws:ResourceTag/{ENVIRONMENT_LABEL}": ("true",)},
             },
         ),
         Statement(
@@ -144,17 +145,17 @@ def _identities(place: Place) -> tuple[Statement, ...]:
         Statement(
             sid="SeeCluster",
             actions=("eks:DescribeCluster", "eks:ListPodIdentityAssociations"),
-            resources=(place.cluster_arn,),
+            resources=(scope.cluster_arn,),
         ),
     )
 
 
-def _questions(place: Place, bucket: str) -> tuple[Statement, ...]:
+def _questions(scope: AwsScope, bucket: str) -> tuple[Statement, ...]:
     keys = (
-        place.alias("cluster"),
-        place.alias("weights"),
-        place.alias("disks"),
-        place.alias("logs"),
+        scope.alias("cluster"),
+        scope.alias("weights"),
+        scope.alias("disks"),
+        scope.alias("logs"),
     )
     return (
         Statement(
@@ -166,18 +167,18 @@ def _questions(place: Place, bucket: str) -> tuple[Statement, ...]:
         Statement(
             sid="AskForImages",
             actions=("ecr:DescribeImages",),
-            resources=(place.arn("ecr", f"repository/{place.name}/*"),),
+            resources=(scope.arn("ecr", f"repository/{scope.name}/*"),),
         ),
         Statement(
             sid="AskForNodeImages",
             actions=("ssm:GetParameter",),
-            resources=(f"arn:aws:ssm:{place.region}::parameter/aws/service/eks/optimized-ami/*",),
+            resources=(f"arn:aws:ssm:{scope.region}::parameter/aws/service/eks/optimized-ami/*",),
         ),
-        *record_statements(place, bucket),
+        *record_statements(scope, bucket),
         Statement(
             sid="AskForKeys",
             actions=("kms:DescribeKey",),
-            resources=(place.arn("kms", "key/*"),),
+            resources=(scope.arn("kms", "key/*"),),
             conditions={"ForAnyValue:StringEquals": {"kms:ResourceAliases": keys}},
         ),
     )

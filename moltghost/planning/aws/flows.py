@@ -6,18 +6,15 @@ traffic from a node to its own pods, such as probes, is always let through.
 
 from __future__ import annotations
 
+from moltghost.labels import MONITORING_LABEL, NAME_LABEL, SYSTEM_NAMESPACE, WEIGHTS_NAMESPACE
 from moltghost.planning.aws.cloud import AwsCloudPlan
-from moltghost.planning.cloud_base import WEIGHTS_NAMESPACE
 from moltghost.planning.flows import DNS, HTTPS, Flow, SystemPolicy, names
 
 KUBELET_PORT = 10250
 METRICS_SERVER_PORT = 10251  # of the EKS community add-on
 DCGM_PORT = 9400
 POD_IDENTITY = ("169.254.170.23/32", 80)
-_KUBE_SYSTEM, _SYSTEM = "kube-system", "moltghost-system"
-SYSTEM_NAMESPACE = _SYSTEM
-MONITORING_LABEL = ("moltghost.dev/monitoring", "true")
-"""Namespaces with this label may scrape GPU metrics."""
+_KUBE_SYSTEM = "kube-system"
 
 
 def plan_flows(cloud: AwsCloudPlan) -> tuple[SystemPolicy, ...]:
@@ -35,7 +32,7 @@ def _kube_system(cloud: AwsCloudPlan) -> tuple[SystemPolicy, ...]:
         _policy("coredns", {"k8s-app": "kube-dns"}, (everybody,), (resolver, api)),
         _policy(
             "metrics-server",
-            {"app.kubernetes.io/name": "metrics-server"},
+            {NAME_LABEL: "metrics-server"},
             (Flow(ports=(METRICS_SERVER_PORT,), cidrs=_control_cidrs(cloud)),),
             (resolution, api, Flow(ports=(KUBELET_PORT,), cidrs=(cloud.network.cidr,))),
         ),
@@ -49,7 +46,7 @@ def _kube_system(cloud: AwsCloudPlan) -> tuple[SystemPolicy, ...]:
         # Prices and IAM have no endpoint in the VPC: these two go out by NAT.
         _policy(
             "karpenter",
-            {"app.kubernetes.io/name": "karpenter"},
+            {NAME_LABEL: "karpenter"},
             (),
             (resolution, api, identity, outside),
         ),
@@ -57,18 +54,17 @@ def _kube_system(cloud: AwsCloudPlan) -> tuple[SystemPolicy, ...]:
 
 
 def _gpu_support() -> tuple[SystemPolicy, ...]:
-    key, value = MONITORING_LABEL
     return (
         SystemPolicy(
             name="nvidia-device-plugin",
-            namespace=_SYSTEM,
-            pods={"app.kubernetes.io/name": "nvidia-device-plugin"},
+            namespace=SYSTEM_NAMESPACE,
+            pods={NAME_LABEL: "nvidia-device-plugin"},
         ),
         SystemPolicy(
             name="dcgm-exporter",
-            namespace=_SYSTEM,
-            pods={"app.kubernetes.io/name": "dcgm-exporter"},
-            ingress=(Flow(ports=(DCGM_PORT,), pods={}, namespaces={key: value}),),
+            namespace=SYSTEM_NAMESPACE,
+            pods={NAME_LABEL: "dcgm-exporter"},
+            ingress=(Flow(ports=(DCGM_PORT,), pods={}, namespaces={MONITORING_LABEL: "true"}),),
         ),
     )
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from moltghost.planning.aws.names import Place
+from moltghost.planning.aws.names import AwsScope
 from moltghost.planning.base import Plan
 
 _VERSION = "2012-10-17"
@@ -87,7 +87,7 @@ def trust_of_service(service: str, conditions: Mapping[str, Any] | None = None) 
     )
 
 
-def trust_of_pods(place: Place, namespace: str, service_account: str) -> Statement:
+def trust_of_pods(scope: AwsScope, namespace: str, service_account: str) -> Statement:
     """Pods of one service account of the environment's cluster take the role on."""
     return Statement(
         sid="PodIdentity",
@@ -95,13 +95,13 @@ def trust_of_pods(place: Place, namespace: str, service_account: str) -> Stateme
         principals={"Service": ("pods.eks.amazonaws.com",)},
         conditions={
             "StringEquals": {
-                "aws:SourceAccount": (place.account_id,),
+                "aws:SourceAccount": (scope.account_id,),
                 "aws:RequestTag/kubernetes-namespace": (namespace,),
                 "aws:RequestTag/kubernetes-service-account": (service_account,),
             },
             "ArnEquals": {
-                "aws:SourceArn": (place.cluster_arn,),
-                "aws:RequestTag/eks-cluster-arn": (place.cluster_arn,),
+                "aws:SourceArn": (scope.cluster_arn,),
+                "aws:RequestTag/eks-cluster-arn": (scope.cluster_arn,),
             },
         },
     )

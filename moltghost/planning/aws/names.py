@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from moltghost.errors import Refused
-from moltghost.planning.base import MANAGED_BY, Plan
+from moltghost.labels import environment_labels
+from moltghost.planning.base import Plan
 
 # "moltghost-weights-<environment>-<account>" is a bucket name: 63 characters at most.
 ENVIRONMENT_NAME_MAX = 30
@@ -14,7 +15,7 @@ _HASH_LENGTH = 8
 _PARTITION = "aws"
 
 
-class Place(Plan):
+class AwsScope(Plan):
     """Where an environment lies: what its names and ARNs are made of."""
 
     environment: str
@@ -39,10 +40,7 @@ class Place(Plan):
     @property
     def tags(self) -> dict[str, str]:
         """Tags of everything; cost is split by them."""
-        return {
-            "app.kubernetes.io/managed-by": MANAGED_BY,
-            "moltghost.dev/environment": self.environment,
-        }
+        return environment_labels(self.environment)
 
     def arn(self, service: str, resource: str) -> str:
         """ARN of a resource of this account and region."""
@@ -73,8 +71,8 @@ class Place(Plan):
         return f"alias/{self.name}-{what}"
 
 
-def checked_place(environment: str, account_id: str, region: str) -> Place:
-    """The place of an environment.
+def checked_scope(environment: str, account_id: str, region: str) -> AwsScope:
+    """The scope of an environment.
 
     Raises:
         Refused: the environment's name is too long for the names made of it.
@@ -84,4 +82,4 @@ def checked_place(environment: str, account_id: str, region: str) -> Place:
             f"environment name {environment!r} has {len(environment)} characters",
             f"use {ENVIRONMENT_NAME_MAX} at most on AWS: buckets and roles are named after it",
         )
-    return Place(environment=environment, account_id=account_id, region=region)
+    return AwsScope(environment=environment, account_id=account_id, region=region)

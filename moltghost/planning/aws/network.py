@@ -16,7 +16,7 @@ from typing import Literal
 from moltghost.config_aws import AwsCloudSpec
 from moltghost.planning.aws.facts import eks_registry_account
 from moltghost.planning.aws.iam import ANYTHING, Statement, document
-from moltghost.planning.aws.names import Place
+from moltghost.planning.aws.names import AwsScope
 from moltghost.planning.base import Plan
 
 Tier = Literal["isolated", "private", "edge", "control"]
@@ -106,12 +106,12 @@ class NetworkPlan(Plan):
 
 
 def plan_network(
-    place: Place, spec: AwsCloudSpec, bucket: str, used: Iterable[Statement]
+    scope: AwsScope, spec: AwsCloudSpec, bucket: str, used: Iterable[Statement]
 ) -> NetworkPlan:
     """Lay out the network.
 
     Args:
-        place: where it lies.
+        scope: where it lies.
         spec: the environment's config.
         bucket: the weights store's bucket.
         used: all statements of the environment's roles; an endpoint lets through what they allow.
@@ -124,11 +124,11 @@ def plan_network(
         subnets=tuple(_subnets(IPv4Network(spec.vpc_cidr), spec.zone_ids)),
         nat_zones=spec.zone_ids if spec.nat == "per-zone" else spec.zone_ids[:1],
         endpoints=(
-            EndpointPlan(service="s3", kind="Gateway", policy=_s3_policy(place, bucket)),
-            *_interface_endpoints(place, tuple(used)),
+            EndpointPlan(service="s3", kind="Gateway", policy=_s3_policy(scope, bucket)),
+            *_interface_endpoints(scope, tuple(used)),
         ),
-        dns_allowed=_dns_allowed(place, bucket),
-        flow_log_group=f"/{place.name}/flow-logs",
+        dns_allowed=_dns_allowed(scope, bucket),
+        flow_log_group=f"/{scope.name}/flow-logs",
         public_cidrs=public_cidrs(),
     )
 
@@ -163,10 +163,10 @@ def _subnets(vpc: IPv4Network, zone_ids: tuple[str, ...]) -> Iterable[SubnetPlan
             yield SubnetPlan(tier=tier, zone_id=zone_id, cidr=str(block))
 
 
-def _s3_policy(place: Place, bucket: str) -> str:
+def _s3_policy(scope: AwsScope, bucket: str) -> str:
     """The weights of the environment and the layers of images; no other bucket, whoever asks."""
-    weights = place.bucket_arn(bucket)
-    layers = place.bucket_arn(f"prod-{place.region}-starport-layer-bucket")
+    weights = scope.bucket_arn(bucket)
+    layers = scope.bucket_arn(f"prod-{scope.region}-starport-layer-bucket")
     return document(
         [
             Statement(
@@ -180,7 +180,7 @@ def _s3_policy(place: Place, bucket: str) -> str:
                     "s3:ListMultipartUploadParts",
                 ),
                 resources=(weights, f"{weights}/*"),
-                conditions={"StringEquals": {"aws:PrincipalAccount": (place.account_id,)}},
+                conditions={"StringEquals": {"aws:PrincipalAccount": (scope.account_id,)}},
             ),
             # ECR signs these requests itself, with no principal of the account.
             Statement(
@@ -193,14 +193,14 @@ def _s3_policy(place: Place, bucket: str) -> str:
     )
 
 
-def _interface_endpoints(place: Place, used: tuple[Statement, ...]) -> list[EndpointPlan]:
+def _interface_endpoints(scope: AwsScope, used: tuple[Statement, ...]) -> list[EndpointPlan]:
     return [
-        EndpointPlan(service=service, kind="Interface", policy=_api_policy(place, service, used))
+        EndpointPlan(service=service, kind="Interface", policy=_api_policy(scope, service, used))
         for service in _INTERFACE_SERVICES
     ]
 
 
-def _api_policy(place: Place, service: str, used: tuple[Statement, ...]) -> str:
+def _api_policy(scope: AwsScope, service: str, used: tuple[Statement, ...]) -> str:
     """What the environment's roles may do at a service, for principals of the account."""
     prefix = service.partition(".")[0] + ":"
     actions = {action for each in used for action in each.actions if action.startswith(prefix)}
@@ -211,24 +211,24 @@ def _api_policy(place: Place, service: str, used: tuple[Statement, ...]) -> str:
                 sid="Used",
                 principals={"AWS": (ANYTHING,)},
                 actions=tuple(sorted(actions)),
-                resources=_api_resources(place, prefix),
-                conditions=_of_account(place, prefix),
+                resources=_api_resources(scope, prefix),
+                conditions=_of_account(scope, prefix),
                 why_any_resource="the roles' own policies narrow the resource",
             )
         ]
     )
 
 
-def _of_account(place: Place, prefix: str) -> dict[str, dict[str, tuple[str, ...]]]:
+def _of_account(scope: AwsScope, prefix: str) -> dict[str, dict[str, tuple[str, ...]]]:
     """A pod asks `eks-auth` and a role session `sts` before there is a principal to tell apart."""
     if prefix == "eks-auth:":
         return {}
-    return {"StringEquals": {"aws:PrincipalAccount": (place.account_id,)}}
+    return {"StringEquals": {"aws:PrincipalAccount": (scope.account_id,)}}
 
 
-def _api_resources(place: Place, prefix: str) -> tuple[str, ...]:
+def _api_resources(scope: AwsScope, prefix: str) -> tuple[str, ...]:
     if prefix == "eks-auth:":
-        return (place.cluster_arn,)
+        return (scope.cluster_arn,)
     return (ANYTHING,)
 
 
@@ -247,15 +247,15 @@ _NODE_ACTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-def _dns_allowed(place: Place, bucket: str) -> tuple[str, ...]:
+def _dns_allowed(scope: AwsScope, bucket: str) -> tuple[str, ...]:
     """Names of what the environment uses: AWS's APIs, images, and sources of models."""
-    region = place.region
+    region = scope.region
     services = ("api.ecr", "sts", "ec2", "eks", "logs", "ssm", "kms", "sqs", "monitoring")
     return (
         *(f"{service}.{region}.amazonaws.com" for service in services),
         f"eks-auth.{region}.api.aws",
         f"*.{region}.eks.amazonaws.com",
-        f"{place.account_id}.dkr.ecr.{region}.amazonaws.com",
+        f"{scope.account_id}.dkr.ecr.{region}.amazonaws.com",
         f"{eks_registry_account(region)}.dkr.ecr.{region}.amazonaws.com",
         f"{bucket}.s3.{region}.amazonaws.com",
         f"prod-{region}-starport-layer-bucket.s3.{region}.amazonaws.com",

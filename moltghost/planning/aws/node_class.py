@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moltghost.config_aws import AwsCloudSpec
+from moltghost.labels import POOL_TAG, TIER_TAG
 from moltghost.models import instance_types
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.facts import kubernetes_release
@@ -17,8 +18,6 @@ from moltghost.planning.aws.nodes import (
     karpenter_reservations,
 )
 from moltghost.planning.base import Plan
-
-TIER_TAG = "moltghost.dev/tier"
 
 
 class Ec2NodeClassPlan(Plan):
@@ -61,5 +60,5 @@ def plan_node_class(
         reservations=tuple(
             each.id for each in karpenter_reservations(spec) if each.instance_type in types
         ),
-        tags={**cloud.tags, "moltghost.dev/pool": pool},
+        tags={**cloud.tags, POOL_TAG: pool},
     )

@@ -6,10 +6,12 @@ from typing import Literal
 
 from moltghost.config_aws import AwsCloudSpec, FixedGroupSpec, ReservationSpec, kubelet_version
 from moltghost.errors import Refused
+from moltghost.labels import SYSTEM_LABEL
 from moltghost.models import instance_types
 from moltghost.planning.aws.facts import KubernetesRelease
 from moltghost.planning.aws.nodeconfig import LocalStorage, NodeConfig
 from moltghost.planning.base import Plan
+from moltghost.planning.karpenter import NODE_POOL_LABEL
 from moltghost.planning.pools import Taint, gpu_labels, gpu_taints
 
 # Images and logs on the root disk; on nodes with NVMe both lie there instead.
@@ -82,7 +84,7 @@ def plan_system_nodes(spec: AwsCloudSpec, release: KubernetesRelease) -> NodeGro
         capacity_type="ON_DEMAND",
         nodes=wanted.count,
         max_nodes=wanted.count + 1,  # room for the one that an update brings up first
-        labels={"moltghost.dev/system": "true"},
+        labels={SYSTEM_LABEL: "true"},
         taints=(SYSTEM_TAINT,),
         root_gib=SYSTEM_ROOT_GIB,
         node_config=NodeConfig(),
@@ -126,7 +128,7 @@ def _fixed_group(
         nodes=group.nodes,
         max_nodes=max(group.nodes, 1),
         # Agents select their pool by this label, which Karpenter gives to its own nodes.
-        labels={**gpu_labels(), "karpenter.sh/nodepool": group.pool},
+        labels={**gpu_labels(), NODE_POOL_LABEL: group.pool},
         taints=gpu_taints(),
         root_gib=GPU_ROOT_GIB,
         node_config=NodeConfig(local_storage=LocalStorage(strategy="RAID0")),

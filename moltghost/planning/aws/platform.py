@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from moltghost.config_aws import AwsCloudSpec
+from moltghost.labels import DEPLOYERS_GROUP, SYSTEM_LABEL
 from moltghost.planning.aws.cloud import AwsCloudPlan
-from moltghost.planning.aws.cluster import DEPLOYERS_GROUP, AddonPlan
+from moltghost.planning.aws.cluster import AddonPlan
 from moltghost.planning.aws.controllers import disk_driver_statements
 from moltghost.planning.aws.facts import karpenter_chart, kubernetes_release, node_images
 from moltghost.planning.aws.flows import plan_flows
 from moltghost.planning.aws.iam import RolePlan, trust_of_pods
-from moltghost.planning.aws.names import Place
+from moltghost.planning.aws.names import AwsScope
 from moltghost.planning.aws.node_class import Ec2NodeClassPlan, plan_node_class
 from moltghost.planning.aws.nodes import SYSTEM_TAINT
 from moltghost.planning.aws.storage import mirrored
@@ -20,7 +21,7 @@ from moltghost.planning.base import Plan
 from moltghost.planning.flows import SystemPolicy
 
 _ON_SYSTEM_NODES: dict[str, Any] = {
-    "nodeSelector": {"moltghost.dev/system": "true"},
+    "nodeSelector": {SYSTEM_LABEL: "true"},
     "tolerations": [
         {"key": SYSTEM_TAINT.key, "operator": "Exists"},
     ],
@@ -41,7 +42,7 @@ class ReleasePlan(Plan):
 class AwsPlatform(Plan):
     """What the platform layer has on AWS beside what it has everywhere."""
 
-    place: Place
+    scope: AwsScope
     policies: tuple[SystemPolicy, ...]
     addons: tuple[AddonPlan, ...]
     """Add-ons whose pods need network policies first, CoreDNS foremost."""
@@ -64,12 +65,12 @@ def plan_aws_platform(
         pools: instance types by pool.
     """
     images = {
-        name: mirrored(cloud.place, source, spec.image_digests)
+        name: mirrored(cloud.scope, source, spec.image_digests)
         for name, source in node_images().items()
     }
     chart = karpenter_chart()
     return AwsPlatform(
-        place=cloud.place,
+        scope=cloud.scope,
         policies=plan_flows(cloud),
         addons=_addons(cloud, spec),
         karpenter_crds=ReleasePlan(
@@ -110,7 +111,7 @@ def _karpenter_values(cloud: AwsCloudPlan) -> dict[str, Any]:
         "controller": {
             "resources": {"requests": resources, "limits": resources},
             # It would ask the instance, which pods can't.
-            "env": [{"name": "AWS_REGION", "value": cloud.place.region}],
+            "env": [{"name": "AWS_REGION", "value": cloud.scope.region}],
         },
         **_ON_SYSTEM_NODES,
     }
@@ -130,15 +131,15 @@ def _addons(cloud: AwsCloudPlan, spec: AwsCloudSpec) -> tuple[AddonPlan, ...]:
                     "extraVolumeTags": cloud.tags,
                     # Tags volumes as the cluster's, which is all that the driver's role may touch.
                     "k8sTagClusterId": cloud.cluster_name,
-                    "region": cloud.place.region,
+                    "region": cloud.scope.region,
                 },
                 "node": {"tolerateAllTaints": True},
             },
             service_account=account,
             role=RolePlan(
-                name=cloud.place.role_name("ebs-csi"),
-                trust=(trust_of_pods(cloud.place, "kube-system", account),),
-                statements=disk_driver_statements(cloud.place),
+                name=cloud.scope.role_name("ebs-csi"),
+                trust=(trust_of_pods(cloud.scope, "kube-system", account),),
+                statements=disk_driver_statements(cloud.scope),
                 boundary=cloud.boundary,
             ),
         ),

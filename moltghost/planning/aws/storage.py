@@ -8,7 +8,7 @@ from typing import Literal
 from moltghost.errors import Refused
 from moltghost.planning.aws.facts import node_images
 from moltghost.planning.aws.iam import ANYTHING, Statement, document
-from moltghost.planning.aws.names import Place
+from moltghost.planning.aws.names import AwsScope
 from moltghost.planning.base import Plan
 from moltghost.planning.images import Images
 
@@ -76,34 +76,34 @@ class RepositoryPlan(Plan):
     source: str
 
 
-def weights_bucket_name(place: Place) -> str:
+def weights_bucket_name(scope: AwsScope) -> str:
     """Unique in the world by the account's id."""
-    return f"moltghost-weights-{place.environment}-{place.account_id}"
+    return f"moltghost-weights-{scope.environment}-{scope.account_id}"
 
 
-def plan_keys(place: Place) -> tuple[KeyPlan, ...]:
+def plan_keys(scope: AwsScope) -> tuple[KeyPlan, ...]:
     """One key for each kind of data, so that the right to one is no right to another."""
     extra: dict[KeyName, tuple[str, tuple[Statement, ...]]] = {
         "cluster": ("Secrets of the cluster", ()),
         "weights": ("Model weights and images", ()),
-        "disks": ("Disks of nodes and volumes of agents", (_by_ec2(place),)),
-        "logs": ("Logs, interruption queue and alarms", (_by_logs(place), _by_events(place))),
+        "disks": ("Disks of nodes and volumes of agents", (_by_ec2(scope),)),
+        "logs": ("Logs, interruption queue and alarms", (_by_logs(scope), _by_events(scope))),
     }
     return tuple(
         KeyPlan(
             name=name,
-            description=f"{text} of {place.name}",
-            alias=place.alias(name),
-            policy=document([_by_account(place), *statements]),
+            description=f"{text} of {scope.name}",
+            alias=scope.alias(name),
+            policy=document([_by_account(scope), *statements]),
         )
         for name, (text, statements) in extra.items()
     )
 
 
-def plan_weights_bucket(place: Place) -> WeightsBucketPlan:
+def plan_weights_bucket(scope: AwsScope) -> WeightsBucketPlan:
     """The bucket, which nobody reaches without TLS."""
-    bucket = weights_bucket_name(place)
-    arn = place.bucket_arn(bucket)
+    bucket = weights_bucket_name(scope)
+    arn = scope.bucket_arn(bucket)
     return WeightsBucketPlan(
         bucket=bucket,
         policy=document(
@@ -122,7 +122,7 @@ def plan_weights_bucket(place: Place) -> WeightsBucketPlan:
                     principals={"AWS": (ANYTHING,)},
                     actions=("s3:*",),
                     resources=(arn, f"{arn}/*"),
-                    conditions={"StringNotEquals": {"aws:PrincipalAccount": (place.account_id,)}},
+                    conditions={"StringNotEquals": {"aws:PrincipalAccount": (scope.account_id,)}},
                 ),
             ]
         ),
@@ -130,7 +130,7 @@ def plan_weights_bucket(place: Place) -> WeightsBucketPlan:
 
 
 def plan_repositories(
-    place: Place, images: Images, digests: Mapping[str, str]
+    scope: AwsScope, images: Images, digests: Mapping[str, str]
 ) -> tuple[RepositoryPlan, ...]:
     """A repository for every image that isolated nodes run: they reach no other registry.
 
@@ -147,25 +147,25 @@ def plan_repositories(
         )
     return tuple(
         RepositoryPlan(
-            name=f"{place.name}/{_repository(source)}",
-            image=mirrored(place, source, digests),
+            name=f"{scope.name}/{_repository(source)}",
+            image=mirrored(scope, source, digests),
             source=source,
         )
         for source in sources.values()
     )
 
 
-def mirrored(place: Place, source: str, digests: Mapping[str, str]) -> str:
+def mirrored(scope: AwsScope, source: str, digests: Mapping[str, str]) -> str:
     """Where the environment's own registry has an image; by digest where that is known."""
-    copy = f"{place.registry}/{source.rpartition('/')[2]}"
+    copy = f"{scope.registry}/{source.rpartition('/')[2]}"
     digest = digests.get(_repository(source))
     return f"{copy}@{digest}" if digest else copy
 
 
-def mirrored_images(place: Place, images: Images, digests: Mapping[str, str]) -> Images:
+def mirrored_images(scope: AwsScope, images: Images, digests: Mapping[str, str]) -> Images:
     """The images of an agent's pods, in the environment's own registry."""
     copies = {
-        name: mirrored(place, source, digests) for name, source in images.model_dump().items()
+        name: mirrored(scope, source, digests) for name, source in images.model_dump().items()
     }
     return images.model_copy(update=copies)
 
@@ -174,18 +174,18 @@ def _repository(image: str) -> str:
     return image.rpartition("/")[2].partition(":")[0]
 
 
-def _by_account(place: Place) -> Statement:
+def _by_account(scope: AwsScope) -> Statement:
     """Roles of the account use and administer keys as far as their own policies say so."""
     return Statement(
         sid="Account",
-        principals={"AWS": (place.iam_arn("root"),)},
+        principals={"AWS": (scope.iam_arn("root"),)},
         actions=tuple(dict.fromkeys((*_ADMINISTER, *_USE))),
         resources=(ANYTHING,),
         why_any_resource=_THIS_KEY,
     )
 
 
-def _by_ec2(place: Place) -> Statement:
+def _by_ec2(scope: AwsScope) -> Statement:
     """Whoever may launch an instance or attach a volume, through EC2: as AWS's own EBS key."""
     return Statement(
         sid="ThroughEc2",
@@ -194,28 +194,28 @@ def _by_ec2(place: Place) -> Statement:
         resources=(ANYTHING,),
         conditions={
             "StringEquals": {
-                "kms:CallerAccount": (place.account_id,),
-                "kms:ViaService": (f"ec2.{place.region}.amazonaws.com",),
+                "kms:CallerAccount": (scope.account_id,),
+                "kms:ViaService": (f"ec2.{scope.region}.amazonaws.com",),
             }
         },
         why_any_resource=_THIS_KEY,
     )
 
 
-def _by_logs(place: Place) -> Statement:
+def _by_logs(scope: AwsScope) -> Statement:
     return Statement(
         sid="Logs",
-        principals={"Service": (f"logs.{place.region}.amazonaws.com",)},
+        principals={"Service": (f"logs.{scope.region}.amazonaws.com",)},
         actions=_USE,
         resources=(ANYTHING,),
         conditions={
-            "ArnLike": {"kms:EncryptionContext:aws:logs:arn": (place.arn("logs", "log-group:*"),)}
+            "ArnLike": {"kms:EncryptionContext:aws:logs:arn": (scope.arn("logs", "log-group:*"),)}
         },
         why_any_resource=_THIS_KEY,
     )
 
 
-def _by_events(place: Place) -> Statement:
+def _by_events(scope: AwsScope) -> Statement:
     """EventBridge, CloudWatch and Budgets put encrypted messages into queue and topic."""
     return Statement(
         sid="Messages",
@@ -229,6 +229,6 @@ def _by_events(place: Place) -> Statement:
         },
         actions=("kms:GenerateDataKey", "kms:Decrypt"),
         resources=(ANYTHING,),
-        conditions={"StringEquals": {"aws:SourceAccount": (place.account_id,)}},
+        conditions={"StringEquals": {"aws:SourceAccount": (scope.account_id,)}},
         why_any_resource=_THIS_KEY,
     )

@@ -9,7 +9,7 @@ import pytest
 from moltghost.config import read_agent
 from moltghost.errors import ExitCode, Refused
 from moltghost.kube.client import Client
-from moltghost.kube.pod_diagnosis import Object
+from moltghost.kube.pod_diagnosis import LiveObject
 from moltghost.lifecycle.agents.prepare import check, propose
 from tests.examples import STACK, agent_spec
 from tests.kube.clusters import client, node, node_pool, sharing_pod, workload
@@ -99,7 +99,7 @@ def test_a_pool_that_is_planned_and_not_in_the_cluster_is_named(
 FULL_CPU_POOL = (node_pool("h100", 4, 0), node_pool("cpu", 1, 1))
 
 
-def cpu_node(**more: Any) -> Object:
+def cpu_node(**more: Any) -> LiveObject:
     return node("cpu-1", "m7i.large", pool="cpu", **more)
 
 
@@ -151,7 +151,7 @@ config:
 """
 
 
-def machine(*, ready: bool = True, cpu: str = "1900m", memory: str = "20Gi") -> Object:
+def machine(*, ready: bool = True, cpu: str = "1900m", memory: str = "20Gi") -> LiveObject:
     return node(
         "machine",
         "machine",

@@ -8,18 +8,18 @@ from moto import mock_aws
 
 from moltghost.lifecycle.weights import access
 from moltghost.lifecycle.weights import job as running
-from moltghost.weights_store.bucket import Bucket, Key, Place
+from moltghost.weights_store.bucket import Bucket, BucketLocation, Key
 from tests.lifecycle.projects import project
 
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """The bucket of environment `local`, at moto."""
-    place = Place(bucket="moltghost-weights-local", key=Key("access", "secret"))
-    monkeypatch.setattr(access, "_place", lambda _environment: place)
+    location = BucketLocation(bucket="moltghost-weights-local", key=Key("access", "secret"))
+    monkeypatch.setattr(access, "_location", lambda _environment: location)
     monkeypatch.delenv("AWS_ENDPOINT_URL")  # moto answers at AWS's own addresses only
     with mock_aws():
-        found = Bucket(place)
+        found = Bucket(location)
         found.client.create_bucket(Bucket=found.name)
         yield found
 

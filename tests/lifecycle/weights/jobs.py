@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from moltghost.kube.client import Client
 from moltghost.kube.errors import api_error
-from moltghost.kube.pod_diagnosis import Object
+from moltghost.kube.pod_diagnosis import LiveObject
 from moltghost.models import find_model
 from moltghost.planning.weights import Source, WeightsJobPlan, plan_weights_job
 from tests.examples import LOCAL
@@ -73,7 +73,7 @@ class JobCluster:
         found = self.jobs.get(name)
         return deepcopy(found) if found else None
 
-    def create(self, obj: Object, *, manager: str) -> dict[str, Any]:
+    def create(self, obj: LiveObject, *, manager: str) -> dict[str, Any]:
         assert manager
         if not self._namespace:
             raise api_error(404, "NotFound", "namespaces moltghost-weights not found")
@@ -87,7 +87,7 @@ class JobCluster:
         self.jobs[name] = job
         return deepcopy(job)
 
-    def apply(self, obj: Object, *, manager: str) -> None:
+    def apply(self, obj: LiveObject, *, manager: str) -> None:
         assert manager
         self.secrets[obj["metadata"]["name"]] = dict(obj)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from moltghost.errors import Failed, Refused
-from moltghost.kube.pod_diagnosis import Object
+from moltghost.kube.pod_diagnosis import LiveObject
 from moltghost.lifecycle.weights import job as running
 from moltghost.lifecycle.weights import maintenance as care
 from moltghost.lifecycle.weights.maintenance import (
@@ -32,11 +32,11 @@ PREFIX = "stores/ollama-0.17.4/gemma3-270m/Q4_K_M/"
 LLAMA = "stores/ollama-0.17.4/llama3.1-8b/Q4_K_M/"
 
 
-def cluster(monkeypatch: pytest.MonkeyPatch, *items: Object) -> None:
+def cluster(monkeypatch: pytest.MonkeyPatch, *items: LiveObject) -> None:
     monkeypatch.setattr(care, "connect", lambda *_: client(*items))
 
 
-def hello(**changes: object) -> Object:
+def hello(**changes: object) -> LiveObject:
     return deployment("hello", spec=agent_spec(**{**HELLO, **changes}))
 
 

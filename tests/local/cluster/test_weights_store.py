@@ -1,4 +1,4 @@
-"""The embedded cluster's weights store: its key, its place, its bucket."""
+"""The embedded cluster's weights store: its key, its location, its bucket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from moltghost.errors import Refused
 from moltghost.local.cluster import weights_store
 from moltghost.local.cluster.layout import Layout
 from moltghost.local.cluster.ports import ensure_ports
-from moltghost.weights_store.bucket import Bucket, Place
+from moltghost.weights_store.bucket import Bucket, BucketLocation
 
 
 def test_the_key_is_made_once_for_the_user_alone_and_differs_between_clusters(
@@ -42,14 +42,14 @@ def test_a_broken_key_is_made_anew(tmp_path: Path, content: str) -> None:
 
 def test_a_store_is_reached_on_loopback_with_the_clusters_key(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="it was never up") as refused:
-        weights_store.place(tmp_path, "b")
+        weights_store.location(tmp_path, "b")
     assert refused.value.hint == "moltghost local up starts it"
     layout = Layout(tmp_path)
     weights_store.ensure_key(layout.weights_key)
     port = ensure_ports(layout.ports, running=())["weights-store"]
-    place = weights_store.place(tmp_path, "b")
-    assert place.endpoint == f"http://127.0.0.1:{port}"
-    assert place.key == weights_store.read_key(layout.weights_key)
+    location = weights_store.location(tmp_path, "b")
+    assert location.endpoint == f"http://127.0.0.1:{port}"
+    assert location.key == weights_store.read_key(layout.weights_key)
 
 
 def test_the_bucket_is_made_once_and_only_its_stores_are_open(
@@ -57,12 +57,12 @@ def test_the_bucket_is_made_once_and_only_its_stores_are_open(
 ) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL")  # moto answers at AWS's own addresses only
     with mock_aws():
-        place = Place(bucket="moltghost-weights-local")
-        weights_store.ensure_bucket(place)
-        weights_store.ensure_bucket(place)
-        client = Bucket(place).client
-        assert [each["Name"] for each in client.list_buckets()["Buckets"]] == [place.bucket]
-        policy = json.loads(client.get_bucket_policy(Bucket=place.bucket)["Policy"])
+        location = BucketLocation(bucket="moltghost-weights-local")
+        weights_store.ensure_bucket(location)
+        weights_store.ensure_bucket(location)
+        client = Bucket(location).client
+        assert [each["Name"] for each in client.list_buckets()["Buckets"]] == [location.bucket]
+        policy = json.loads(client.get_bucket_policy(Bucket=location.bucket)["Policy"])
     assert [(s["Principal"], s["Action"], s["Resource"]) for s in policy["Statement"]] == [
         ("*", ["s3:GetObject"], ["arn:aws:s3:::moltghost-weights-local/stores/*"])
     ]

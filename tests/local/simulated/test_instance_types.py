@@ -9,7 +9,7 @@ import pytest
 from moltghost.local.simulated.instance_types import NodeType, capacities, karpenter_instance_types
 from moltghost.local.simulated.simulated_types import catalogue_node_types
 from moltghost.models.hardware import instance_type
-from moltghost.planning.cloud import EMBEDDED_ZONES
+from moltghost.planning.embedded import EMBEDDED_ZONES
 from moltghost.sizing.nodes import NodeResources, allocatable, capacity
 from moltghost.units import GIB, MIB
 

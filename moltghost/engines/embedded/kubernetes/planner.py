@@ -28,7 +28,8 @@ from moltghost.engines.pulumi.values import plain
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
 from moltghost.kube.errors import UnknownKind
-from moltghost.ownership import ENGINE_ANNOTATION, STACK_ANNOTATION, belongs_to
+from moltghost.labels import ENGINE_ANNOTATION, STACK_ANNOTATION
+from moltghost.ownership import belongs_to
 
 _CLI_MANAGER = "pulumi-kubernetes"  # what the CLI's provider calls itself, and a random suffix
 

@@ -1,4 +1,4 @@
-"""What every plan of a cloud layer says, whichever provider it is."""
+"""What every plan of an environment's cloud layer says, whichever provider it is."""
 
 from __future__ import annotations
 
@@ -6,23 +6,14 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from moltghost.labels import ZONE_LABEL
 from moltghost.planning.base import Plan
 from moltghost.planning.images import Images, pinned_images
-from moltghost.planning.pools import Taint, pool_taint
-from moltghost.sizing.request import MACHINE
+from moltghost.planning.karpenter import NodeClass
+from moltghost.planning.pools import NodesPlan
+from moltghost.store_layout import StoreKey
 
 HTTPS_PORT = 443
-WEIGHTS_NAMESPACE, WEIGHTS_ACCOUNT = "moltghost-weights", "weights-builder"
-"""Where the jobs that fill the weights store run, and as whom."""
-
-
-class NodeClass(Plan):
-    """The cloud's side of a Karpenter pool."""
-
-    group: str
-    kind: str
-    version: str
-    name: str
 
 
 class Storage(Plan):
@@ -32,14 +23,13 @@ class Storage(Plan):
     parameters: dict[str, str] = Field(default_factory=dict)
 
 
-class MachineNode(Plan):
-    """The machine's own node: it runs containers for real, beside simulated nodes."""
+class Kubeconfig(Plan):
+    """Which file lets programs into the cluster; `moltghost.kube.kubeconfig` knows where it is."""
 
-    name: str = MACHINE
-    pool: str = MACHINE
-    """Value of its label ``karpenter.sh/nodepool``; Karpenter has no such pool."""
-    instance_type: str = MACHINE
-    taints: tuple[Taint, ...] = (pool_taint(MACHINE),)
+    path: str = ""
+    """As a person wrote it into the config; empty: it is one that we write."""
+    written_to: str = ""
+    """Below the folder of state, where we write it."""
 
 
 class WeightsStore(Plan):
@@ -65,21 +55,28 @@ class CloudPlan(Plan):
     provider: str
     simulated_nodes: bool
     """True where nodes are simulated: scheduled and scaled for real, but nothing runs in them."""
-    machine: MachineNode | None = None
-    """The machine's own node, where there is one: what is placed on it is not simulated."""
+    machine: NodesPlan | None = None
+    """The machine's own node, called as its pool, where there is one: what is placed on it is not
+    simulated."""
     cluster_name: str
-    kubeconfig: str
-    """Path of the kubeconfig."""
+    kubeconfig: Kubeconfig
     region: str = ""
     """Where types must be on offer; empty: nodes are simulated, so all are."""
     zones: tuple[str, ...]
-    zone_label: str = "topology.kubernetes.io/zone"
+    zone_label: str = ZONE_LABEL
     """The node label that ``zones`` are values of."""
     node_class: NodeClass
     storage: Storage
     weights_store: WeightsStore
     images: Images = Field(default_factory=pinned_images)
     """What agents' pods run, where this environment's nodes pull it from."""
+
+    def store_url(self, model: str, quantization: str) -> str:
+        """URL of a model's store in this environment, without a slash at its end."""
+        store = StoreKey(
+            ollama_version=self.images.ollama_version, model=model, quantization=quantization
+        )
+        return store.url(self.weights_store.url)
 
     def node_class_of(self, pool: str) -> NodeClass:
         """The node class of a pool."""

@@ -1,6 +1,7 @@
-"""The Kubernetes objects of a weights job, as they go over the wire.
+"""The Job that builds a model store, and the Secret with its key, as they go over the wire.
 
-A job is something that is done, not a state that a stack keeps: no engine has it in its records.
+A job is something that is done, not a state that a stack keeps: no engine has it in its records
+(decision 53), so these are plain manifests, of the parts that every pod of ours has.
 """
 
 from __future__ import annotations
@@ -8,24 +9,30 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from components.hardening import UID
-from moltghost.planning.model_server import Share
+from components.pod_parts import (
+    LAST_LINES,
+    container_security,
+    env,
+    mount,
+    ollama_probe,
+    pod_security,
+    resources,
+    scratch,
+    tolerations,
+)
+from moltghost.labels import BUILD_CONTAINER, OLLAMA_CONTAINER, WEIGHTS_ANNOTATION
 from moltghost.planning.weights import WeightsJobPlan
-from moltghost.weights_store.bucket import Key
 
-Object = dict[str, Any]
+Manifest = dict[str, Any]
 
-BUILD = "build"
-"""The container whose log tells the stages."""
-PLAN_ANNOTATION = "moltghost.dev/weights"
 _MODELS, _WORK = "/models", "/work"
 _OLLAMA_HOME = "/home/ollama"
-_START_SECONDS, _PROBE_SECONDS = 60, 5
+_TMP = "/tmp"  # noqa: S108 in the container
 # The store's key, where AWS's SDK for Go looks for it.
 _KEY_NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
-def job(plan: WeightsJobPlan, *, with_key: bool) -> Object:
+def weights_job(plan: WeightsJobPlan, *, with_key: bool) -> Manifest:
     """The Job, suspended: it begins when everything that it needs is there.
 
     Args:
@@ -39,7 +46,7 @@ def job(plan: WeightsJobPlan, *, with_key: bool) -> Object:
             "name": plan.name,
             "namespace": plan.namespace,
             "labels": plan.labels,
-            "annotations": {PLAN_ANNOTATION: _what(plan)},
+            "annotations": {WEIGHTS_ANNOTATION: _what(plan)},
         },
         "spec": {
             "suspend": True,
@@ -58,7 +65,7 @@ def job(plan: WeightsJobPlan, *, with_key: bool) -> Object:
             "template": {
                 "metadata": {
                     "labels": plan.labels,
-                    "annotations": {"karpenter.sh/do-not-disrupt": "true"},
+                    "annotations": plan.scheduling.annotations,
                 },
                 "spec": _pod(plan, with_key=with_key),
             },
@@ -66,8 +73,8 @@ def job(plan: WeightsJobPlan, *, with_key: bool) -> Object:
     }
 
 
-def key_secret(plan: WeightsJobPlan, key: Key, owner: Object) -> Object:
-    """The store's key, which goes with the Job."""
+def key_secret(plan: WeightsJobPlan, access: str, secret: str, owner: Manifest) -> Manifest:
+    """The store's key, which goes with the Job ``owner``."""
     metadata = owner["metadata"]
     return {
         "apiVersion": "v1",
@@ -86,7 +93,7 @@ def key_secret(plan: WeightsJobPlan, key: Key, owner: Object) -> Object:
             ],
         },
         "type": "Opaque",
-        "stringData": dict(zip(_KEY_NAMES, (key.access, key.secret), strict=True)),
+        "stringData": dict(zip(_KEY_NAMES, (access, secret), strict=True)),
     }
 
 
@@ -98,43 +105,30 @@ def _what(plan: WeightsJobPlan) -> str:
     )
 
 
-def _pod(plan: WeightsJobPlan, *, with_key: bool) -> Object:
+def _pod(plan: WeightsJobPlan, *, with_key: bool) -> Manifest:
     return {
         "restartPolicy": "Never",
         "serviceAccountName": plan.service_account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": UID,
-            "runAsGroup": UID,
-            "fsGroup": UID,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "nodeSelector": plan.node_selector,
-        "tolerations": [
-            {"key": t.key, "operator": "Equal", "value": t.value, "effect": t.effect}
-            for t in plan.tolerations
-        ],
+        "securityContext": pod_security(),
+        "nodeSelector": plan.scheduling.node_selector,
+        "tolerations": tolerations(plan.scheduling.tolerations),
+        **({"runtimeClassName": runtime} if (runtime := plan.scheduling.runtime_class) else {}),
         "initContainers": [_ollama(plan)],
         "containers": [_build(plan, with_key=with_key)],
-        "volumes": [
-            _scratch("models", plan.models_bytes),
-            _scratch("work", plan.scratch_bytes),
-        ],
+        "volumes": [scratch("models", plan.models_bytes), scratch("work", plan.scratch_bytes)],
     }
 
 
-def _ollama(plan: WeightsJobPlan) -> Object:
+def _ollama(plan: WeightsJobPlan) -> Manifest:
     """A native sidecar: it is there before the build begins and ends with it."""
-    probe = {"exec": {"command": ["ollama", "ls"]}, "periodSeconds": _PROBE_SECONDS}
     return {
-        "name": "ollama",
+        "name": OLLAMA_CONTAINER,
         "image": plan.images.ollama,
         "restartPolicy": "Always",
         "args": ["serve"],
-        "env": _env(
+        "env": env(
             {
                 "HOME": _OLLAMA_HOME,
                 "OLLAMA_HOST": f"127.0.0.1:{plan.ollama_port}",
@@ -143,22 +137,18 @@ def _ollama(plan: WeightsJobPlan) -> Object:
                 "OLLAMA_KEEP_ALIVE": "0",
             }
         ),
-        "securityContext": _security(),
-        "resources": _resources(plan.ollama_share),
-        "startupProbe": {
-            **probe,
-            "timeoutSeconds": _PROBE_SECONDS,
-            "failureThreshold": _START_SECONDS // _PROBE_SECONDS,
-        },
+        "securityContext": container_security(),
+        "resources": resources(plan.ollama_share),
+        "startupProbe": ollama_probe(),
         "volumeMounts": [
-            _mount("models", _MODELS),
-            _mount("work", _OLLAMA_HOME, "home"),
-            _mount("work", "/tmp", "ollama-tmp"),  # noqa: S108 in the container
+            mount("models", _MODELS),
+            mount("work", _OLLAMA_HOME, below="home"),
+            mount("work", _TMP, below="ollama-tmp"),
         ],
     }
 
 
-def _build(plan: WeightsJobPlan, *, with_key: bool) -> Object:
+def _build(plan: WeightsJobPlan, *, with_key: bool) -> Manifest:
     source = plan.source
     options = {
         "source": source.url,
@@ -178,49 +168,18 @@ def _build(plan: WeightsJobPlan, *, with_key: bool) -> Object:
         **({"BUILD_OPTIONS": json.dumps(plan.options)} if plan.options else {}),
         **({"AWS_ENDPOINT_URL_S3": plan.store_endpoint} if plan.store_endpoint else {}),
     }
-    container: Object = {
-        "name": BUILD,
+    return {
+        "name": BUILD_CONTAINER,
         "image": plan.images.tools,
-        "args": [BUILD, *(f"--{name}={value}" for name, value in options.items())],
-        "env": _env(environment),
-        "securityContext": _security(),
-        "resources": _resources(plan.builder_share),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "args": ["build", *(f"--{name}={value}" for name, value in options.items())],
+        "env": env(environment),
+        **({"envFrom": [{"secretRef": {"name": plan.name}}]} if with_key else {}),
+        "securityContext": container_security(),
+        "resources": resources(plan.builder_share),
+        "terminationMessagePolicy": LAST_LINES,
         "volumeMounts": [
-            _mount("models", _MODELS),
-            _mount("work", _WORK, "build"),
-            _mount("work", "/tmp", "build-tmp"),  # noqa: S108 in the container
+            mount("models", _MODELS),
+            mount("work", _WORK, below="build"),
+            mount("work", _TMP, below="build-tmp"),
         ],
     }
-    if with_key:
-        container["envFrom"] = [{"secretRef": {"name": plan.name}}]
-    return container
-
-
-def _env(values: dict[str, str]) -> list[Object]:
-    return [{"name": name, "value": value} for name, value in values.items()]
-
-
-def _security() -> Object:
-    return {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-
-
-def _resources(share: Share) -> Object:
-    """Requests equal limits, but for the CPU: an idle neighbour's cycles may be used."""
-    limits = {
-        "memory": str(share.memory_bytes),
-        "ephemeral-storage": str(share.ephemeral_bytes),
-    }
-    return {"requests": {"cpu": f"{share.cpu_millis}m", **limits}, "limits": limits}
-
-
-def _mount(volume: str, path: str, sub_path: str = "") -> Object:
-    return {"name": volume, "mountPath": path, **({"subPath": sub_path} if sub_path else {})}
-
-
-def _scratch(name: str, size_bytes: int) -> Object:
-    return {"name": name, "emptyDir": {"sizeLimit": str(size_bytes)}}
