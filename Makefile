@@ -27,19 +27,42 @@ install: $(INSTALLED) ## Set up the Python environment in .venv
 $(INSTALLED): requirements.txt requirements-dev.txt tools/bootstrap.sh
 	@tools/bootstrap.sh
 
+# Parts run side by side, each printed when it ends; one that fails fails the whole, after the others.
+TOGETHER = @$(MAKE) --no-print-directory --jobs --keep-going --output-sync=target
+CHECKS = check-style check-types check-layers check-units
+
 check: $(INSTALLED) ## Fast checks: style, types, layers, unit tests
+	$(TOGETHER) $(CHECKS)
+
+check-style:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+check-types:
 	$(BIN)/mypy
+
+check-layers:
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n auto -m "not e2e and not scan"
+
+# At a low priority: beside it, `make test` has tests that count seconds.
+check-units:
+	nice $(BIN)/pytest -q -n auto -m "not e2e and not scan and not long"
 
 check-go: $(INSTALLED) ## Format, vet and tests of our own Go programs; minutes at first, then cached
 	$(BIN)/python -m tools.check_go
 
-# Two clusters at a time, each with the tests of one file: most of the time a test waits for its own.
-test: check check-go ## Every test; builds the embedded cluster's programs if they aren't cached
-	$(BIN)/pytest -q -n 2 --dist loadfile -m e2e
+test: $(INSTALLED) ## Every check and the end-to-end tests; builds what isn't in the cache
+	$(TOGETHER) $(CHECKS) check-go test-clusters
+
+# Two groups of tests/e2e/cluster_fixture.py at a time, each on its cluster, the longest first.
+CLUSTERS = $(BIN)/pytest -q -n 2 --dist loadgroup --no-loadscope-reorder
+
+# The `+` lets its output through as it comes.
+test-clusters: $(INSTALLED)
+	+$(CLUSTERS) -m "e2e and not long"
+
+test-long: $(INSTALLED) ## What is run before an issue is closed: whole enumerations (CONTRIBUTING.md)
+	$(CLUSTERS) --timeout 3600 -m long
 
 scan: $(INSTALLED) ## General scanners on the declared objects; installs them into the cache
 	$(BIN)/pytest -q -m scan
@@ -62,4 +85,5 @@ lock: ## Pin dependencies anew (needs uv)
 clean: ## Remove caches: built programs, .venv and tool caches; not the cluster's data
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/moltghost" .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help up down install check check-go test bench docs lock clean
+.PHONY: help up down install check check-style check-types check-layers check-units check-go
+.PHONY: test test-clusters test-long scan bench docs lock clean

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import shutil
 import signal
 import tempfile
 
 import pytest
+from botocore.loaders import JSONFileLoader
 
 # No test touches a user's cluster or stacks. Set before anything of ours is imported, and only
 # once, so that the cluster of the end-to-end tests may set a folder of its own.
@@ -35,6 +37,11 @@ os.environ.update(
 )
 for _name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ROLE_ARN"):
     os.environ.pop(_name, None)
+# botocore parses its descriptions of services once more for each session, which takes most of the
+# time of a test with a client.
+for _method in (JSONFileLoader.load_file, JSONFileLoader.exists):
+    _once = functools.cache(functools.partial(_method, JSONFileLoader()))
+    setattr(JSONFileLoader, _method.__name__, lambda _self, path, once=_once: once(path))
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from moltghost import paths
@@ -33,15 +34,24 @@ def bring_up(report: Report, *, machine: bool) -> ClusterStatus:
         report(Event(task="the machine's own node", state="cached", detail=detail))
     wanted = machine and not reason
     if wanted:
-        # In one go: Go and the caches of its builds are set up once.
-        builder.ensure_built(
-            report, [*programs.CONTROL_PLANE, *programs.NODE, *store.needed_programs()]
-        )
+        _build(report)
     cluster = EmbeddedCluster(report=report, machine=wanted)
     status = cluster.up()
     if status.node_address:
         _bring_images(cluster, report)
     return status
+
+
+def _build(report: Report) -> None:
+    """Build the programs, and beside them the images that need none, which are mostly downloads."""
+    apart = [recipe.name for recipe in store.RECIPES if not recipe.programs]
+    with ThreadPoolExecutor(1) as pool:
+        images = pool.submit(store.ensure_built, report, apart)
+        # In one go: Go and the caches of its builds are set up once.
+        builder.ensure_built(
+            report, [*programs.CONTROL_PLANE, *programs.NODE, *store.needed_programs()]
+        )
+        images.result()
 
 
 def _bring_images(cluster: EmbeddedCluster, report: Report) -> None:

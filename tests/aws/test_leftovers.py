@@ -28,8 +28,13 @@ def tags(**values: str) -> list[dict[str, str]]:
     return [{"Key": key.replace("__", "/"), "Value": value} for key, value in values.items()]
 
 
+IMAGES: list[str] = []  # moto takes seconds to list its images, which are always the same
+
+
 def run(ec2: Any, cluster: str) -> str:
-    image = ec2.describe_images()["Images"][0]["ImageId"]
+    if not IMAGES:
+        IMAGES.extend(each["ImageId"] for each in ec2.describe_images()["Images"])
+    image = IMAGES[0]
     own = [{"Key": f"kubernetes.io/cluster/{cluster}", "Value": "owned"}]
     made = ec2.run_instances(
         ImageId=image,

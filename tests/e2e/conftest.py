@@ -15,13 +15,30 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.cluster_fixture import RunningCluster, run_cluster, running_cluster
+from tests.e2e.cluster_fixture import (
+    RunningCluster,
+    clusters,
+    group_of,
+    place_of,
+    run_cluster,
+    running_cluster,
+)
 
-__all__ = ["running_cluster"]
+__all__ = ["clusters", "running_cluster"]
 
-REPOSITORY = Path(__file__).parents[2]
+FOLDER = Path(__file__).parent
+REPOSITORY = FOLDER.parents[1]
 COMMAND = Path(sys.executable).with_name("moltghost")
 _FILES = ("Pulumi.yaml", "__main__.py", "Pulumi.local.yaml", "Pulumi.platform.local.yaml")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files into their order, and let one worker have the whole of a group."""
+    for item in items:
+        if FOLDER in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group(group_of(item.path)))
+    items.sort(key=lambda item: place_of(item.path) if FOLDER in item.path.parents else -1)
 
 
 @dataclass

@@ -16,6 +16,13 @@ pytestmark = pytest.mark.e2e
 # Seconds after which the command is killed: while it plans, previews, creates and waits.
 # Steps inside the engine are enumerated in test_engine.py; this is the whole command.
 MOMENTS = (0.6, 1.4, 1.9, 2.2, 2.5, 2.8, 3.2, 4.5)
+SOME = (1.4, 2.2, 4.5)
+
+
+def killed_after(some: tuple[float, ...], every: tuple[float, ...]) -> pytest.MarkDecorator:
+    """Some of the moments in `make test`, every one in `make test-long`."""
+    cases = [pytest.param(some, id="some"), pytest.param(every, id="all", marks=pytest.mark.long)]
+    return pytest.mark.parametrize("moments", cases)
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +38,13 @@ def generic(found: set[str]) -> set[str]:
     return {f"{kind}/{name.split('-')[0]}" for kind, name in names if kind != "Pod"}
 
 
+@killed_after(SOME, MOMENTS)
 def test_a_deploy_killed_at_any_moment_is_finished_by_the_next_one(
-    moltghost: Moltghost, whole: set[str]
+    moltghost: Moltghost, whole: set[str], moments: tuple[float, ...]
 ) -> None:
     command = ("deploy", "stormy", "--model", "llama3.1-8b-q4", "--yes")
     moltghost.deployed.append("stormy")
-    for moment in MOMENTS:
+    for moment in moments:
         process = moltghost.start(*command)
         time.sleep(moment)
         os.kill(process.pid, signal.SIGKILL)
@@ -54,10 +62,13 @@ def test_a_deploy_killed_at_any_moment_is_finished_by_the_next_one(
     ]
 
 
-def test_a_destroy_killed_at_any_moment_is_finished_by_the_next_one(moltghost: Moltghost) -> None:
+@killed_after(SOME[:2], MOMENTS[:5])
+def test_a_destroy_killed_at_any_moment_is_finished_by_the_next_one(
+    moltghost: Moltghost, moments: tuple[float, ...]
+) -> None:
     moltghost.deploy("fading", "llama3.1-8b-q4")
     command = ("agent", "destroy", "fading", "--delete-data", "--yes")
-    for moment in MOMENTS[:5]:
+    for moment in moments:
         process = moltghost.start(*command)
         time.sleep(moment)
         os.kill(process.pid, signal.SIGKILL)

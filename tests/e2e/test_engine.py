@@ -846,8 +846,16 @@ def converged(harness: Harness, client: Client, home: str, rotation: int) -> Non
     assert base64.b64decode(live["data"]["token"]).decode() == text
 
 
+# Every third of the moments at which something may happen in `make test`, each in `make test-long`.
+STRIDES = [
+    pytest.param(3, id="every third"),
+    pytest.param(1, id="each", marks=pytest.mark.long),
+]
+
+
+@pytest.mark.parametrize("stride", STRIDES)
 def test_an_up_and_a_destroy_killed_at_any_step_converge_when_repeated(
-    harness: Harness, client: Client, home: str
+    harness: Harness, client: Client, home: str, stride: int
 ) -> None:
     client.create(namespace(home), manager="test")
     points = {"create": 0, "change": 0, "destroy": 0}
@@ -861,7 +869,7 @@ def test_an_up_and_a_destroy_killed_at_any_step_converge_when_repeated(
         ):
             harness.write("a.local", **small_stack(home, rotation))
             if killed(harness.folder, "a.local", operation, points[phase] + 1):
-                points[phase] += 1
+                points[phase] += stride
                 running = True
                 if operation == "up":
                     converged(harness, client, home, rotation)
@@ -873,6 +881,7 @@ def test_an_up_and_a_destroy_killed_at_any_step_converge_when_repeated(
     assert min(points.values()) > 5, points
 
 
+@pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize("operation", ["up", "destroy"])
 def test_a_full_disk_at_any_write_stops_the_run_and_leaves_the_state_whole(
     harness: Harness,
@@ -880,6 +889,7 @@ def test_a_full_disk_at_any_write_stops_the_run_and_leaves_the_state_whole(
     home: str,
     monkeypatch: pytest.MonkeyPatch,
     operation: str,
+    stride: int,
 ) -> None:
     client.create(namespace(home), manager="test")
     spec = small_stack(home, 1)
@@ -906,7 +916,7 @@ def test_a_full_disk_at_any_write_stops_the_run_and_leaves_the_state_whole(
         if operation == "up":
             harness.destroy("a.local")
             assert ours(client, home) == set()
-        writes += 1
+        writes += stride
     assert writes > 5
 
 

@@ -153,8 +153,17 @@ def test_caddy_accepts_the_gates_config(unpack: Unpack) -> None:
     assert "Valid configuration" in ran.stdout + ran.stderr
 
 
-def test_building_again_gives_the_same_digest(image: Image, tmp_path: Path) -> None:
+# OpenClaw's takes a minute; the other three prove the writer.
+AGAIN = [
+    pytest.param(name, marks=[pytest.mark.long] if name == "openclaw" else [])
+    for name in store.NAMES
+]
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_building_again_gives_the_same_digest(unpack: Unpack, name: str, tmp_path: Path) -> None:
     """From the programs in the cache; npm's packages are downloaded and installed once more."""
+    image = unpack(name)
     recipe, again = image.recipe, tmp_path / "again.tar"
     layers = recipe.layers(tmp_path, silent)
     write_archive(again, recipe.reference, layers, recipe.config(), go_architecture())

@@ -30,6 +30,13 @@ PRODUCT_MODELS = {
 }
 
 
+ONE_OF_EACH_TYPE = {
+    model: PRODUCT_MODELS[model]
+    for model in ("llama3.1-8b-q4", "llama3.1-70b-q4", "llama3.1-405b-q4", "mixtral-8x22b-q4")
+}
+assert {*ONE_OF_EACH_TYPE.values()} == {*PRODUCT_MODELS.values()}
+
+
 def node_of(moltghost: Moltghost, agent: str) -> dict[str, Any]:
     """The node of an agent's model server, asked of the API server itself."""
     client = moltghost.cluster.client
@@ -45,8 +52,15 @@ def agent_name(model: str) -> str:
     return model.replace(".", "-")
 
 
+@pytest.mark.parametrize(
+    "models",
+    [
+        pytest.param(ONE_OF_EACH_TYPE, id="one of each type"),
+        pytest.param(PRODUCT_MODELS, id="all", marks=pytest.mark.long),
+    ],
+)
 def test_every_model_of_the_product_text_runs_on_the_instance_type_that_its_plan_says(
-    moltghost: Moltghost,
+    moltghost: Moltghost, models: dict[str, str]
 ) -> None:
     def deployed_type(model: str) -> str:
         name = agent_name(model)
@@ -60,11 +74,11 @@ def test_every_model_of_the_product_text_runs_on_the_instance_type_that_its_plan
         return str(status["node"]["instance_type"])
 
     with ThreadPoolExecutor(2) as pool:
-        types = dict(zip(PRODUCT_MODELS, pool.map(deployed_type, PRODUCT_MODELS), strict=True))
-    assert types == PRODUCT_MODELS
+        types = dict(zip(models, pool.map(deployed_type, models), strict=True))
+    assert types == models
     listed = {each["agent"]: each for each in moltghost.json("agent", "list")}
-    assert all(listed[agent_name(model)]["ready"] for model in PRODUCT_MODELS)
-    for model in PRODUCT_MODELS:
+    assert all(listed[agent_name(model)]["ready"] for model in models)
+    for model in models:
         moltghost("agent", "destroy", agent_name(model), "--delete-data", "--yes")
 
 

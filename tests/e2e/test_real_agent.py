@@ -137,6 +137,7 @@ def test_a_model_whose_proof_fails_is_taken_back_and_the_old_one_answers_all_the
     assert "Paris" in hello.answer()
 
 
+@pytest.mark.long  # test_crashes.py kills an update of simulated pods
 def test_an_update_that_is_killed_locks_out_nobody_and_is_finished_by_the_next(
     hello: Hello, tmp_path: Path
 ) -> None:

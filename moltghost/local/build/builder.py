@@ -3,15 +3,20 @@
 A program is built into a temporary folder and renamed, so an interrupted build leaves only
 finished ones behind and the next one carries on. The Go toolchain and its caches live below
 ``build/`` while the build lasts and are removed after it.
+
+Programs in C are compiled beside those in Go: the two share no packages worth mentioning, and
+compiling C at a low priority fills the cores that loading packages and linking leave idle.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
 import threading
 from collections.abc import Iterable, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from moltghost import locks
@@ -68,22 +73,39 @@ def _build(home: Path, missing: Sequence[Program], wanted: int, report: Report) 
     report(Event(task="download sources", state="started"))
     packages = _packages_to_compile(go, missing)
     report(Event(task="download sources", state="done"))
-    for position, program in enumerate(missing, start=wanted - len(missing) + 1):
-        directories = _module_directories(go, program)
-        module_file = _changed_module_file(build_home, program, directories)
-        # A compiler whose starter was killed may still write to its own.
-        partial = home / f".{program.name}.{os.getpid()}.partial"
-        partial.mkdir()
-        _Compilation(program, go, module_file, packages[program.name], report).run(
-            partial / program.name, f"{position} of {wanted}"
-        )
-        _copy_manifests(program, directories, partial)
-        if program.is_built():  # brought here from elsewhere meanwhile
-            shutil.rmtree(partial)
-        else:
-            partial.rename(program.built_home)
+    positions = itertools.count(wanted - len(missing) + 1)
+    stopped = threading.Event()
+
+    def build_all(lane: Iterable[Program]) -> None:
+        for program in lane:
+            if not stopped.is_set():
+                compilation = _Compilation(program, go, packages[program.name], report, stopped)
+                _build_one(home, compilation, f"{next(positions)} of {wanted}")
+
+    lanes = [[each for each in missing if each.cgo is cgo] for cgo in (False, True)]
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        try:
+            for lane in as_completed([pool.submit(build_all, lane) for lane in lanes]):
+                lane.result()
+        finally:  # where one failed or was interrupted, the other ends too
+            stopped.set()
     shutil.rmtree(build_home, ignore_errors=True)
     report(Event(task="build toolchain", state="done"))
+
+
+def _build_one(home: Path, compilation: _Compilation, position: str) -> None:
+    program, go = compilation.program, compilation.go
+    directories = _module_directories(go, program)
+    module_file = _changed_module_file(go.build_home, program, directories)
+    # A compiler whose starter was killed may still write to its own.
+    partial = home / f".{program.name}.{os.getpid()}.partial"
+    partial.mkdir()
+    compilation.run(module_file, partial / program.name, position)
+    _copy_manifests(program, directories, partial)
+    if program.is_built():  # brought here from elsewhere meanwhile
+        shutil.rmtree(partial)
+    else:
+        partial.rename(program.built_home)
 
 
 def _missing(names: Iterable[str]) -> list[Program]:
@@ -194,32 +216,45 @@ def _copy_manifests(program: Program, directories: dict[str, Path], target: Path
 
 
 class _Compilation:
-    """One ``go build``, with progress counted in packages."""
+    """One ``go build``, with progress counted in packages.
+
+    Args:
+        program: what is built.
+        go: with what.
+        packages: how many it compiles.
+        report: told how far it is.
+        stopped: set when it is to end early.
+    """
 
     def __init__(
-        self, program: Program, go: golang.Go, module_file: Path, packages: int, report: Report
+        self,
+        program: Program,
+        go: golang.Go,
+        packages: int,
+        report: Report,
+        stopped: threading.Event,
     ) -> None:
-        self._program = program
-        self._go = go
-        self._module_file = module_file
+        self.program = program
+        self.go = go
         self._packages = packages
         self._report = report
+        self._stopped = stopped
         self._lines: list[str] = []
 
-    def run(self, target: Path, position: str) -> None:
+    def run(self, module_file: Path, target: Path, position: str) -> None:
         """Build the program into ``target``; ``position`` is like ``3 of 7``."""
-        task = f"build {self._program.name}"
+        task = f"build {self.program.name}"
         self._report(Event(task=task, state="started", detail=position))
-        if self._compile(target, task, position):
+        if self._compile(self._command(module_file, target), task, position):
             self._report(Event(task=task, state="failed"))
-            raise golang.build_failure(f"building {self._program.name}", "\n".join(self._lines))
+            raise golang.build_failure(f"building {self.program.name}", "\n".join(self._lines))
         self._report(Event(task=task, state="done", detail=position))
 
-    def _compile(self, output: Path, task: str, position: str) -> int:
+    def _compile(self, command: Sequence[str], task: str, position: str) -> int:
         process = subprocess.Popen(
-            self._command(output),
-            cwd=self._program.home,
-            env=self._go.environment(cgo=self._program.cgo, c_flags=self._program.c_flags),
+            command,
+            cwd=self.program.home,
+            env=self.go.environment(cgo=self.program.cgo, c_flags=self.program.c_flags),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -229,15 +264,18 @@ class _Compilation:
         try:
             while reader.is_alive():
                 reader.join(_REPORT_EVERY_SECONDS)
+                if self._stopped.is_set():
+                    raise CancelledError
                 self._report(self._running(task, position))
             return process.wait()
         finally:
             process.terminate()
 
-    def _command(self, output: Path) -> list[str]:
-        flags = ["-v", "-modfile", str(self._module_file), "-o", str(output)]
-        flags += recipes.build_flags(self._program)
-        return self._go.command("build", *flags, self._program.package)
+    def _command(self, module_file: Path, output: Path) -> list[str]:
+        flags = ["-v", "-modfile", str(module_file), "-o", str(output)]
+        flags += recipes.build_flags(self.program)
+        command = self.go.command("build", *flags, self.program.package)
+        return ["nice", *command] if self.program.cgo else command
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         for line in process.stderr or ():

@@ -47,7 +47,9 @@ class Go:
             "CGO_CFLAGS": flags,
             "CGO_CXXFLAGS": flags,
             "GOCACHE": str(self.build_home / "gocache"),
-            "GOFLAGS": "-mod=readonly -modcacherw -trimpath -buildvcs=false",
+            # Nobody links what debuggers read; making it takes a fifth of the compiler's time.
+            "GOFLAGS": "-mod=readonly -modcacherw -trimpath -buildvcs=false "
+            "-gcflags=all=-dwarf=false",
             "GOMODCACHE": str(self.build_home / "mod"),
             "GOTMPDIR": str(temporary),
             "GOTOOLCHAIN": "local",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ case "$1 $2" in
 build*)
     for last; do :; done
     echo "$last" >&2
+    case "$last" in *$HANGING) exec sleep 600 ;; esac
     case "$last" in *$FAILING) echo "cannot find -lsomething" >&2; exit 1 ;; esac
     while [ "$1" != -o ]; do shift; done
     echo "$last" > "$2" ;;
@@ -34,6 +36,7 @@ def build_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("MODULES", str(tmp_path / "modules"))
     monkeypatch.setenv("FAILING", "nothing")
+    monkeypatch.setenv("HANGING", "nothing")
     for program in programs.PROGRAMS:
         for change in program.changes:
             source = tmp_path / "modules" / change.module / change.file
@@ -101,6 +104,29 @@ def test_a_failed_build_shows_its_last_lines_and_keeps_what_is_finished(
     builder.ensure_built(events.append)
     assert not any(event.task == "build etcd" for event in events)
     assert ("build kubectl", "3 of 8") in [(event.task, event.detail) for event in events]
+
+
+@pytest.mark.usefixtures("build_home")
+@pytest.mark.parametrize(
+    ("failing", "hanging"), [("kubelet", "kube-proxy"), ("kube-proxy", "kubelet")]
+)
+def test_programs_in_c_are_built_beside_the_others_and_one_that_fails_ends_all(
+    monkeypatch: pytest.MonkeyPatch, failing: str, hanging: str
+) -> None:
+    in_c = replace(programs.program("kubelet"), cgo=True)
+    monkeypatch.setattr(programs, "PROGRAMS", (programs.program("kube-proxy"), in_c))
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    monkeypatch.setenv("FAILING", failing)
+    monkeypatch.setenv("HANGING", hanging)
+    begin = time.monotonic()
+    with pytest.raises(Failed, match=rf"building {failing} failed"):
+        builder.ensure_built(names=["kube-proxy", "kubelet"])
+    assert time.monotonic() - begin < 60  # the other one hangs for ten minutes
+    assert built() == []
+    monkeypatch.setenv("FAILING", "nothing")
+    monkeypatch.setenv("HANGING", "nothing")
+    builder.ensure_built(names=["kube-proxy", "kubelet"])
+    assert built() == ["kube-proxy", "kubelet"]
 
 
 def test_what_an_interrupted_build_left_half_written_is_removed(build_home: Path) -> None:
