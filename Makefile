@@ -54,8 +54,8 @@ check-go: $(INSTALLED) ## Format, vet and tests of our own Go programs; minutes 
 test: $(INSTALLED) ## Every check and the end-to-end tests; builds what isn't in the cache
 	$(TOGETHER) $(CHECKS) check-go test-clusters
 
-# Two groups of tests/e2e/cluster_fixture.py at a time, each on its cluster, the longest first.
-CLUSTERS = $(BIN)/pytest -q -n 2 --dist loadgroup --no-loadscope-reorder
+# Two groups of tests/e2e/groups.py at a time, each on its cluster, the longest first.
+CLUSTERS = $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 # The `+` lets its output through as it comes.
 test-clusters: $(INSTALLED)

@@ -8,9 +8,14 @@ import os
 import shutil
 import signal
 import tempfile
+from pathlib import Path
 
 import pytest
 from botocore.loaders import JSONFileLoader
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
+
+from tests.e2e.groups import group_of
 
 # No test touches a user's cluster or stacks. Set before anything of ours is imported, and only
 # once, so that the cluster of the end-to-end tests may set a folder of its own.
@@ -42,6 +47,17 @@ for _name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ROLE_ARN"):
 for _method in (JSONFileLoader.load_file, JSONFileLoader.exists):
     _once = functools.cache(functools.partial(_method, JSONFileLoader()))
     setattr(JSONFileLoader, _method.__name__, lambda _self, path, once=_once: once(path))
+
+
+class ByGroups(LoadFileScheduling):
+    """Gives a worker the files of a group, which share a cluster."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(Path(nodeid.partition("::")[0]))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByGroups | None:
+    return ByGroups(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(autouse=True)

@@ -18,11 +18,10 @@ import pytest
 from tests.e2e.cluster_fixture import (
     RunningCluster,
     clusters,
-    group_of,
-    place_of,
     run_cluster,
     running_cluster,
 )
+from tests.e2e.groups import place_of
 
 __all__ = ["clusters", "running_cluster"]
 
@@ -32,12 +31,8 @@ COMMAND = Path(sys.executable).with_name("moltghost")
 _FILES = ("Pulumi.yaml", "__main__.py", "Pulumi.local.yaml", "Pulumi.platform.local.yaml")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files into their order, and let one worker have the whole of a group."""
-    for item in items:
-        if FOLDER in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group(group_of(item.path)))
+    """Put the files into their order."""
     items.sort(key=lambda item: place_of(item.path) if FOLDER in item.path.parents else -1)
 
 
