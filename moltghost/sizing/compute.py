@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cache
 
-from moltghost.models.facts import Shape
+from moltghost.models.shape import Shape
 from moltghost.sizing.graph import Batch, Device, compute_bytes
 from moltghost.sizing.kv_cache import UNQUANTIZED, padded_cells, window_cells
 from moltghost.units import MIB

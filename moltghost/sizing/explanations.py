@@ -133,10 +133,8 @@ def _choice(weighing: Weighing, chosen: Option) -> str:
 
 
 def _defaulted(weighing: Weighing) -> list[str]:
-    choice = weighing.choice
-    if not choice.defaulted:
-        return []
-    return [f"No quantization was named: {choice.quantization}, {choice.model.family}'s default."]
+    said = weighing.choice.said
+    return [said] if said else []
 
 
 def _named_gpus(weighing: Weighing) -> list[str]:

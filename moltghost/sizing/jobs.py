@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from moltghost.errors import Refused
-from moltghost.models.facts import InstanceType
 from moltghost.models.hardware import instance_type, instance_types
+from moltghost.models.hardware_facts import InstanceType
 from moltghost.models.names import ModelChoice
 from moltghost.sizing.resources import SCRATCH_BYTES, Resources, shortfalls
-from moltghost.sizing.weights import layout, tensors
+from moltghost.sizing.tensors import tensors
+from moltghost.sizing.weights import layout
 from moltghost.units import GIB
 
 # What every type of the pool has. llama-quantize holds a tensor as F16 and as F32 at a time, which

@@ -38,7 +38,7 @@ HOSTILE = {
     "an empty file": (b"", "ends within its header"),
     "half a magic": (b"GG", "ends within its header"),
     "another magic": (b"GGML" + bytes(20), "doesn't begin with GGUF"),
-    "a zip": (b"PK\x03\x04" + bytes(30), "doesn't begin with GGUF"),
+    "a zip": (b"PK\x03\x04" + bytes(30), "it is an archive"),
     "big endian": (b"GGUF" + struct.pack(">I", 3) + bytes(16), "big endian"),
     "version 1": (b"GGUF" + struct.pack("<I", 1) + bytes(8), "its version is 1"),
     "a version to come": (b"GGUF" + struct.pack("<I", 4) + bytes(16), "its version is 4"),

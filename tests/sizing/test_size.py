@@ -16,7 +16,7 @@ from moltghost.sizing import (
     size_build_on_machine,
 )
 from moltghost.sizing.jobs import BUILD_MEMORY_BYTES
-from moltghost.sizing.weights import tensors
+from moltghost.sizing.tensors import tensors
 from moltghost.units import GB, GIB
 
 PRODUCT_MODELS = [

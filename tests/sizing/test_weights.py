@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from moltghost.models import models
-from moltghost.sizing.weights import layout, tensors
+from moltghost.sizing.tensors import tensors
+from moltghost.sizing.weights import layout
 
 GOLDEN = Path(__file__).parent / "golden"
 WEIGHTS = json.loads((GOLDEN / "weights.json").read_text())
