@@ -64,7 +64,7 @@ class Architecture:
     one_slot: bool = False
 
 
-_PLAIN = Architecture(proven=True)
+_NOTHING_SPECIAL, _PLAIN = Architecture(), Architecture(proven=True)
 _QWEN35 = Architecture(
     proven=True, post_norm=True, gated_query=True, one_slot=True, late_rows=True, position_values=4
 )
@@ -167,7 +167,7 @@ _WHAT_IT_IS = MappingProxyType(
 
 def architecture(name: str) -> Architecture:
     """What all models of an architecture have; of one that isn't listed, nothing special."""
-    return ARCHITECTURES.get(name, Architecture())
+    return ARCHITECTURES.get(name, _NOTHING_SPECIAL)
 
 
 def why_not(name: str) -> str | None:

@@ -133,9 +133,13 @@ def most_slots(choice: ModelChoice, gpus: Gpus, load: Load) -> int:
     return _last(min(limits), lambda n: gpus.hold(choice, replace(load, parallel=n)))
 
 
-def best_quantization(model: Model, gpus: Gpus, load: Load) -> ModelChoice | None:
-    """The largest of a model's files that fits, None where none does."""
-    return next((c for c in _largest_first(model) if gpus.hold(c, load)), None)
+def best_quantization(
+    model: Model, gpus: Gpus, load: Load, among: Sequence[str] | None = None
+) -> ModelChoice | None:
+    """The largest of a model's files, or of some of them, that fits; None where none does."""
+    wanted = model.quantizations if among is None else among
+    fitting = (c for c in _largest_first(model) if c.quantization in wanted and gpus.hold(c, load))
+    return next(fitting, None)
 
 
 def what_fits(

@@ -126,7 +126,7 @@ def _shares(layout: WeightLayout, shape: Shape, load: Load, gpus: int) -> tuple[
         parallel=load.parallel,
         kv_cache=load.kv_cache,
         ubatch=load.batch,
-        gpus=gpus,
+        gpus=min(gpus, 2),  # several all reserve the same
     )
     shares = []
     for gpu in range(gpus):

@@ -48,7 +48,7 @@ class Quantizer:
     def kind_of(self, layer: int) -> tuple[str, ...]:
         """Types of the tensors that aren't alike in every layer."""
         down = self._down("", layer)
-        values = self._value("", layer) if layer in _value_layers(self.shape) else ""
+        values = self._value("", layer) if layer in _value_places(self.shape) else ""
         return down, values
 
     def type_of(self, name: str, columns: int, layer: int | None) -> str:
@@ -87,8 +87,8 @@ class Quantizer:
         if self.shape.experts == _EIGHT_EXPERTS:
             return "Q8_0"
         # The engine counts these tensors, which isn't counting layers where some have none.
-        places = _value_layers(self.shape)
-        place, count = places.index(layer), len(places)
+        places = _value_places(self.shape)
+        place, count = places[layer], len(places)
         if self.quantization in _MIXED and _keeps_more(place, count):
             return "Q6_K"
         if self.quantization == "Q4_K_S" and place < _Q4_K_S_V_LAYERS:
@@ -112,9 +112,10 @@ def _keeps_more(place: int, count: int) -> bool:
 
 
 @cache
-def _value_layers(shape: Shape) -> tuple[int, ...]:
-    """Layers that have a matrix for values, or one for queries, keys and values."""
-    return tuple(layer for layer in range(shape.layers) if _has_value(shape, layer))
+def _value_places(shape: Shape) -> Mapping[int, int]:
+    """Layers with a matrix for values, or one for queries, keys and values: which of them it is."""
+    layers = (layer for layer in range(shape.layers) if _has_value(shape, layer))
+    return {layer: place for place, layer in enumerate(layers)}
 
 
 def _has_value(shape: Shape, layer: int) -> bool:

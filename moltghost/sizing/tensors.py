@@ -99,7 +99,7 @@ class TensorTable:
         """Equal for layers whose tensors are alike."""
         shape = self.shape
         return (
-            shape.mixer(layer),
+            shape.mixer(layer).value,
             shape.windowed(layer),
             shape.has_experts(layer),
             shape.has_feed_forward(layer),

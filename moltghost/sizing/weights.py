@@ -88,6 +88,11 @@ def layout(model: Model, quantization: str) -> WeightLayout:
     )
 
 
+def file_bytes(model: Model, quantization: str) -> int:
+    """The size of a model's file: published, else computed."""
+    return model.files[quantization].published_bytes or layout(model, quantization).file_bytes
+
+
 def _by_rules(shape: Shape, quantization: str, overrides: Mapping[str, str]) -> WeightLayout:
     """By the quantizer's rules; layers that are alike are counted once."""
     table = table_of(shape, quantization, overrides)
