@@ -36,8 +36,10 @@ def without_address(name: str) -> str:
     owner, slash, rest = name.partition("/")
     if not slash or _is_path(name) or "/" in rest or not owner:
         return name
-    # This hub account writes the maker's name before the model's: Qwen_Qwen3.6-27B-GGUF.
-    return rest.partition("_")[2] or rest if owner.lower() == "bartowski" else rest
+    if owner.lower() == "bartowski":  # writes the maker's name first: Qwen_Qwen3.6-27B-GGUF
+        model, colon, quantization = rest.partition(":")
+        return (model.partition("_")[2] or model) + colon + quantization
+    return rest
 
 
 def why_unknown(name: str, near: Sequence[str]) -> tuple[str, str]:

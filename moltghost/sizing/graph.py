@@ -15,7 +15,7 @@ from moltghost.sizing.graph_feed_forward import feed_forward
 from moltghost.sizing.graph_nodes import F32, I32, Batch, Device, Nodes, Rows, Span
 from moltghost.sizing.graph_recurrent import recurrent
 
-__all__ = ["Batch", "Device", "compute_bytes"]
+__all__ = ["Batch", "Device", "compute_bytes", "layers_that_show"]
 
 # Enough: the peak repeats from layer to layer, or is in the last. Where layers differ there is one
 # more than they take to come round again.
@@ -67,7 +67,7 @@ class _Graph:
         if traits.gemma:
             state = g.in_place(state)
         self.embedded = state
-        picked = _layers_that_show(shape)
+        picked = layers_that_show(shape)
         for layer in picked:
             state = self._layer(state, layer, last=layer == picked[-1])
         state = g.norm(state)
@@ -163,7 +163,7 @@ class _Graph:
         return g.in_place(state, found)
 
 
-def _layers_that_show(shape: Shape) -> list[int]:
+def layers_that_show(shape: Shape) -> list[int]:
     """Layers whose graph has the peak of all: some from the start, and the last."""
     if shape.feed_forward_layers is not None or shape.shared_kv_layers:
         return list(range(shape.layers))
@@ -171,7 +171,7 @@ def _layers_that_show(shape: Shape) -> list[int]:
     if shape.sliding_window:
         period = max(period, shape.sliding_window.pattern)
     if shape.attention_layers:
-        period = max(period, shape.attention_layers[0] + 1)
+        period = max(period, 2 * (shape.attention_layers[0] + 1))
         if isinstance(shape.recurrent, ShortConv):
             period = shape.layers
     few = shape.dense_layers + max(_LAYERS, period + 1)

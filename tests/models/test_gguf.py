@@ -38,6 +38,13 @@ HOSTILE = {
     "an empty file": (b"", "ends within its header"),
     "half a magic": (b"GG", "ends within its header"),
     "another magic": (b"GGML" + bytes(20), "doesn't begin with GGUF"),
+    "a Git LFS pointer": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+        "it is a Git LFS pointer",
+    ),
+    "a web page": (b"<!DOCTYPE html><html><head>", "it is a web page"),
+    "safetensors": (struct.pack("<Q", 20) + b'{"a":{"dtype":"F16"}}', "it is safetensors"),
+    "an old GGML file": (b"tjgg" + bytes(20), "it is a GGML file from before GGUF"),
     "a zip": (b"PK\x03\x04" + bytes(30), "it is an archive"),
     "big endian": (b"GGUF" + struct.pack(">I", 3) + bytes(16), "big endian"),
     "version 1": (b"GGUF" + struct.pack("<I", 1) + bytes(8), "its version is 1"),
