@@ -207,6 +207,17 @@ class Shape:
         """Width of one expert."""
         return self.expert_ffn or self.ffn
 
+    @property
+    def uniform(self) -> bool:
+        """Whether all layers have the same tensors."""
+        return not (
+            self.sliding_window
+            or self.attention_layers
+            or self.dense_layers
+            or self.moe_every > 1
+            or self.shared_kv_layers
+        )
+
     def mixer(self, layer: int) -> Mixer:
         """What a layer keeps in memory."""
         if self.attention_layers is not None and layer not in self.attention_layers:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 
 from moltghost.models.catalogue import block_types, file_types
 from moltghost.models.shape import DeltaNet, Mixer, Shape
@@ -34,11 +33,21 @@ class Quantizer:
     Attributes:
         overrides: tensor name -> type, for files that were not made by llama-quantize's rules;
             `*` is every matrix that isn't named and isn't one of the experts'.
+        places: layers with a matrix for values, or one for queries, keys and values, and which of
+            them it is: the engine counts these.
     """
 
     shape: Shape
     quantization: str
     overrides: Mapping[str, str]
+    places: Mapping[int, int]
+
+    @classmethod
+    def of(cls, shape: Shape, quantization: str, overrides: Mapping[str, str]) -> Quantizer:
+        """The rules for a shape."""
+        layers = (layer for layer in range(shape.layers) if _has_value(shape, layer))
+        places = {layer: place for place, layer in enumerate(layers)}
+        return cls(shape, quantization, overrides, places)
 
     @property
     def unquantized(self) -> str:
@@ -47,8 +56,10 @@ class Quantizer:
 
     def kind_of(self, layer: int) -> tuple[str, ...]:
         """Types of the tensors that aren't alike in every layer."""
+        if self.quantization not in (*_MIXED, "Q4_K_S"):
+            return ()
         down = self._down("", layer)
-        values = self._value("", layer) if layer in _value_places(self.shape) else ""
+        values = self._value("", layer) if layer in self.places else ""
         return down, values
 
     def type_of(self, name: str, columns: int, layer: int | None) -> str:
@@ -87,8 +98,7 @@ class Quantizer:
         if self.shape.experts == _EIGHT_EXPERTS:
             return "Q8_0"
         # The engine counts these tensors, which isn't counting layers where some have none.
-        places = _value_places(self.shape)
-        place, count = places[layer], len(places)
+        place, count = self.places[layer], len(self.places)
         if self.quantization in _MIXED and _keeps_more(place, count):
             return "Q6_K"
         if self.quantization == "Q4_K_S" and place < _Q4_K_S_V_LAYERS:
@@ -109,13 +119,6 @@ def _keeps_more(place: int, count: int) -> bool:
     """`use_more_bits` of llama-quant.cpp."""
     edge = count // _EDGE
     return place < edge or place >= _EDGE_LAST * count // _EDGE or (place - edge) % 3 == 2
-
-
-@cache
-def _value_places(shape: Shape) -> Mapping[int, int]:
-    """Layers with a matrix for values, or one for queries, keys and values: which of them it is."""
-    layers = (layer for layer in range(shape.layers) if _has_value(shape, layer))
-    return {layer: place for place, layer in enumerate(layers)}
 
 
 def _has_value(shape: Shape, layer: int) -> bool:

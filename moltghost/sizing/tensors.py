@@ -73,7 +73,7 @@ def table_of(
     shape: Shape, quantization: str, overrides: Mapping[str, str] | None = None
 ) -> TensorTable:
     """The same, to be asked layer by layer."""
-    return TensorTable(shape, Quantizer(shape, quantization, overrides or {}))
+    return TensorTable(shape, Quantizer.of(shape, quantization, overrides or {}))
 
 
 _ROPE_TENSORS: dict[str | None, tuple[str, ...]] = {
@@ -97,14 +97,16 @@ class TensorTable:
 
     def kind_of(self, layer: int) -> Hashable:
         """Equal for layers whose tensors are alike."""
-        shape = self.shape
+        shape, kind = self.shape, self.quantizer.kind_of(layer)
+        if shape.uniform:
+            return kind
         return (
             shape.mixer(layer).value,
             shape.windowed(layer),
             shape.has_experts(layer),
             shape.has_feed_forward(layer),
             shape.ffn_of(layer),
-            self.quantizer.kind_of(layer),
+            kind,
         )
 
     def outside(self) -> Iterator[Tensor]:

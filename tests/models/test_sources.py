@@ -4,6 +4,7 @@ import pytest
 
 from moltghost.models import models
 from moltghost.models.sources import Registry, sources_of
+from tests.models.tables import DOCS, written
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -62,3 +63,9 @@ def test_every_recommended_model_has_a_source_for_its_default() -> None:
 
 def test_of_a_model_that_nobody_has_there_is_no_source() -> None:
     assert sources_of("no-such-model", "Q4_K_M") == ()
+
+
+def test_the_table_of_what_is_pinned_is_as_the_data_is() -> None:
+    text = DOCS.read_text()
+    assert text == written(text)
+    assert text.count("| `") >= len(models())

@@ -26,14 +26,17 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from moltghost.models import Model, ModelChoice, models
+from moltghost.models import Model, ModelChoice, Shape, models
 from moltghost.sizing import kv_cache
 from moltghost.sizing.compute import worst_batch
 from moltghost.sizing.graph import Device, compute_bytes
+from moltghost.sizing.tensors import tensors
+from moltghost.sizing.weights import layout
 from moltghost.units import MIB
 from tests.sizing.sparse_gguf import write_sparse
 
@@ -101,6 +104,19 @@ def golden_points(model: Model) -> Iterator[tuple[Point, Answer]]:
             yield Point.parse(text), Answer(cache[text], compute[text])
 
 
+def our_weights_mib(model: Model, quantization: str) -> float:
+    """Our weights on the CPU alone, which has every tensor once, wherever a GPU would have it.
+
+    But for Gemma 4: its class makes the output matrix before the embedding that it is tied to, so
+    the engine counts both where they lie in the same memory (src/models/gemma4.cpp).
+    """
+    found = layout(model, quantization).tensor_bytes
+    if model.shape.architecture == "gemma4":
+        table = tensors(model.shape, quantization, model.files[quantization].tensor_types)
+        found += next(t.size_bytes for t in table if t.name == "token_embd")
+    return found / MIB
+
+
 def our_cache_mib(model: Model, point: Point) -> float:
     """Our KV cache at a point."""
     found = kv_cache.layer_bytes(
@@ -115,14 +131,19 @@ def our_cache_mib(model: Model, point: Point) -> float:
 
 def our_compute_mib(model: Model, point: Point) -> float:
     """Our compute buffer on the CPU alone, which is what the oracle has."""
+    return _compute_mib(model.shape, point)
+
+
+@cache
+def _compute_mib(shape: Shape, point: Point) -> float:
     batch = worst_batch(
-        model.shape,
+        shape,
         context=point.context,
         parallel=point.slots,
         kv_cache=point.cache,
         ubatch=point.ubatch,
     )
-    return compute_bytes(model.shape, batch, Device.HOST) / MIB
+    return compute_bytes(shape, batch, Device.HOST) / MIB
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from moltghost.models import Model, Shape, models
 from moltghost.sizing import graph
 from moltghost.sizing.compute import buffers, worst_batch
 from moltghost.sizing.graph import Device, compute_bytes
-from moltghost.sizing.weights import layout
 from moltghost.units import MIB
 from tests.sizing.engine import (
     Answer,
@@ -15,6 +14,7 @@ from tests.sizing.engine import (
     golden_points,
     our_cache_mib,
     our_compute_mib,
+    our_weights_mib,
 )
 
 # llama.cpp b10488 runs out of graph nodes here and aborts, whatever the device: rotating a
@@ -50,9 +50,7 @@ def test_a_quantization_of_the_weights_changes_neither_cache_nor_compute_buffer(
 @pytest.mark.parametrize("model", models(), ids=lambda m: m.id)
 def test_weights_are_the_engines_to_a_mib(model: Model) -> None:
     for quantization, mib in golden_answers()[model.id]["weights_mib"].items():
-        # On the CPU alone it has every tensor once, wherever a GPU would have it.
-        found = layout(model, quantization).tensor_bytes
-        assert found / MIB == pytest.approx(mib, abs=1), quantization
+        assert our_weights_mib(model, quantization) == pytest.approx(mib, abs=1), quantization
 
 
 @pytest.mark.parametrize("model", models(), ids=lambda m: m.id)
