@@ -77,15 +77,28 @@ def layout(model: Model, quantization: str) -> WeightLayout:
         found = layout_of(tuple(_from_gguf(t, shape) for t in text), tied=shape.tied_embeddings)
     else:
         found = _by_rules(shape, quantization, file.tensor_types)
-    expected = found.tensor_bytes + model.gguf_metadata_bytes + model.vision_bytes
-    size = file.published_bytes or expected
-    beyond = size - expected
+    rest = _unexplained(model)
+    expected = found.tensor_bytes + model.gguf_metadata_bytes + model.vision_bytes + rest
     return replace(
         found,
-        file_bytes=size,
-        output_bytes=found.output_bytes + (beyond if beyond > _METADATA_BYTES else 0),
+        file_bytes=file.published_bytes or expected,
+        output_bytes=found.output_bytes + rest,
         vision_bytes=model.vision_bytes,
     )
+
+
+def _unexplained(model: Model) -> int:
+    """What the library's file has beyond tensors, metadata and vision tower.
+
+    Files that nobody measured are taken to have it too, which errs high.
+    """
+    file = model.files.get(model.ollama_default)
+    if file is None or file.tensors or not file.published_bytes:
+        return 0
+    plain = _by_rules(model.shape, file.quantization, file.tensor_types)
+    beyond = file.published_bytes - plain.tensor_bytes
+    beyond -= model.gguf_metadata_bytes + model.vision_bytes
+    return beyond if beyond > _METADATA_BYTES else 0
 
 
 def file_bytes(model: Model, quantization: str) -> int:

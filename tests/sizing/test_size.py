@@ -343,7 +343,7 @@ def test_every_tensor_of_the_catalogue_can_be_quantized_in_the_memory_of_a_build
         largest = max(each.elements for each in tensors(model.shape, "F16"))
         job = size_build(ModelChoice(model, "Q8_0"), quantize=True)
         assert 6 * largest < job.resources.memory_bytes, model.id
-        if not model.shape.experts:
+        if not model.shape.experts and not model.shape.per_layer_embedding:
             assert job.resources.memory_bytes == BUILD_MEMORY_BYTES, model.id
 
 
