@@ -6,17 +6,7 @@ first use, and kept; later calls do no I/O. Nothing here computes a size (that i
 """
 
 from moltghost.models.catalogue import family_names, models
-from moltghost.models.facts import (
-    Doubt,
-    FileType,
-    GpuKind,
-    InstanceType,
-    Model,
-    PriceSource,
-    Quota,
-    Shape,
-    SlidingWindow,
-)
+from moltghost.models.facts import Agents, Doubt, FileType, Fitness, Model, Thinking
 from moltghost.models.hardware import (
     gpu_kind,
     gpu_kinds,
@@ -25,11 +15,15 @@ from moltghost.models.hardware import (
     price_source,
     quotas,
 )
+from moltghost.models.hardware_facts import GpuKind, InstanceType, PriceSource, Quota
 from moltghost.models.names import ModelChoice, find_model
+from moltghost.models.shape import Shape, SlidingWindow
 
 __all__ = [
+    "Agents",
     "Doubt",
     "FileType",
+    "Fitness",
     "GpuKind",
     "InstanceType",
     "Model",
@@ -38,6 +32,7 @@ __all__ = [
     "Quota",
     "Shape",
     "SlidingWindow",
+    "Thinking",
     "family_names",
     "find_model",
     "gpu_kind",

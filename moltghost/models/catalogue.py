@@ -9,16 +9,18 @@ from typing import Any
 
 from moltghost.models.data_files import read
 from moltghost.models.facts import (
+    Agents,
     Chat,
     Doubt,
     Download,
     FileType,
+    Fitness,
     Model,
     ModelFile,
-    Shape,
-    SlidingWindow,
+    Thinking,
     WheelPart,
 )
+from moltghost.models.shape import DeltaNet, Mamba2, Mla, Shape, ShortConv, SlidingWindow
 
 
 @cache
@@ -72,6 +74,7 @@ def _model(record: dict[str, Any], family: dict[str, Any]) -> Model:
     return Model(
         id=record["id"],
         aliases=tuple(record["aliases"]),
+        ollama_names=tuple(record["ollama_names"]),
         family=record["family"],
         parameters=record["parameters"],
         max_context=record["max_context"],
@@ -83,6 +86,10 @@ def _model(record: dict[str, Any], family: dict[str, Any]) -> Model:
         gated_note=gated.get("note"),
         tools=tools["supported"],
         tools_note=tools.get("note"),
+        thinking=_thinking(record["thinking"]),
+        vision_bytes=record["vision"]["bytes"] if record["vision"] else 0,
+        agents=_agents(record["agents"]),
+        least_ollama=record["least_ollama"],
         hf_repo=record["hf_repo"],
         ollama_default=record["ollama_default"],
         files=MappingProxyType(
@@ -98,9 +105,33 @@ def _model(record: dict[str, Any], family: dict[str, Any]) -> Model:
     )
 
 
+def _thinking(record: dict[str, Any]) -> Thinking:
+    return Thinking(record["supported"], tuple(record.get("levels", ())), record.get("note"))
+
+
+def _agents(record: dict[str, Any]) -> Agents:
+    return Agents(Fitness(record["verdict"]), record["evidence"], record.get("rank"))
+
+
+_RECURRENT = {"delta_net": DeltaNet, "mamba2": Mamba2, "short_conv": ShortConv}
+
+
 def _shape(record: dict[str, Any]) -> Shape:
-    window = record["sliding_window"]
-    return Shape(**{**record, "sliding_window": SlidingWindow(**window) if window else None})
+    facts = dict(record)
+    window, mla = facts.pop("sliding_window", None), facts.pop("mla", None)
+    recurrent = facts.pop("recurrent", None)
+    if recurrent:
+        recurrent = dict(recurrent)
+        recurrent = _RECURRENT[recurrent.pop("kind")](**recurrent)
+    for key in ("attention_layers", "feed_forward_layers"):
+        if key in facts:
+            facts[key] = tuple(facts[key])
+    return Shape(
+        **facts,
+        sliding_window=SlidingWindow(**window) if window else None,
+        mla=Mla(**mla) if mla else None,
+        recurrent=recurrent,
+    )
 
 
 def _file(name: str, facts: dict[str, Any]) -> ModelFile:

@@ -1,4 +1,4 @@
-"""The types of the catalogue's facts: immutable, with units in their names.
+"""The types of the facts about models: immutable, with units in their names.
 
 Sizes in MiB or GB carry the unit of their source; everything that code computes is in bytes.
 Records are singletons of the catalogue, so the large ones compare and hash by identity.
@@ -8,51 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from moltghost.units import MIB
+from moltghost.models.shape import Shape
 
 if TYPE_CHECKING:
     from moltghost.models.gguf import GgufTensor
-
-
-@dataclass(frozen=True, slots=True)
-class SlidingWindow:
-    """Attention limited to the last `tokens`, except in every `pattern`-th layer."""
-
-    tokens: int
-    pattern: int
-
-    def limits(self, layer: int) -> bool:
-        """Whether this layer sees the window only."""
-        return layer % self.pattern != self.pattern - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What of an architecture decides sizes; `ffn` is the width of one expert, if any."""
-
-    architecture: str
-    layers: int
-    hidden: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    ffn: int
-    vocab: int
-    experts: int = 0
-    experts_used: int = 0
-    tied_embeddings: bool = False
-    qkv_bias: bool = False
-    qk_norm: bool = False
-    rope_tensors: str | None = None
-    sliding_window: SlidingWindow | None = None
-
-    @property
-    def kv_width(self) -> int:
-        """Elements of K (or of V) per token and layer."""
-        return self.kv_heads * self.head_dim
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +120,60 @@ class Chat:
     parameters: Mapping[str, object]
 
 
+class Fitness(StrEnum):
+    """How far a model is known to work as an agent.
+
+    Attributes:
+        RECOMMENDED: somebody named in the evidence runs agents with it.
+        UNTESTED: it can call tools, and nobody said more.
+        UNFIT: it can't call tools, or Ollama says that it doesn't work well.
+    """
+
+    RECOMMENDED = "recommended"
+    UNTESTED = "untested"
+    UNFIT = "unfit"
+
+
+@dataclass(frozen=True, slots=True)
+class Agents:
+    """How far a model is known to work as an agent, and who says so.
+
+    Attributes:
+        rank: of a recommended one, 1 first.
+    """
+
+    verdict: Fitness
+    evidence: str
+    rank: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """Whether a model can think before it answers.
+
+    Attributes:
+        levels: what OpenClaw and Ollama may ask for: on and off, or low, medium and high.
+    """
+
+    supported: bool
+    levels: tuple[str, ...] = ()
+    note: str | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """One model of the catalogue.
 
     Attributes:
         id: its name, such as `llama3.1-70b`; aliases are other spellings.
+        ollama_names: what Ollama's library calls it without a quantization; they mean
+            `ollama_default`.
         parameters: published count; with experts, all of them.
         max_context: tokens the model was trained for.
         gguf_metadata_bytes: vocabulary and small layers that a file has beside its tensors.
         gated: whether the model hub asks for a licence acceptance; None = not known.
+        vision_bytes: the vision tower beside the text model; 0 where it has none.
+        least_ollama: the oldest version that serves it; None = not known.
         default_quantization: what the name without a quantization means (product text).
         q4: what `q4` means for this family (product text).
         slots_with_quantized_kv: most slots that the engine serves with a quantized KV cache; None
@@ -177,6 +183,7 @@ class Model:
 
     id: str
     aliases: tuple[str, ...]
+    ollama_names: tuple[str, ...]
     family: str
     parameters: int
     max_context: int
@@ -188,6 +195,10 @@ class Model:
     gated_note: str | None
     tools: bool
     tools_note: str | None
+    thinking: Thinking
+    vision_bytes: int
+    agents: Agents
+    least_ollama: str | None
     hf_repo: str
     ollama_default: str
     files: Mapping[str, ModelFile]
@@ -199,6 +210,16 @@ class Model:
     slots_with_quantized_kv: int | None = None
     chat: Chat | None = None
 
+    @property
+    def vision(self) -> bool:
+        """Whether it understands images."""
+        return self.vision_bytes > 0
+
+    @property
+    def one_slot(self) -> bool:
+        """Whether Ollama serves it one request at a time, whatever was asked for."""
+        return self.shape.traits.one_slot
+
     def takes_quantized_kv(self, slots: int) -> bool:
         """Whether the engine serves so many slots with a quantized KV cache."""
         most = self.slots_with_quantized_kv
@@ -208,108 +229,3 @@ class Model:
     def quantizations(self) -> tuple[str, ...]:
         """Names of its files, smallest first."""
         return tuple(self.files)
-
-
-@dataclass(frozen=True, slots=True)
-class GpuKind:
-    """A GPU card as EC2 offers it.
-
-    Attributes:
-        kind: its name in commands and pools (`h100`).
-        nominal_gb: the size it is sold by; floors and `--memory` count it.
-        ec2_mib: memory that DescribeInstanceTypes reports.
-        free_at_cuda_init_mib: memory that a CUDA process finds free when it starts.
-        free_is_estimate: that number was not read from a log.
-        bandwidth_gb_s: vendor's memory bandwidth in 10^9 bytes per second; None = not known.
-    """
-
-    kind: str
-    name: str
-    nominal_gb: int
-    ec2_mib: int
-    free_at_cuda_init_mib: int
-    free_is_estimate: bool
-    basis: str
-    bandwidth_gb_s: int | None
-    compute_capability: str | None
-
-    @property
-    def free_at_cuda_init_bytes(self) -> int:
-        """Memory that a CUDA process finds free when it starts."""
-        return self.free_at_cuda_init_mib * MIB
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class InstanceType:
-    """An EC2 instance type.
-
-    Attributes:
-        gpu: kind of its cards, None for a CPU type; `gpu_count` is then 0.
-        nvme_gb: instance store in 10^9 bytes over all disks, 0 without.
-        eni_pods: pods by ENI addresses, `enis_on_card0 * (ipv4_per_eni - 1) + 2`.
-        recommended_pods: the same under EKS's cap of 110 (below 30 vCPU) or 250.
-        usd_per_hour: Linux on demand in the region of `price_source()`; None = not offered there.
-        quota_on_demand: code of the vCPU quota it counts in.
-        zone_ids: region -> zone ids that offer it.
-    """
-
-    type: str
-    vcpu: int
-    memory_mib: int
-    gpu: str | None
-    gpu_count: int
-    nvme_gb: int
-    nvme_disks: int
-    network_gbps: float
-    network_burst_only: bool
-    enis_on_card0: int
-    ipv4_per_eni: int
-    efa_max: int
-    eni_pods: int
-    recommended_pods: int
-    usage_classes: tuple[str, ...]
-    usd_per_hour: Decimal | None
-    quota_on_demand: str
-    quota_spot: str | None
-    regions: tuple[str, ...]
-    zone_ids: Mapping[str, tuple[str, ...]]
-    doubts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PriceSource:
-    """Where and when the prices of the catalogue were read."""
-
-    region: str
-    currency: str
-    operating_system: str
-    terms: str
-    as_of: str
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """An EC2 vCPU quota per region. `usage` is `on_demand` or `spot`."""
-
-    code: str
-    name: str
-    default_vcpu: int
-    usage: str
-
-
-@dataclass(frozen=True, slots=True)
-class CardSpeed:
-    """What llama.cpp gets out of a card, as intervals (low, high).
-
-    Attributes:
-        small, large: share of the memory bandwidth that decoding reaches, by model size.
-        prefill_tflops: 10^12 operations per second while reading a prompt.
-        measured: False where another card's figures were taken over.
-    """
-
-    kind: str
-    small: tuple[float, float]
-    large: tuple[float, float]
-    prefill_tflops: tuple[float, float]
-    measured: bool

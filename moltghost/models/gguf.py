@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from moltghost.errors import Refused
 from moltghost.models.catalogue import block_ids, block_types
+from moltghost.models.foreign_files import foreign_file
 
 _MAGIC, _VERSIONS = b"GGUF", (2, 3)
 _ALIGNMENT, _ALIGNMENT_KEY = 32, "general.alignment"
@@ -31,6 +32,7 @@ _MAX_TEXT = 1 << 24
 _MAX_TEXTS = 1 << 22  # strings in all arrays; the largest vocabularies have 2^18
 _KEPT_TEXT, _KEPT_ITEMS = 1 << 10, 1 << 10
 _WINDOW = 1 << 20
+_LOOK_BYTES = 64  # enough to tell what a file is that is no GGUF
 _PARTS = re.compile(r"(?P<stem>.+)-(?P<part>\d{5})-of-(?P<count>\d{5})\.gguf$")
 _MAX_PARTS = 1000
 
@@ -156,7 +158,7 @@ class _Header:
 
     def read(self) -> GgufFile:
         if self._take(len(_MAGIC)) != _MAGIC:
-            raise _broken(self._path, "it doesn't begin with GGUF")
+            raise foreign_file(self._path, self._window[:_LOOK_BYTES], self._size)
         version = self._number(_U32)
         if version not in _VERSIONS:
             swapped = int.from_bytes(version.to_bytes(4, "little"), "big")

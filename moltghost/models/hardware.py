@@ -10,7 +10,7 @@ from typing import Any
 
 from moltghost.errors import Refused
 from moltghost.models.data_files import read
-from moltghost.models.facts import CardSpeed, GpuKind, InstanceType, PriceSource, Quota
+from moltghost.models.hardware_facts import CardSpeed, GpuKind, InstanceType, PriceSource, Quota
 
 
 @cache

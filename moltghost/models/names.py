@@ -1,7 +1,9 @@
 """Model names as users type them: `llama3.1-70b-q4`, `Llama-3.1:70B`, `qwen2.5-72b-q4_K_S`.
 
 Case and separators don't matter. A name without a quantization means the family's default, and
-`q4` means the family's Q4 in the product text (Q4_K_S for Qwen 2.5, Q4_K_M for the others).
+`q4` means the family's Q4 in the product text (Q4_K_S for Qwen 2.5, Q4_K_M for the others). A name
+of Ollama's library (`phi3:mini`, `gpt-oss:latest`) means what it means there; where something else
+is taken, the choice says so.
 """
 
 from __future__ import annotations
@@ -17,10 +19,23 @@ from types import MappingProxyType
 from moltghost.errors import Refused
 from moltghost.models.catalogue import file_types, models
 from moltghost.models.facts import Model, ModelFile
+from moltghost.models.foreign_names import (
+    LIST_COMMAND,
+    latest_elsewhere,
+    why_unknown,
+    without_address,
+)
 
-LIST_COMMAND = "moltghost models"
-_QUANTIZATION = re.compile(r"[-_:.]?(?P<typed>(?:i?q\d|bf16|fp16|f16|f32)[a-z0-9_]*)$")
-_NOISE = re.compile(r"instruct|[^a-z0-9]")
+_QUANTIZATION = re.compile(
+    r"[-_:.]?(?P<typed>(?:(?:ud|i1|qat)[-_])?"
+    r"(?:i?q\d|t?q\d|bf16|fp16|f16|f32|fp8|fp4|nvfp4|mxfp4|int4|int8|nf4|awq|gptq|exl[23]|bnb|w[48]a|"
+    r"[48]-?bit|qat)[a-z0-9_]*(?:-(?:marlin|int[48]))?)$"
+)
+_LETTERS = re.compile(r"^[A-Z]+")
+_SEPARATORS = re.compile(r"[^a-z0-9]+")
+# Words that say nothing about which model it is.
+_NOISE = frozenset(("instruct", "chat", "it", "gguf", "hf", "meta"))
+_LATEST = "latest"
 _NEAREST = 3
 
 
@@ -29,19 +44,22 @@ class ModelChoice:
     """A model and one of its quantizations.
 
     Attributes:
-        defaulted: the name didn't say the quantization, so the family's default was taken.
+        defaulted: the name didn't say the quantization, so a default was taken.
+        said: what was taken, where the name alone doesn't say it or means something else in
+            Ollama's library; a sentence, empty where there is nothing to say.
     """
 
     model: Model
     quantization: str
     defaulted: bool = False
+    said: str = ""
 
     @property
     def name(self) -> str:
         """Its full name, `llama3.1-70b-q4_K_M`; `find_model` of it is this choice."""
         if self.file.tensors:
             return self.model.id
-        spelled = self.quantization[0].lower() + self.quantization[1:]
+        spelled = _LETTERS.sub(lambda found: found[0].lower(), self.quantization)
         return f"{self.model.id}-{spelled}"
 
     @property
@@ -54,38 +72,81 @@ def find_model(name: str) -> ModelChoice:
     """The model and quantization that a name means.
 
     Raises:
-        Refused: nothing or several things have that name, or not in that quantization.
+        Refused: nothing or several things have that name, or not in that quantization; or it names
+            something else than a model, and the message says what.
     """
-    typed = name.strip().lower()
+    typed = without_address(name.strip()).lower()
     if tagged := _tags().get(_plain(typed)):
         return tagged
-    if model := _only(_named(typed), name):
-        return ModelChoice(model, model.default_quantization, defaulted=True)
+    if latest_elsewhere(typed):
+        raise _unknown(name, typed)
+    if choice := _of_library(typed) or _ours(typed, name):
+        return choice
     match = _QUANTIZATION.search(typed)
-    if match and (model := _only(_named(typed[: match.start()]), name)):
+    base = typed[: match.start()] if match else typed
+    if match and (model := _only(_named(base), name)):
         return ModelChoice(model, _quantization(model, match["typed"]))
-    raise _unknown(name, typed[: match.start()] if match else typed)
+    raise _unknown(name, base)
+
+
+def _of_library(typed: str) -> ModelChoice | None:
+    """What Ollama's library calls so, without a quantization."""
+    plain = _plain(typed)
+    if (model := _library().get(plain)) and ":" in typed:
+        if model.ollama_default in model.files:
+            return ModelChoice(
+                model,
+                model.ollama_default,
+                defaulted=True,
+                said=f"Ollama's {typed} is {model.id} in {model.ollama_default}.",
+            )
+        return _instead(model, typed)
+    if plain not in _exact() and (model := _library().get(plain + _LATEST)):
+        return _instead(model, typed)
+    return None
+
+
+def _instead(model: Model, typed: str) -> ModelChoice:
+    """Our default, with what Ollama would have taken."""
+    taken = model.default_quantization
+    said = f"Ollama's {typed} is {model.id} in {model.ollama_default}"
+    if taken != model.ollama_default:
+        why = f"{model.family}'s default here"
+        if model.ollama_default not in model.files:
+            why += f", and the catalogue has no {model.ollama_default} of it"
+        said += f"; {taken} was taken, {why}"
+    return ModelChoice(model, taken, defaulted=True, said=f"{said}.")
+
+
+def _ours(typed: str, name: str) -> ModelChoice | None:
+    model = _only(_named(typed), name)
+    if model is None:
+        return None
+    taken = model.default_quantization
+    said = f"No quantization was named: {taken}, {model.family}'s default."
+    return ModelChoice(model, taken, defaulted=True, said=said)
 
 
 def _quantization(model: Model, typed: str) -> str:
     short = {f.shorthand: f.name for f in file_types().values() if f.shorthand}
     spellings = {_plain(q): q for q in model.files}
     spellings |= {s: q for s, q in short.items() if q in model.files}
-    spellings |= {"q4": model.q4, "fp16": "F16"}
-    try:
-        return spellings[_plain(typed)]
-    except KeyError:
-        raise Refused(
-            f"{model.id} has no quantization {typed!r}",
-            f"it has {', '.join(model.quantizations)}, and q4 means {model.q4}",
-        ) from None
+    spellings |= {"q4": model.q4, "fp16": "F16", "bf16": "F16"}
+    found = spellings.get(_plain(typed), "")
+    if found in model.files:
+        return found
+    raise Refused(
+        f"{model.id} has no quantization {typed!r} here",
+        f"it has {', '.join(model.quantizations)}, and q4 means {model.q4}; they are GGUF files of "
+        "llama.cpp, which Ollama serves",
+    )
 
 
 def _named(typed: str) -> tuple[Model, ...]:
     """Models of exactly this name, else those whose name it begins (whole words)."""
     plain = _plain(typed)
-    exact = tuple(m for m in models() if plain in {_plain(s) for s in (m.id, *m.aliases)})
-    return exact or tuple(m for m in models() if plain in _beginnings(m))
+    exact = _exact().get(plain)
+    return (exact,) if exact else tuple(m for m in models() if plain in _beginnings(m))
 
 
 def _beginnings(model: Model) -> Iterator[str]:
@@ -106,10 +167,8 @@ def _unknown(name: str, base: str) -> Refused:
     near = get_close_matches(base, ids, n=_NEAREST, cutoff=0.5) or get_close_matches(
         _plain(base), ids, n=_NEAREST, cutoff=0.0
     )
-    return Refused(
-        f"there is no model {name!r} in the catalogue; nearest: {', '.join(near)}",
-        f"`{LIST_COMMAND}` lists every model",
-    )
+    reason, hint = why_unknown(name.strip(), near)
+    return Refused(f"there is no model {name!r} in the catalogue{reason}", hint)
 
 
 @cache
@@ -120,9 +179,24 @@ def _tags() -> Mapping[str, ModelChoice]:
 def _tag_items(every: Iterable[Model]) -> Iterator[tuple[str, ModelChoice]]:
     for model in every:
         for file in model.files.values():
-            if file.ollama_tag:
-                yield _plain(file.ollama_tag.lower()), ModelChoice(model, file.quantization)
+            tag = file.ollama_tag
+            if tag and tag not in model.ollama_names:
+                yield _plain(tag.lower()), ModelChoice(model, file.quantization)
+
+
+@cache
+def _library() -> Mapping[str, Model]:
+    """Ollama's names without a quantization."""
+    return MappingProxyType({_plain(n): m for m in models() for n in m.ollama_names})
+
+
+@cache
+def _exact() -> Mapping[str, Model]:
+    """Every spelling of a model: ours, Ollama's and its repository's on the hub."""
+    hub = {_plain(m.hf_repo.partition("/")[2].lower()): m for m in models()}
+    ours = {_plain(s): m for m in models() for s in (m.id, *m.aliases)}
+    return MappingProxyType({**hub, **_library(), **ours})
 
 
 def _plain(text: str) -> str:
-    return _NOISE.sub("", text.lower())
+    return "".join(word for word in _SEPARATORS.split(text.lower()) if word not in _NOISE)

@@ -28,6 +28,7 @@ from moltghost.sizing.jobs import (
     size_build_on_machine,
 )
 from moltghost.sizing.nodes import NodeResources, allocatable, capacity
+from moltghost.sizing.recommendations import Recommendation, recommend
 from moltghost.sizing.request import NO_GPU, Pool, SizingRequest, default_pools, machine_pool
 from moltghost.sizing.resources import LoadTimes, Resources
 from moltghost.sizing.sizing import size
@@ -49,6 +50,7 @@ __all__ = [
     "Placement",
     "Pool",
     "QuantizationFit",
+    "Recommendation",
     "Resources",
     "Sizing",
     "SizingRequest",
@@ -65,6 +67,7 @@ __all__ = [
     "models_within",
     "most_slots",
     "parse_gpus",
+    "recommend",
     "runtime_types",
     "size",
     "size_build",

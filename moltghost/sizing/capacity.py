@@ -13,8 +13,9 @@ from decimal import Decimal
 
 from moltghost.errors import Refused
 from moltghost.models.catalogue import kv_bytes_per_element, models
-from moltghost.models.facts import GpuKind, Model
+from moltghost.models.facts import Model
 from moltghost.models.hardware import gpu_kind
+from moltghost.models.hardware_facts import GpuKind
 from moltghost.models.names import ModelChoice
 from moltghost.sizing.footprint import Load, largest_need
 from moltghost.sizing.kv_cache import CELL_PADDING, UNQUANTIZED
@@ -102,7 +103,7 @@ def parse_gpus(text: str) -> Gpus:
 def largest_context(choice: ModelChoice, gpus: Gpus, load: Load) -> int | None:
     """Most tokens per slot that fit, in the engine's steps; None where none does.
 
-    None too where the engine can't serve the model with that cache and so many slots.
+    None too where the engine can't serve the model with so many slots, or not with that cache.
 
     Args:
         choice: the model.
@@ -111,6 +112,8 @@ def largest_context(choice: ModelChoice, gpus: Gpus, load: Load) -> int | None:
     """
     most = choice.model.max_context
     if load.kv_cache != UNQUANTIZED and not choice.model.takes_quantized_kv(load.parallel):
+        return None
+    if choice.model.one_slot and load.parallel > 1:
         return None
     if gpus.hold(choice, replace(load, context=most)):
         return most
@@ -123,14 +126,20 @@ def largest_context(choice: ModelChoice, gpus: Gpus, load: Load) -> int | None:
 
 def most_slots(choice: ModelChoice, gpus: Gpus, load: Load) -> int:
     """Most slots of `load`'s context that fit; 0 where not even one does."""
-    most = choice.model.slots_with_quantized_kv
-    limit = MOST_SLOTS if most is None or load.kv_cache == UNQUANTIZED else most
-    return _last(limit, lambda n: gpus.hold(choice, replace(load, parallel=n)))
+    model = choice.model
+    limits = [1 if model.one_slot else MOST_SLOTS]
+    if load.kv_cache != UNQUANTIZED and model.slots_with_quantized_kv:
+        limits.append(model.slots_with_quantized_kv)
+    return _last(min(limits), lambda n: gpus.hold(choice, replace(load, parallel=n)))
 
 
-def best_quantization(model: Model, gpus: Gpus, load: Load) -> ModelChoice | None:
-    """The largest of a model's files that fits, None where none does."""
-    return next((c for c in _largest_first(model) if gpus.hold(c, load)), None)
+def best_quantization(
+    model: Model, gpus: Gpus, load: Load, among: Sequence[str] | None = None
+) -> ModelChoice | None:
+    """The largest of a model's files, or of some of them, that fits; None where none does."""
+    wanted = model.quantizations if among is None else among
+    fitting = (c for c in _largest_first(model) if c.quantization in wanted and gpus.hold(c, load))
+    return next(fitting, None)
 
 
 def what_fits(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cache
 
-from moltghost.models.facts import Shape
+from moltghost.models.shape import Shape
 from moltghost.sizing.graph import Batch, Device, compute_bytes
 from moltghost.sizing.kv_cache import UNQUANTIZED, padded_cells, window_cells
 from moltghost.units import MIB
@@ -70,12 +70,17 @@ def buffers(
     batch = worst_batch(shape, context=context, parallel=parallel, kv_cache=kv_cache, ubatch=ubatch)
     whole_batch = min(ubatch, batch.cells * parallel)
     batch = replace(batch, tokens=whole_batch + parallel - 1)
+    unquantized = kv_cache == UNQUANTIZED
     if gpus > 1:
         spare = batch.tokens * shape.hidden * _F32_BYTES
         plain = compute_bytes(shape, batch, Device.PIPELINE) + spare
+        if unquantized:
+            return Buffers(plain, 0)
         whole = compute_bytes(shape, batch, Device.PIPELINE, f16_copies=True) + spare
     else:
         plain = max(compute_bytes(shape, batch, d) for d in (Device.HOST, Device.GPU))
+        if unquantized:
+            return Buffers(plain, 0)
         whole = compute_bytes(shape, batch, Device.GPU, f16_copies=True)
     return Buffers(plain, max(0, whole - plain))
 

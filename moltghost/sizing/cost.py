@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from moltghost.models.facts import InstanceType
 from moltghost.models.hardware import price_source
+from moltghost.models.hardware_facts import InstanceType
 
 HOURS_PER_MONTH = 730  # AWS's own convention: 365 * 24 / 12
 _CENT = Decimal("0.01")

@@ -16,6 +16,7 @@ from moltghost.sizing import kv_cache
 from moltghost.sizing.answer import Candidate, Placement, Sizing
 from moltghost.sizing.compute import worst_batch
 from moltghost.sizing.cost import Cost
+from moltghost.sizing.explanations import unfit
 from moltghost.sizing.floors import floor_of
 from moltghost.sizing.footprint import Footprint, Load
 from moltghost.sizing.graph import Device, compute_bytes
@@ -117,6 +118,8 @@ def size_on_cpu(request: SizingRequest, choice: ModelChoice, pools: Sequence[Poo
         floor=floor_of(choice.model.parameters),
         floor_applied=False,
         why=(
+            *([choice.said] if choice.said else []),
+            *unfit(choice.model),
             "--gpu none was asked for: the model runs on this machine's CPU, in system memory.",
             "Whether the node has room for it is asked of the cluster before anything changes.",
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from moltghost.models.facts import Fitness, Model
 from moltghost.models.hardware import gpu_kind
 from moltghost.sizing.footprint import largest_need
 from moltghost.sizing.placement import WIDEST_MEASURED_SPLIT, Option, Verdict, Weighing
@@ -107,7 +108,7 @@ def why(weighing: Weighing, chosen: Option, bare: Weighing, everywhere: Weighing
         everywhere: the same with a pool of every GPU kind.
     """
     sentences = [_choice(weighing, chosen)]
-    sentences += _defaulted(weighing) + _named_gpus(weighing)
+    sentences += _defaulted(weighing) + unfit(weighing.choice.model) + _named_gpus(weighing)
     sentences += _floor(weighing, chosen, bare.chosen)
     sentences += _narrower(weighing, chosen) + _elsewhere(weighing, chosen, everywhere.chosen)
     return sentences + _idle(weighing, chosen) + _estimates(chosen)
@@ -133,10 +134,18 @@ def _choice(weighing: Weighing, chosen: Option) -> str:
 
 
 def _defaulted(weighing: Weighing) -> list[str]:
-    choice = weighing.choice
-    if not choice.defaulted:
+    said = weighing.choice.said
+    return [said] if said else []
+
+
+def unfit(model: Model) -> list[str]:
+    """A warning about a model that doesn't work as an agent; it is served all the same."""
+    if model.agents.verdict is not Fitness.UNFIT:
         return []
-    return [f"No quantization was named: {choice.quantization}, {choice.model.family}'s default."]
+    return [
+        f"{model.id} is unfit for agents: {model.agents.evidence}. It is served all the same; "
+        "`moltghost models --recommended` shows what to take instead."
+    ]
 
 
 def _named_gpus(weighing: Weighing) -> list[str]:

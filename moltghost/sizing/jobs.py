@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from moltghost.errors import Refused
-from moltghost.models.facts import InstanceType
 from moltghost.models.hardware import instance_type, instance_types
+from moltghost.models.hardware_facts import InstanceType
 from moltghost.models.names import ModelChoice
 from moltghost.sizing.resources import SCRATCH_BYTES, Resources, shortfalls
-from moltghost.sizing.weights import layout, tensors
+from moltghost.sizing.tensors import tensors
+from moltghost.sizing.weights import layout
 from moltghost.units import GIB
 
 # What every type of the pool has. llama-quantize holds a tensor as F16 and as F32 at a time, which
-# is 12.6 GB for the catalogue's largest, the embeddings of 405B.
+# is 12.6 GB for the embeddings of 405B; all experts of a layer are one tensor, up to 32 GB.
 BUILD_MEMORY_BYTES = 16 * GIB
+_QUANTIZING_BYTES_PER_ELEMENT = 2 + 4
 BUILD_CPU = 3  # leaves room for the daemon sets on the smallest build node (4 vCPU)
 # On a machine that does other things as well: it takes what cores are idle, and the memory that
 # the work itself needs.
@@ -76,7 +78,9 @@ def size_build(
         Refused: no type has that much disk.
     """
     source, output = _files(choice, quantize=quantize, source_bytes=source_bytes)
-    wanted = _wanted(source, output, BUILD_CPU, BUILD_MEMORY_BYTES)
+    held = _QUANTIZING_BYTES_PER_ELEMENT * _largest_tensor(choice) if quantize else 0
+    memory = max(BUILD_MEMORY_BYTES, -(-held // GIB) * GIB + GIB)
+    wanted = _wanted(source, output, BUILD_CPU, memory)
     kind = cheapest_node(wanted, build_types() if types is None else types)
     return BuildJob(source, output, wanted, kind.type, kind.usd_per_hour or Decimal(0))
 

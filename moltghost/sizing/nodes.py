@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from moltghost.models.facts import InstanceType
+from moltghost.models.hardware_facts import InstanceType
 from moltghost.units import GB, GIB, MIB
 
 VM_MEMORY_OVERHEAD_PER_MILLE = 75  # VM_MEMORY_OVERHEAD_PERCENT 0.075, Karpenter's default

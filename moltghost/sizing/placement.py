@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from moltghost.models.facts import GpuKind, InstanceType
 from moltghost.models.hardware import gpu_kind, instance_types
+from moltghost.models.hardware_facts import GpuKind, InstanceType
 from moltghost.models.names import ModelChoice
 from moltghost.sizing.cost import gpu_share
 from moltghost.sizing.floors import Floor, floor_of
 from moltghost.sizing.footprint import largest_need
 from moltghost.sizing.request import Pool, SizingRequest
-from moltghost.sizing.resources import Shortfall, resources, shortfalls
+from moltghost.sizing.resources import Shortfall, kept_bytes, resources, shortfalls
 from moltghost.sizing.weights import WeightLayout, layout
 
 # No measurement exists of a model split over more GPUs (4 x L40S, 4 x A100, 4 x H100), so a wider
@@ -200,5 +200,6 @@ class _Scale:
         return self.needs[gpus]
 
     def _shortfalls(self, kind: InstanceType, gpus: int) -> tuple[Shortfall, ...]:
-        wanted = resources(self.weights.file_bytes, gpus, self.floor.storage_gb)
+        kept = kept_bytes(self.choice.model.shape, self.request.load)
+        wanted = resources(self.weights.file_bytes, gpus, self.floor.storage_gb, kept)
         return shortfalls(wanted, kind)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from moltghost.errors import Refused
-from moltghost.models.facts import GpuKind
 from moltghost.models.hardware import gpu_kinds
+from moltghost.models.hardware_facts import GpuKind
 from moltghost.models.names import ModelChoice
 from moltghost.sizing.explanations import gpus, reason, where
 from moltghost.sizing.footprint import largest_need

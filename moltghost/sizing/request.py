@@ -127,6 +127,13 @@ def check(request: SizingRequest, choice: ModelChoice | None = None) -> ModelCho
             f"a model server has 1 to {MOST_SLOTS} slots, {request.parallel} were asked for",
             f"ask for --parallel {MOST_SLOTS} or less; more requests wait for a slot",
         )
+    if model.one_slot and request.parallel > 1:
+        raise Refused(
+            f"Ollama serves {model.id} one request at a time: it forces one slot on every "
+            f"{model.shape.architecture} model, {request.parallel} were asked for",
+            "ask for --parallel 1, further requests wait; `moltghost models` shows which models "
+            "take several",
+        )
     if request.kv_cache not in kv_bytes_per_element():
         raise Refused(
             f"there is no KV cache type {request.kv_cache!r}",

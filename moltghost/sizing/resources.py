@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from moltghost.models.facts import InstanceType
+from moltghost.models.hardware_facts import InstanceType
+from moltghost.models.shape import Shape
+from moltghost.sizing.footprint import Load
+from moltghost.sizing.kv_cache import checkpoint_bytes
 from moltghost.sizing.nodes import allocatable
 from moltghost.units import GB, GIB, MIB
 
@@ -16,6 +19,11 @@ MEMORY_MAX_BYTES = 512 * GB // GIB * GIB
 # The file in the page cache, so that a reload is not a re-read, and 8 GiB for the process, its
 # pinned buffers (0.1-1.5 GiB), the host copy of the token embedding, the gate and the loader.
 MEMORY_BESIDE_FILE_BYTES = 8 * GIB
+# The same without what is free to go: process, pinned buffers, embeddings, gate and loader.
+PROCESS_BYTES = 4 * GIB
+# llama-server's defaults (common/common.h l.613-615 of llama.cpp b10488).
+PROMPT_CACHE_BYTES = 8192 * MIB
+MOST_CHECKPOINTS, CHECKPOINT_STEP, CHECKPOINTS_OF_A_TURN = 32, 8192, 3
 # A judgement: one core feeds a GPU (sampling, tokenizing, launching), one is for gate and loader.
 CPU_BASE, CPU_PER_GPU = 1, 1
 # An update in place holds the old store and the new one; logs, temporary files and what
@@ -81,15 +89,34 @@ class Shortfall:
         )
 
 
-def resources(file_bytes: int, gpu_count: int, storage_floor_gb: int) -> Resources:
+def kept_bytes(shape: Shape, load: Load) -> int:
+    """System memory that llama-server keeps of what its slots have read.
+
+    The prompt cache, and checkpoints of what can't be rewound (recurrent states, windows): one in
+    every 8192 tokens, at the last message and at the prompt's end, 32 of a slot at most
+    (tools/server/server-context.cpp, `create_checkpoint`). Ollama passes neither limit.
+    """
+    count = min(MOST_CHECKPOINTS, load.context // CHECKPOINT_STEP + CHECKPOINTS_OF_A_TURN)
+    one = checkpoint_bytes(shape, context=load.context, kv_cache=load.kv_cache, ubatch=load.batch)
+    return PROMPT_CACHE_BYTES + load.parallel * count * one
+
+
+def resources(
+    file_bytes: int, gpu_count: int, storage_floor_gb: int, kept: int = PROMPT_CACHE_BYTES
+) -> Resources:
     """The pod's requests.
+
+    The file's pages give way to what the server keeps: memory is enough for the file and the
+    process, or for the process and what it keeps, whichever is more.
 
     Args:
         file_bytes: the model file.
         gpu_count: GPUs it takes.
         storage_floor_gb: the product text's storage for this class, 10^9 bytes.
+        kept: what the server keeps in system memory (`kept_bytes`).
     """
-    wanted = -(-(file_bytes + MEMORY_BESIDE_FILE_BYTES) // GIB) * GIB
+    most = max(file_bytes + MEMORY_BESIDE_FILE_BYTES, kept + PROCESS_BYTES)
+    wanted = -(-most // GIB) * GIB
     return Resources(
         cpu=CPU_BASE + CPU_PER_GPU * gpu_count,
         memory_bytes=min(max(wanted, MEMORY_MIN_BYTES), MEMORY_MAX_BYTES),

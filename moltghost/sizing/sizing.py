@@ -16,7 +16,7 @@ from moltghost.sizing.footprint import footprint
 from moltghost.sizing.placement import Option, Weighing, weigh
 from moltghost.sizing.remedies import refusal
 from moltghost.sizing.request import Pool, SizingRequest, check, default_pools, machine_pool
-from moltghost.sizing.resources import load_times, resources
+from moltghost.sizing.resources import kept_bytes, load_times, resources
 from moltghost.sizing.throughput import Speed, speed
 
 _NO_FLOOR_GB = 1
@@ -72,7 +72,12 @@ def _answer(weighing: Weighing, chosen: Option, sentences: tuple[str, ...]) -> S
         footprint=footprint(weights, choice.model.shape, request.load, taken),
         placement=_placement(weighing, chosen),
         candidates=tuple(_candidate(weighing, option) for option in weighing.options),
-        resources=resources(weights.file_bytes, taken, weighing.floor.storage_gb),
+        resources=resources(
+            weights.file_bytes,
+            taken,
+            weighing.floor.storage_gb,
+            kept_bytes(choice.model.shape, request.load),
+        ),
         load=load_times(weights.file_bytes),
         speed=_speed(weighing, chosen),
         cost=_cost(weighing, chosen),

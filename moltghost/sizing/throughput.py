@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from moltghost.models.facts import GpuKind
 from moltghost.models.hardware import card_speeds, several_gpus_low
+from moltghost.models.hardware_facts import GpuKind
 from moltghost.sizing.weights import WeightLayout
 from moltghost.units import GB
 

@@ -1,73 +1,33 @@
-"""Bytes of a model file, tensor by tensor, by the rules of llama.cpp's quantizer.
+"""Bytes of a model file, and where they go.
 
 `layout` answers for a catalogue model; the rest of the library only needs a `WeightLayout`, so a
 file that is not in the catalogue can be described by its own tensor table.
-
-Rules: ggml-org/llama.cpp `src/llama-quant.cpp`@007dbbf3 (`llama_tensor_get_type`), checked
-against the published sizes of 26 library files: what remains is metadata.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from moltghost.models.catalogue import block_types, file_types
-from moltghost.models.facts import Model, Shape
+from moltghost.models.facts import Model
+from moltghost.models.shape import Shape
+from moltghost.sizing.tensors import Tensor, table_of
+from moltghost.units import MIB
 
 if TYPE_CHECKING:
     from moltghost.models.gguf import GgufTensor
 
-# llama.cpp: these attention tensors get more bits in models of eight experts, where they are small.
-_EIGHT_EXPERTS = 8
-# llama.cpp: 80-layer models share attn_v among 8 heads, so it is worth another bit.
-_SHARED_V_LAYERS = 80
-_EDGE = 8  # the first and last eighth of the layers keep more bits
-_Q4_K_S_V_LAYERS = 4
-# A row that is no multiple of the 256-element block takes a 32-element type (same source).
-_FALLBACK = {"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
-_MIXED = ("Q4_K_M", "Q5_K_M")
 _GGUF_NAME = re.compile(r"(?:blk\.(?P<layer>\d+)\.)?(?P<name>.+?)(?:\.weight)?$")
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """One tensor: `rows` rows of `columns` elements, `copies` times (experts).
-
-    Attributes:
-        layer: index of its layer, None outside the layers.
-        active: share of it that one token reads.
-    """
-
-    name: str
-    columns: int
-    rows: int
-    type: str
-    layer: int | None = None
-    copies: int = 1
-    active_copies: int = 1
-
-    @property
-    def elements(self) -> int:
-        """Elements over all copies."""
-        return self.columns * self.rows * self.copies
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes over all copies."""
-        return self._bytes(self.copies)
-
-    @property
-    def read_bytes(self) -> int:
-        """Bytes that one generated token reads."""
-        return self._bytes(self.active_copies)
-
-    def _bytes(self, copies: int) -> int:
-        elements, size = block_types()[self.type]
-        return self.columns // elements * size * self.rows * copies
+# Looked up row by row, so they stay in system memory (llama.cpp's LLM_TENSOR_LAYER_INPUT).
+_LOOKED_UP = ("token_embd", "per_layer_token_embd")
+# Vision tower, projector and audio tower in a file of Ollama's own library.
+VISION_PREFIXES = ("v.", "mm.", "a.")
+# What a published file has beyond its tensors is metadata up to here. More is tensors that the
+# rules don't explain (other types, layers that predict further tokens): counted on the last GPU.
+_METADATA_BYTES = 16 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +37,14 @@ class WeightLayout:
     Attributes:
         file_bytes: the file: published size where known, else tensors and metadata.
         tensor_bytes: all tensors.
-        token_embd_bytes: token embedding; on the host where it is not tied.
+        token_embd_bytes: embeddings that a token's row is looked up in; on the host, the token
+            embedding on a GPU too where it is tied.
         output_bytes: what follows the layers on the last GPU (output matrix, norm, rope tables);
             with tied embeddings that includes the token embedding.
         layer_bytes: bytes of each layer.
         read_bytes: weight bytes that one generated token reads.
         parameters, active_parameters: elements of all tensors, and those one token uses.
+        vision_bytes: the vision tower, which isn't among them.
     """
 
     file_bytes: int
@@ -93,11 +55,12 @@ class WeightLayout:
     read_bytes: int
     parameters: int
     active_parameters: int
+    vision_bytes: int = 0
 
     @property
     def gpu_bytes(self) -> int:
         """Bytes on the GPUs with all layers offloaded."""
-        return sum(self.layer_bytes) + self.output_bytes
+        return sum(self.layer_bytes) + self.output_bytes + self.vision_bytes
 
 
 @cache
@@ -108,23 +71,52 @@ def layout(model: Model, quantization: str) -> WeightLayout:
         model: of the catalogue, or described by its GGUF.
         quantization: one of its quantizations.
     """
-    file = model.files[quantization]
+    file, shape = model.files[quantization], model.shape
     if file.tensors:
-        table = tuple(_from_gguf(t, model.shape) for t in file.tensors)
+        text = (t for t in file.tensors if not t.name.startswith(VISION_PREFIXES))
+        found = layout_of(tuple(_from_gguf(t, shape) for t in text), tied=shape.tied_embeddings)
     else:
-        table = tuple(tensors(model.shape, quantization, file.tensor_types))
-    found = layout_of(table, tied=model.shape.tied_embeddings)
-    size = file.published_bytes or found.tensor_bytes + model.gguf_metadata_bytes
-    return WeightLayout(
-        file_bytes=size,
-        tensor_bytes=found.tensor_bytes,
-        token_embd_bytes=found.token_embd_bytes,
-        output_bytes=found.output_bytes,
-        layer_bytes=found.layer_bytes,
-        read_bytes=found.read_bytes,
-        parameters=found.parameters,
-        active_parameters=found.active_parameters,
+        found = _by_rules(shape, quantization, file.tensor_types)
+    rest = _unexplained(model)
+    expected = found.tensor_bytes + model.gguf_metadata_bytes + model.vision_bytes + rest
+    return replace(
+        found,
+        file_bytes=file.published_bytes or expected,
+        output_bytes=found.output_bytes + rest,
+        vision_bytes=model.vision_bytes,
     )
+
+
+def _unexplained(model: Model) -> int:
+    """What the library's file has beyond tensors, metadata and vision tower.
+
+    Files that nobody measured are taken to have it too, which errs high.
+    """
+    file = model.files.get(model.ollama_default)
+    if file is None or file.tensors or not file.published_bytes:
+        return 0
+    plain = _by_rules(model.shape, file.quantization, file.tensor_types)
+    beyond = file.published_bytes - plain.tensor_bytes
+    beyond -= model.gguf_metadata_bytes + model.vision_bytes
+    return beyond if beyond > _METADATA_BYTES else 0
+
+
+def file_bytes(model: Model, quantization: str) -> int:
+    """The size of a model's file: published, else computed."""
+    return model.files[quantization].published_bytes or layout(model, quantization).file_bytes
+
+
+def _by_rules(shape: Shape, quantization: str, overrides: Mapping[str, str]) -> WeightLayout:
+    """By the quantizer's rules; layers that are alike are counted once."""
+    table = table_of(shape, quantization, overrides)
+    kinds: dict[Hashable, _Sums] = {}
+    layers = []
+    for layer in range(shape.layers):
+        kind = table.kind_of(layer)
+        if kind not in kinds:
+            kinds[kind] = _Sums.of(tuple(table.layer(layer)))
+        layers.append(kinds[kind])
+    return _layout(tuple(table.outside()), layers, tied=shape.tied_embeddings)
 
 
 def _from_gguf(tensor: GgufTensor, shape: Shape) -> Tensor:
@@ -152,163 +144,47 @@ def layout_of(table: tuple[Tensor, ...], *, tied: bool) -> WeightLayout:
         table: all tensors of the file.
         tied: there is no output matrix, the token embedding serves as one.
     """
-    layers = [0] * (1 + max((t.layer for t in table if t.layer is not None), default=-1))
+    count = 1 + max((t.layer for t in table if t.layer is not None), default=-1)
+    layers: list[list[Tensor]] = [[] for _ in range(count)]
     for tensor in table:
         if tensor.layer is not None:
-            layers[tensor.layer] += tensor.size_bytes
-    outside = [t for t in table if t.layer is None]
-    embedding = sum(t.size_bytes for t in outside if t.name == "token_embd")
-    on_host = 0 if tied else embedding
-    total = sum(t.size_bytes for t in table)
-    used = [t for t in table if tied or t.name != "token_embd"]
-    return WeightLayout(
-        file_bytes=total,
-        tensor_bytes=total,
-        token_embd_bytes=embedding,
-        output_bytes=sum(t.size_bytes for t in outside) - on_host,
-        layer_bytes=tuple(layers),
-        read_bytes=sum(t.read_bytes for t in used),
-        parameters=sum(t.elements for t in table if not t.name.startswith("rope_")),
-        active_parameters=sum(t.columns * t.rows * t.active_copies for t in used),
-    )
-
-
-def tensors(
-    shape: Shape, quantization: str, overrides: Mapping[str, str] | None = None
-) -> Iterator[Tensor]:
-    """Every tensor of a model, with the type that llama-quantize gives it.
-
-    Args:
-        shape: the architecture.
-        quantization: file type, `Q4_K_M`.
-        overrides: tensor name -> type, for files that were not made by llama-quantize's rules.
-    """
-    rules = _Rules(shape, quantization, overrides or {})
-    yield rules.tensor("token_embd", shape.hidden, shape.vocab)
-    yield _floats("output_norm", shape.hidden)
-    if not shape.tied_embeddings:
-        yield rules.tensor("output", shape.hidden, shape.vocab)
-    for name in _ROPE_TENSORS[shape.rope_tensors]:
-        yield _floats(name, shape.head_dim // 2)
-    for layer in range(shape.layers):
-        yield from _attention(shape, rules, layer)
-        yield from _feed_forward(shape, rules, layer)
-
-
-_ROPE_TENSORS: dict[str | None, tuple[str, ...]] = {
-    None: (),
-    "llama3": ("rope_freqs",),
-    "phi3-long": ("rope_factors_long", "rope_factors_short"),
-}
-
-
-# Architectures with a norm behind attention and one behind the feed-forward.
-_POST_NORMS = ("gemma2", "gemma3")
-
-
-def _attention(shape: Shape, rules: _Rules, layer: int) -> Iterator[Tensor]:
-    query, key_value = shape.heads * shape.head_dim, shape.kv_width
-    yield _floats("attn_norm", shape.hidden, layer)
-    if shape.architecture == "phi3":
-        yield rules.tensor("attn_qkv", shape.hidden, query + 2 * key_value, layer)
-    else:
-        for name, width in (("attn_q", query), ("attn_k", key_value), ("attn_v", key_value)):
-            yield rules.tensor(name, shape.hidden, width, layer)
-            if shape.qkv_bias:
-                yield _floats(f"{name}.bias", width, layer)
-    if shape.qk_norm:
-        yield _floats("attn_q_norm", shape.head_dim, layer)
-        yield _floats("attn_k_norm", shape.head_dim, layer)
-    yield rules.tensor("attn_output", query, shape.hidden, layer)
-    if shape.architecture in _POST_NORMS:
-        yield _floats("post_attention_norm", shape.hidden, layer)
-
-
-def _feed_forward(shape: Shape, rules: _Rules, layer: int) -> Iterator[Tensor]:
-    yield _floats("ffn_norm", shape.hidden, layer)
-    if shape.experts:
-        yield _floats("ffn_gate_inp", shape.hidden, layer, rows=shape.experts)
-    if shape.architecture == "phi3":
-        yield rules.tensor("ffn_up", shape.hidden, 2 * shape.ffn, layer)
-    else:
-        yield rules.tensor("ffn_gate", shape.hidden, shape.ffn, layer)
-        yield rules.tensor("ffn_up", shape.hidden, shape.ffn, layer)
-    yield rules.tensor("ffn_down", shape.ffn, shape.hidden, layer)
-    if shape.architecture in _POST_NORMS:
-        yield _floats("post_ffw_norm", shape.hidden, layer)
-
-
-def _floats(name: str, columns: int, layer: int | None = None, rows: int = 1) -> Tensor:
-    """Norms, biases, rope tables and the experts' router stay F32 in every file."""
-    return Tensor(name, columns, rows, "F32", layer)
+            layers[tensor.layer].append(tensor)
+    outside = tuple(t for t in table if t.layer is None)
+    return _layout(outside, [_Sums.of(each) for each in layers], tied=tied)
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
-    shape: Shape
-    quantization: str
-    overrides: Mapping[str, str]
+class _Sums:
+    """Of some tensors."""
 
-    def tensor(self, name: str, columns: int, rows: int, layer: int | None = None) -> Tensor:
-        experts = self.shape.experts if name.startswith("ffn_") else 0
-        return Tensor(
-            name,
-            columns,
-            rows,
-            self._type(name, columns, layer),
-            layer,
-            copies=experts or 1,
-            active_copies=self.shape.experts_used if experts else 1,
+    size_bytes: int
+    read_bytes: int
+    parameters: int
+    active_parameters: int
+
+    @classmethod
+    def of(cls, some: Sequence[Tensor]) -> _Sums:
+        return cls(
+            sum(t.size_bytes for t in some),
+            sum(t.read_bytes for t in some),
+            sum(t.elements for t in some if not t.name.startswith("rope_")),
+            sum(t.columns * t.rows * t.active_copies for t in some),
         )
 
-    def _type(self, name: str, columns: int, layer: int | None) -> str:
-        if name in self.overrides:
-            return self.overrides[name]
-        wanted = self._wanted(name, layer)
-        elements, _ = block_types()[wanted]
-        return wanted if columns % elements == 0 else _FALLBACK[wanted]
 
-    def _wanted(self, name: str, layer: int | None) -> str:
-        base = file_types()[self.quantization].base
-        if base == "F16":
-            return base
-        if name == "output" or (name == "token_embd" and self.shape.tied_embeddings):
-            return "Q8_0" if base == "Q8_0" else "Q6_K"
-        if layer is None:
-            return base
-        match name:
-            case "attn_v" | "attn_qkv":
-                return self._value(base, layer)
-            case "attn_k" if self.shape.experts == _EIGHT_EXPERTS:
-                return "Q8_0"
-            case "attn_output" if self.shape.experts == _EIGHT_EXPERTS:
-                return "Q5_K" if self.quantization in ("Q4_K_S", "Q4_K_M") else base
-            case "ffn_down":
-                return self._down(base, layer)
-        return base
-
-    def _value(self, base: str, layer: int) -> str:
-        if self.shape.experts == _EIGHT_EXPERTS:
-            return "Q8_0"
-        if self.quantization in _MIXED and self._keeps_more(layer):
-            return "Q6_K"
-        if self.quantization == "Q4_K_S" and layer < _Q4_K_S_V_LAYERS:
-            return "Q5_K"
-        if self.shape.layers == _SHARED_V_LAYERS and base == "Q4_K":
-            return "Q5_K"
-        return base
-
-    def _down(self, base: str, layer: int) -> str:
-        if self.quantization in _MIXED and self._keeps_more(layer):
-            return "Q6_K"
-        if self.quantization == "Q4_K_S" and layer < self.shape.layers // _EDGE:
-            return "Q5_K"
-        return base
-
-    def _keeps_more(self, layer: int) -> bool:
-        """`use_more_bits` of llama-quant.cpp."""
-        edge, layers = self.shape.layers // _EDGE, self.shape.layers
-        return layer < edge or layer >= _EDGE_LAST * layers // _EDGE or (layer - edge) % 3 == 2
-
-
-_EDGE_LAST = 7
+def _layout(outside: tuple[Tensor, ...], layers: Sequence[_Sums], *, tied: bool) -> WeightLayout:
+    looked_up = [t for t in outside if t.name in _LOOKED_UP]
+    host_only = [t for t in looked_up if t.name != "token_embd" or not tied]
+    computed = _Sums.of([t for t in outside if t not in host_only])
+    used = [computed, *layers]
+    total = sum(t.size_bytes for t in outside) + sum(each.size_bytes for each in layers)
+    return WeightLayout(
+        file_bytes=total,
+        tensor_bytes=total,
+        token_embd_bytes=sum(t.size_bytes for t in looked_up),
+        output_bytes=computed.size_bytes,
+        layer_bytes=tuple(each.size_bytes for each in layers),
+        read_bytes=sum(each.read_bytes for each in used),
+        parameters=_Sums.of(outside).parameters + sum(each.parameters for each in layers),
+        active_parameters=sum(each.active_parameters for each in used),
+    )

@@ -16,6 +16,10 @@ SCRIPT_KEYS = {
     "max_context",
     "tools",
     "licence",
+    "agents",
+    "thinking",
+    "vision",
+    "slots",
 }
 
 
@@ -110,3 +114,36 @@ def test_a_wrong_filter_is_refused(arguments: list[str], message: str) -> None:
     assert isinstance(error, Refused)
     assert message in error.message
     assert error.hint
+
+
+def test_what_a_model_is_for_is_in_the_json() -> None:
+    found = {row["name"]: row for row in json.loads(run("--json").output)}
+    row = found["qwen3.6-27b"]
+    assert (row["agents"], row["thinking"], row["vision"]) == ("recommended", True, True)
+    assert row["slots"] == 1
+    assert (found["llama3.1-8b"]["agents"], found["llama3.1-8b"]["slots"]) == ("unfit", 64)
+
+
+def test_a_new_user_is_shown_what_to_take_on_a_gpu() -> None:
+    output = run("--recommended", "--gpu", "l40s").output
+    first = output.splitlines()[2]
+    assert first.split()[:2] == ["qwen3.6-27b-q8_0", "26.9B"]
+    assert "1 x l40s" in first
+    assert "unfit" not in output
+    assert "moltghost deploy my-agent --model qwen3.6-27b-q8_0 --context 64k --gpu l40s" in output
+
+
+def test_recommended_models_say_why_in_json() -> None:
+    rows = json.loads(run("--recommended", "--json").output)
+    assert [row["agents"] for row in rows] == ["recommended"] * 13
+    assert all(row["evidence"] and row["usd_per_hour"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--gpu", "l40s"], ["--recommended", "--fits", "l40s"], ["--recommended", "--tools"]],
+)
+def test_options_that_dont_go_together_are_refused(options: list[str]) -> None:
+    result = run(*options)
+    assert isinstance(result.exception, Refused)
+    assert "--recommended" in result.exception.message

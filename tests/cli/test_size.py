@@ -203,3 +203,9 @@ def test_the_readmes_size_takes_less_than_three_tenths_of_a_second_of_cpu() -> N
         for _ in range(3)
     ]
     assert min(seconds) < CPU_SECONDS
+
+
+def test_a_file_by_its_name_is_sized_as_with_gguf(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    write_sparse(path, find_model("qwen3.5-4b"))
+    assert answer(str(path))["file_bytes"] == answer("--gguf", str(path))["file_bytes"]

@@ -1,5 +1,6 @@
 import json
 import re
+from collections import Counter
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import moltghost.models
 from moltghost.errors import Refused
 from moltghost.models import (
+    Fitness,
     Shape,
     find_model,
     gpu_kind,
@@ -43,10 +45,61 @@ def test_every_model_of_the_product_text_has_its_quantizations() -> None:
         assert by_id[name].default_quantization == quantizations[0]
 
 
-def test_there_are_at_least_twenty_models_and_no_name_means_two() -> None:
-    names = [spelling for m in models() for spelling in (m.id, *m.aliases)]
-    assert len(models()) >= 20
+def test_there_are_at_least_sixty_models_and_no_name_means_two() -> None:
+    names = [spelling for m in models() for spelling in (m.id, *m.aliases, *m.ollama_names)]
+    assert len(models()) >= 60
     assert len(names) == len(set(names))
+
+
+def test_every_model_says_how_far_it_works_as_an_agent_and_who_says_so() -> None:
+    counts = Counter(model.agents.verdict for model in models())
+    assert counts == {Fitness.RECOMMENDED: 13, Fitness.UNTESTED: 38, Fitness.UNFIT: 26}
+    for model in models():
+        assert len(model.agents.evidence) > 15, model.id
+        assert (model.agents.rank is None) == (model.agents.verdict is not Fitness.RECOMMENDED)
+        if not model.tools:
+            assert model.agents.verdict is Fitness.UNFIT, model.id
+
+
+def test_the_fifteen_models_that_ollama_advises_against_are_unfit() -> None:
+    # ollama@fb30760 cmd/launch/deprecated_models.go: llama3.1, 3.2, 3.3, mistral, qwen2.5(-coder).
+    named = [m.id for m in models() if "deprecated_models.go" in m.agents.evidence]
+    assert len(named) == 15
+    assert {"llama3.1-70b", "qwen2.5-coder-32b", "mistral-7b-v0.3"} <= set(named)
+
+
+def test_what_recommended_models_are_is_known() -> None:
+    ranks = []
+    for model in models():
+        if model.agents.verdict is Fitness.RECOMMENDED:
+            ranks.append(model.agents.rank)
+            assert model.tools
+            assert model.max_context >= 65536
+            assert model.least_ollama
+    assert sorted(r for r in ranks if r) == list(range(1, 14))
+
+
+@pytest.mark.parametrize(
+    ("name", "one_slot", "thinking", "vision", "least_ollama"),
+    [
+        ("qwen3.6-27b", True, True, True, "0.17.1"),
+        ("gemma4-26b-a4b", False, True, True, "0.20.0"),
+        ("gpt-oss-20b", False, True, False, "0.11.1"),
+        ("nemotron-3-nano-30b", True, True, False, "0.13.4"),
+        ("granite4-small-h", False, False, False, "0.11.5"),
+        ("llama3.1-8b", False, False, False, None),
+    ],
+)
+def test_what_a_model_can_do(
+    name: str, one_slot: bool, thinking: bool, vision: bool, least_ollama: str | None
+) -> None:
+    model = find_model(name).model
+    assert (model.one_slot, model.thinking.supported, model.vision) == (one_slot, thinking, vision)
+    assert model.least_ollama == least_ollama
+
+
+def test_every_architecture_of_the_catalogue_is_proven() -> None:
+    assert [m.id for m in models() if not m.shape.traits.proven] == []
 
 
 def test_every_record_is_whole_and_says_where_it_is_from() -> None:
@@ -55,7 +108,9 @@ def test_every_record_is_whole_and_says_where_it_is_from() -> None:
         assert model.parameters > 0
         assert model.max_context >= 2048
         assert set(model.quantizations) <= set(file_types())
-        assert {model.default_quantization, model.q4, "F16"} <= set(model.quantizations)
+        assert {model.default_quantization, model.q4} <= set(model.quantizations)
+        makes = any(file_types()[quantization].quantizable for quantization in model.files)
+        assert makes == ("F16" in model.quantizations)
         assert model.sources
         assert set(model.sources) <= set(sources)
         assert (model.shape.experts == 0) == (model.shape.experts_used == 0)
@@ -125,10 +180,25 @@ def test_doubts_are_kept_with_the_facts() -> None:
 
 
 OPTIONAL_KEYS = {"slots_with_quantized_kv", "chat"}
+SHAPE_KEYS_OF_ALL = {
+    "architecture",
+    "layers",
+    "hidden",
+    "heads",
+    "kv_heads",
+    "head_dim",
+    "ffn",
+    "vocab",
+}
 RECORD_KEYS = {
     "chat",
     "id",
     "aliases",
+    "ollama_names",
+    "thinking",
+    "vision",
+    "agents",
+    "least_ollama",
     "family",
     "parameters",
     "max_context",
@@ -164,7 +234,7 @@ def test_a_record_has_the_documented_keys_and_no_others() -> None:
     shape_keys = {field.name for field in fields(Shape)}
     for record in data["models"]:
         assert RECORD_KEYS - OPTIONAL_KEYS <= set(record) <= RECORD_KEYS, record["id"]
-        assert set(record["shape"]) == shape_keys, record["id"]
+        assert SHAPE_KEYS_OF_ALL <= set(record["shape"]) <= shape_keys, record["id"]
         assert record["family"] in data["families"], record["id"]
         for name, file in record["quantizations"].items():
             assert {"ollama_tag", "in_library"} <= set(file) <= FILE_KEYS, (record["id"], name)

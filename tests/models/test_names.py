@@ -1,7 +1,50 @@
+from pathlib import Path
+
 import pytest
 
 from moltghost.errors import Refused
 from moltghost.models import find_model, models
+
+# What people type, the answer, and what of it has to be said. Collected from issue threads, model
+# pages and configs of Ollama, OpenClaw, llama.cpp and LocalAI, 2026-11-30.
+TYPED = [
+    (*line.split("\t"), "")[:3]
+    for line in (Path(__file__).parent / "typed_names.tsv").read_text().splitlines()
+]
+
+
+def test_there_are_many_names_that_people_type() -> None:
+    assert len({typed for typed, *_ in TYPED}) == len(TYPED) >= 150
+
+
+@pytest.mark.parametrize(("typed", "answer", "said"), TYPED, ids=lambda text: text)
+def test_what_people_type_is_understood_or_answered_helpfully(
+    typed: str, answer: str, said: str
+) -> None:
+    if answer == "refused":
+        with pytest.raises(Refused, match=r"no model|has no quantization|may be any of") as refused:
+            find_model(typed)
+        assert said
+        assert said in refused.value.message
+        assert "moltghost" in refused.value.hint or "GGUF" in refused.value.hint
+    else:
+        choice = find_model(typed)
+        assert choice.name == answer
+        assert said in choice.said
+
+
+def test_another_quantization_than_ollamas_is_said_with_its_reason() -> None:
+    choice = find_model("mixtral:8x22b")
+    assert choice.said == (
+        "Ollama's mixtral:8x22b is mixtral-8x22b in Q4_0; Q4_K_M was taken, Mixtral's default here,"
+        " and the catalogue has no Q4_0 of it."
+    )
+    assert find_model("phi3:mini").quantization == "Q4_0"
+    assert find_model("llama3.2:1b").quantization == "Q8_0"
+
+
+def test_a_full_name_needs_no_words() -> None:
+    assert find_model("llama3.1-70b-q4").said == ""
 
 
 @pytest.mark.parametrize(
@@ -19,7 +62,7 @@ from moltghost.models import find_model, models
         ("mistral-nemo-12b-q4", "mistral-nemo-12b-q4_K_M"),
         ("mixtral-8x22b-q4", "mixtral-8x22b-q4_K_M"),
         ("phi3-mini-q8", "phi3-mini-q8_0"),
-        ("phi3:3.8b", "phi3-mini-q8_0"),
+        ("phi3:3.8b", "phi3-mini-q4_0"),
         ("llama3.1:70b", "llama3.1-70b-q4_K_M"),
         ("llama-3.1-70b-instruct", "llama3.1-70b-q4_K_M"),
         ("llama3.1:70b-instruct-q8_0", "llama3.1-70b-q8_0"),
@@ -34,7 +77,7 @@ def test_a_name_as_users_type_it_is_the_model_they_mean(typed: str, name: str) -
 def test_the_full_name_of_every_file_is_found_again_in_any_case() -> None:
     for model in models():
         for quantization in model.quantizations:
-            name = f"{model.id}-{quantization[0].lower()}{quantization[1:]}"
+            name = f"{model.id}-{quantization[0].lower()}{quantization[1:]}".replace("mXFP", "mxfp")
             for spelled in (name, name.upper(), name.replace("-", "_")):
                 choice = find_model(spelled)
                 assert (choice.name, choice.defaulted) == (name, False)

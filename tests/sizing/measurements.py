@@ -14,7 +14,8 @@ from typing import Any
 from moltghost.models import ModelChoice, Shape, find_model
 from moltghost.sizing.compute import CUDA_CONTEXT_BYTES
 from moltghost.sizing.footprint import GpuShare, Load, split
-from moltghost.sizing.weights import layout, layout_of, tensors
+from moltghost.sizing.tensors import tensors
+from moltghost.sizing.weights import layout, layout_of
 from moltghost.units import GIB, MIB
 
 GOLDEN = Path(__file__).parent / "golden" / "measurements_public.json"

@@ -15,8 +15,14 @@ from moltghost.models import gpu_kind, models
 from moltghost.models.hardware import card_speeds
 from moltghost.sizing import SizingRequest, size
 from moltghost.sizing.weights import layout
-from moltghost.units import GB, MIB
-from tests.sizing.engine import golden_answers, golden_points, our_cache_mib, our_compute_mib
+from moltghost.units import GB
+from tests.sizing.engine import (
+    golden_answers,
+    golden_points,
+    our_cache_mib,
+    our_compute_mib,
+    our_weights_mib,
+)
 from tests.sizing.measurements import measurement_table, parser_table
 
 DOCS = Path(__file__).parents[2] / "docs" / "sizing.md"
@@ -96,7 +102,7 @@ def agreement_table() -> str:
     for model in models():
         golden = golden_answers()[model.id]
         weights = [
-            layout(model, quantization).tensor_bytes / MIB - mib
+            our_weights_mib(model, quantization) - mib
             for quantization, mib in golden["weights_mib"].items()
         ]
         points = list(golden_points(model))

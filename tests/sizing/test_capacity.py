@@ -142,3 +142,18 @@ def test_models_within_a_price_are_placed_at_no_more() -> None:
 
 def test_a_price_below_every_node_buys_nothing() -> None:
     assert models_within(Decimal("0.5"), SizingRequest("", context=8192), among=models()) == ()
+
+
+def test_a_model_that_ollama_serves_alone_has_one_slot() -> None:
+    choice = find_model("qwen3.5-9b")
+    gpus = parse_gpus("h100")
+    assert most_slots(choice, gpus, Load(8192)) == 1
+    assert largest_context(choice, gpus, Load(8192, parallel=2)) is None
+    assert most_slots(find_model("gemma4-12b"), gpus, Load(8192)) > 1
+
+
+def test_the_best_of_some_quantizations_is_one_of_them() -> None:
+    model = find_model("qwen3.5-9b").model
+    best = best_quantization(model, parse_gpus("h100"), Load(8192), ("Q4_K_M", "Q6_K"))
+    assert best is not None
+    assert best.quantization == "Q6_K"

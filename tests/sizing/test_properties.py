@@ -53,7 +53,8 @@ def test_more_slots_never_need_less(choice: ModelChoice, load: Load, more: int, 
 @given(choices, loads, gpu_counts)
 def test_more_bits_of_weights_never_need_less(choice: ModelChoice, load: Load, gpus: int) -> None:
     model = choice.model
-    by_size = sorted(model.quantizations, key=lambda q: layout(model, q).file_bytes)
+    # By what lies on the GPUs: gemma4-e4b's Q4_K_M has its host's embeddings in F16.
+    by_size = sorted(model.quantizations, key=lambda q: layout(model, q).gpu_bytes)
     needs = [need(ModelChoice(model, q), load, gpus) for q in by_size]
     assert needs == sorted(needs)
 
@@ -61,8 +62,18 @@ def test_more_bits_of_weights_never_need_less(choice: ModelChoice, load: Load, g
 @settings(deadline=None, max_examples=200)
 @given(choices, loads, gpu_counts)
 def test_more_bits_of_the_cache_never_need_less(choice: ModelChoice, load: Load, gpus: int) -> None:
-    needs = [need(choice, replace(load, kv_cache=c), gpus) for c in CACHES]
-    assert needs == sorted(needs)
+    # Where few layers have a cache, rotating it can take more than its smaller type saves: what the
+    # engine allocates is then more, and only that.
+    shape, weights = choice.model.shape, layout(choice.model, choice.quantization)
+    if not choice.model.takes_quantized_kv(load.parallel):
+        return
+    whole = split(weights, shape, replace(load, kv_cache="f16"), gpus)
+    for cache in CACHES:
+        for share, most in zip(
+            split(weights, shape, replace(load, kv_cache=cache), gpus), whole, strict=True
+        ):
+            allowed = max(most.needed_bytes, share.allocated_bytes + FIT_TARGET_BYTES)
+            assert share.needed_bytes <= allowed
 
 
 @settings(deadline=None, max_examples=200)

@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 
 from moltghost.errors import ExitCode, Refused
-from moltghost.models import find_model, gpu_kind
+from moltghost.models import ModelChoice, find_model, gpu_kind
 from moltghost.models.catalogue import models
 from moltghost.sizing import (
     Pool,
@@ -16,7 +16,8 @@ from moltghost.sizing import (
     size_build_on_machine,
 )
 from moltghost.sizing.jobs import BUILD_MEMORY_BYTES
-from moltghost.sizing.weights import tensors
+from moltghost.sizing.tensors import tensors
+from moltghost.sizing.weights import layout
 from moltghost.units import GB, GIB
 
 PRODUCT_MODELS = [
@@ -337,10 +338,53 @@ def test_on_a_machine_a_build_takes_idle_cores_and_its_largest_tensor() -> None:
 
 def test_every_tensor_of_the_catalogue_can_be_quantized_in_the_memory_of_a_build() -> None:
     for model in models():
+        if "F16" not in model.files:
+            continue  # nothing is made of it: its files are finished
         largest = max(each.elements for each in tensors(model.shape, "F16"))
-        assert 6 * largest < BUILD_MEMORY_BYTES, model.id
+        job = size_build(ModelChoice(model, "Q8_0"), quantize=True)
+        assert 6 * largest < job.resources.memory_bytes, model.id
+        if not model.shape.experts and not model.shape.per_layer_embedding:
+            assert job.resources.memory_bytes == BUILD_MEMORY_BYTES, model.id
 
 
 def test_free_memory_of_a_placement_is_the_cards() -> None:
     found = sized("llama3.1-8b-q4")
     assert found.placement.free_bytes_per_gpu == gpu_kind("l40s").free_at_cuda_init_bytes
+
+
+def test_more_slots_than_ollama_serves_are_refused_with_the_reason() -> None:
+    with pytest.raises(Refused, match="forces one slot on every qwen35moe model, 2 were") as told_:
+        sized("qwen3.6-35b-a3b", parallel=2)
+    assert "--parallel 1" in told_.value.hint
+
+
+def test_an_unfit_model_is_warned_of_and_served_all_the_same() -> None:
+    found = sized("llama3.1-8b-q4")
+    assert found.placement.instance_type == "g6e.xlarge"
+    assert "llama3.1-8b is unfit for agents: Ollama's list of models" in told(found)
+    assert "unfit" not in told(sized("gpt-oss-20b"))
+    assert "unfit" in told(sized("gemma3-270m", gpu="none", context=8192))
+
+
+def test_what_was_taken_instead_of_ollamas_is_said() -> None:
+    assert "Ollama's phi3 is phi3-mini in Q4_0; Q8_0 was taken" in told(sized("phi3"))
+
+
+def test_a_vision_tower_and_its_buffer_lie_on_the_first_gpu() -> None:
+    found = sized("llama4-scout", gpu="l40s")
+    first, second = found.footprint.per_gpu[:2]
+    assert first.compute_bytes - second.compute_bytes == GIB
+    text = layout(find_model("llama4-scout").model, "Q4_K_M")
+    assert found.footprint.weights_bytes == text.gpu_bytes
+    assert text.vision_bytes == 1_740_000_000
+
+
+def test_checkpoints_and_the_prompt_cache_have_room_in_system_memory() -> None:
+    # One stream of gemma4-31b keeps 1200 MiB of windows; a checkpoint every 8192 tokens.
+    found = sized("gemma4-31b", gpu="h100", context=65536)
+    windows = 50 * 2 * 16 * 256 * 2 * 3072  # layers, K and V, heads, width, f16, 1024 + 2048 cells
+    kept = 8 * GIB + (65536 // 8192 + 3) * windows
+    assert found.resources.memory_bytes == -(-(kept + 4 * GIB) // GIB) * GIB
+    # A model whose cache can be rewound keeps none: its file and the process decide.
+    plain = sized("qwen3-30b-a3b", gpu="h100", context=65536)
+    assert plain.resources.memory_bytes == -(-(plain.file_bytes + 8 * GIB) // GIB) * GIB

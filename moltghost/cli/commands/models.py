@@ -19,14 +19,16 @@ from moltghost.sizing import (
     Affordable,
     JsonValue,
     Pool,
+    Recommendation,
     SizingRequest,
     best_quantization,
     models_within,
     parse_gpus,
+    recommend,
 )
 from moltghost.sizing.footprint import Load
-from moltghost.sizing.request import DEFAULT_CONTEXT
-from moltghost.sizing.weights import layout
+from moltghost.sizing.request import DEFAULT_CONTEXT, MOST_SLOTS
+from moltghost.sizing.weights import file_bytes
 from moltghost.units import GB, format_context, parse_context
 
 _PARAMETERS = re.compile(r"(?P<number>\d{1,12}(\.\d{1,12})?)\s*b?", re.IGNORECASE)
@@ -39,15 +41,24 @@ _BILLION = 10**9
 @click.option("--licence", help="Part of the licence's name, e.g. apache.")
 @click.option("--min-parameters", help="At least this many, e.g. 7b.")
 @click.option("--max-parameters", help="At most this many, e.g. 13b.")
+@click.option("--recommended", is_flag=True, help="What to take for agents, best first.")
+@click.option("--gpu", help="With --recommended: only what one GPU of this kind holds.")
 @click.option("--fits", metavar="GPUS", help="Only what l40s or 2xh100 can hold.")
 @click.option("--within", metavar="USD", help="Only what can run for so much an hour, and on what.")
 @click.option("--context", help="Tokens of context for --fits and --within [default: 32k].")
-@click.option("-e", "--env", "environment", help="Environment whose pools --within counts with.")
+@click.option(
+    "-e",
+    "--env",
+    "environment",
+    help="Environment whose pools --within and --recommended count with.",
+)
 @json_option
 @click.pass_context
 def list_models(
     ctx: click.Context,
     /,
+    recommended: bool,
+    gpu: str | None,
     fits: str | None,
     within: str | None,
     context: str | None,
@@ -59,14 +70,26 @@ def list_models(
 
     \b
     Examples:
+      moltghost models --recommended --gpu l40s
       moltghost models --tools --max-parameters 13b
       moltghost models --family qwen --licence apache
       moltghost models --fits l40s --context 64k
       moltghost models --within 7 --context 64k
     """
+    if gpu and not recommended:
+        raise Refused(
+            "--gpu goes with --recommended", f"add --recommended, or say --fits {gpu} instead"
+        )
+    if recommended:
+        if fits or within or context is not None or any(filters.values()):
+            raise Refused(
+                "--recommended is a list of its own", "only --gpu, --env and --json go with it"
+            )
+        _show_recommended(recommend(gpu, pools_of(ctx, environment)), gpu, as_json=as_json)
+        return
     if (context is not None and not (fits or within)) or (environment and not within):
         raise Refused(
-            "--context counts with --fits and --within, and --env with --within",
+            "--context counts with --fits and --within, and --env with --within or --recommended",
             "add --within USD, or --fits GPUS",
         )
     found = _filtered(**filters)
@@ -162,6 +185,10 @@ def _model_json(model: Model) -> dict[str, JsonValue]:
         "default_quantization": model.default_quantization,
         "max_context": model.max_context,
         "tools": model.tools,
+        "agents": model.agents.verdict.value,
+        "thinking": model.thinking.supported,
+        "vision": model.vision,
+        "slots": 1 if model.one_slot else MOST_SLOTS,
         "licence": model.licence,
         "aliases": list(model.aliases),
     }
@@ -173,8 +200,9 @@ def _print_models(found: list[Model]) -> None:
         "params": _in_billions,
         "context": lambda model: format_context(model.max_context),
         "default": lambda model: model.default_quantization,
-        "file": lambda model: f"{layout(model, model.default_quantization).file_bytes / GB:.1f} GB",
-        "tools": lambda model: "yes" if model.tools else "no",
+        "file": lambda model: f"{file_bytes(model, model.default_quantization) / GB:.1f} GB",
+        "agents": lambda model: model.agents.verdict.value,
+        "slots": lambda model: "1" if model.one_slot else "many",
         "licence": lambda model: model.licence,
     }
     if is_narrow():
@@ -185,8 +213,10 @@ def _print_models(found: list[Model]) -> None:
         right=("params", "context", "file"),
     )
     click.echo(
-        "A name takes a quantization: llama3.1-8b-q8. Most have Q4_K_S to Q8_0 and F16; "
-        "--json lists them."
+        "A name takes a quantization: qwen3.6-27b-q8. Most have Q4_K_S to Q8_0 and F16; "
+        "--json lists them.\n"
+        "Unfit for agents: it can't call tools, or Ollama advises against it. "
+        "`moltghost models --recommended` shows what to take."
     )
 
 
@@ -223,6 +253,56 @@ def _show_affordable(found: tuple[Affordable, ...], *, as_json: bool) -> None:
         right=("params", "$/h"),
     )
     click.echo("The best quantization of each model at that price, on a node of its own.")
+
+
+def _show_recommended(found: tuple[Recommendation, ...], gpu: str | None, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([_recommended_json(each) for each in found]))
+        return
+    if not found:
+        click.echo(f"one {gpu} holds none of the recommended models; leave --gpu out to see all")
+        return
+    columns: dict[str, Callable[[Recommendation], str]] = {
+        "name": lambda each: each.choice.name,
+        "params": lambda each: _in_billions(each.choice.model),
+        "context": lambda each: format_context(each.context),
+        "slots": lambda each: "1" if each.choice.model.one_slot else "many",
+        "also": lambda each: _abilities(each.choice.model),
+        "instance": lambda each: each.option.kind.type,
+        "GPUs": lambda each: f"{each.option.gpu_count} x {each.option.card.kind}",
+        "$/h": lambda each: f"{each.option.pays(dedicated=True):.2f}",
+    }
+    if is_narrow():
+        del columns["params"], columns["also"]
+    print_table(
+        tuple(columns),
+        [tuple(cell(each) for cell in columns.values()) for each in found],
+        right=("params", "context", "$/h"),
+    )
+    click.echo(
+        "Best first, for one agent on a node of its own. One slot: Ollama answers one request at a "
+        "time, so take one of many slots where several share it.\n"
+        f"moltghost deploy my-agent --model {found[0].choice.name} --context "
+        f"{format_context(found[0].context)}" + (f" --gpu {gpu}" if gpu else "")
+    )
+
+
+def _abilities(model: Model) -> str:
+    found = [("thinking", model.thinking.supported), ("vision", model.vision)]
+    return ", ".join(name for name, has in found if has)
+
+
+def _recommended_json(each: Recommendation) -> dict[str, JsonValue]:
+    return {
+        **_model_json(each.choice.model),
+        "quantization": each.choice.quantization,
+        "context": each.context,
+        "instance_type": each.option.kind.type,
+        "gpu": each.option.card.kind,
+        "gpu_count": each.option.gpu_count,
+        "usd_per_hour": float(each.option.pays(dedicated=True)),
+        "evidence": each.choice.model.agents.evidence,
+    }
 
 
 def _affordable_json(each: Affordable) -> dict[str, JsonValue]:

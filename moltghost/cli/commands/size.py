@@ -102,6 +102,8 @@ def size_model(
 
 
 def _choice(model: str | None, gguf: Path | None) -> ModelChoice:
+    if model and gguf is None and model.lower().endswith(".gguf"):
+        gguf, model = Path(model), None
     if (model is None) == (gguf is None):
         raise Refused(
             "nothing to size" if model is None else "a model and a GGUF file: which of them?",
