@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from moltghost.config import Environment, StackName, read_environment
+from moltghost.config import EnvironmentConfig, StackName, read_environment
 from moltghost.engines.interface import Engine
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
@@ -19,7 +19,7 @@ def layer_stacks(environment: str) -> tuple[StackName, StackName]:
     return cloud, cloud.platform
 
 
-def is_embedded(environment: Environment) -> bool:
+def is_embedded(environment: EnvironmentConfig) -> bool:
     """Whether the environment's cluster is the embedded one, which we start and stop."""
     return environment.cloud.provider == "embedded" and environment.cloud.kubeconfig is None
 

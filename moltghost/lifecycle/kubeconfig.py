@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from moltghost.config import AwsCloudSpec, Environment, StackName
+from moltghost.config import AwsCloudSpec, EnvironmentConfig, StackName
 from moltghost.engines.interface import UNKNOWN_TEXT, Engine
 from moltghost.errors import Refused
 from moltghost.files import write_private
@@ -13,7 +13,7 @@ from moltghost.lifecycle.environments import is_embedded
 from moltghost.planning.cloud import plan_cloud
 
 
-def kubeconfig_of(environment: Environment, engine: Engine) -> Path:
+def kubeconfig_of(environment: EnvironmentConfig, engine: Engine) -> Path:
     """The path of an environment's kubeconfig; on AWS it is written from the cloud stack's output.
 
     The file holds the cluster's address and certificate and the command that gets a token, no

@@ -8,7 +8,7 @@ from moltghost.aws.cost import EnvironmentCost, environment_cost
 from moltghost.aws.preflight import Check, preflight
 from moltghost.aws.preflight.result import Status, blocker, ok, unknown, warning
 from moltghost.aws.prices import prices_at_hand
-from moltghost.config import AgentSpec, AwsCloudSpec, Environment, StackName, read_environment
+from moltghost.config import AgentSpec, AwsCloudSpec, EnvironmentConfig, StackName, read_environment
 from moltghost.errors import MoltghostError, Refused
 from moltghost.kube.agents import list_agents
 from moltghost.kube.karpenter import pool_statuses
@@ -51,7 +51,7 @@ def check_agent(project: Path, stack: StackName) -> list[Check]:
     return [*doubts, _room(project, change)]
 
 
-def require_environment(environment: Environment) -> list[Check]:
+def require_environment(environment: EnvironmentConfig) -> list[Check]:
     """The answers for an environment that is to come up; none where there is no account to ask.
 
     Raises:
@@ -62,7 +62,7 @@ def require_environment(environment: Environment) -> list[Check]:
     return _passed(preflight(environment_request(environment)))
 
 
-def require_change(change: AgentChange, environment: Environment) -> list[Check]:
+def require_change(change: AgentChange, environment: EnvironmentConfig) -> list[Check]:
     """The answers for a change of an agent; none where there is no account to ask.
 
     Raises:
@@ -108,7 +108,7 @@ def _running(project: Path, stack: StackName) -> tuple[AgentSpec | None, list[Ch
     return next(iter(found), None), []
 
 
-def _before(change: AgentChange, environment: Environment) -> AgentPlan | None:
+def _before(change: AgentChange, environment: EnvironmentConfig) -> AgentPlan | None:
     try:
         return plan_agent(change.stack, change.old, environment) if change.old else None
     except Refused:
@@ -133,7 +133,7 @@ def cost_at_most(project: Path, name: str) -> EnvironmentCost | None:
     return environment_cost(request.holdings, known)
 
 
-def _pools(project: Path, environment: Environment) -> list[Check]:
+def _pools(project: Path, environment: EnvironmentConfig) -> list[Check]:
     try:
         client = connect(project, environment.name)
     except Refused as absent:

@@ -12,7 +12,7 @@ from moltghost.aws.request import (
     PreflightRequest,
     RequestedSubnet,
 )
-from moltghost.config import AwsCloudSpec, Environment
+from moltghost.config import AwsCloudSpec, EnvironmentConfig
 from moltghost.lifecycle.fleets.needs import FleetNeeds
 from moltghost.models import instance_type
 from moltghost.planning.agent import AgentPlan
@@ -49,7 +49,7 @@ class _Plans:
         return next((each.reservations for each in classes if each.name == pool), ())
 
 
-def environment_request(environment: Environment) -> PreflightRequest:
+def environment_request(environment: EnvironmentConfig) -> PreflightRequest:
     """What has to be asked before an environment comes up.
 
     Raises:
@@ -70,7 +70,10 @@ def environment_request(environment: Environment) -> PreflightRequest:
 
 
 def agent_request(
-    environment: Environment, plan: AgentPlan, update: UpdatePlan, before: AgentPlan | None = None
+    environment: EnvironmentConfig,
+    plan: AgentPlan,
+    update: UpdatePlan,
+    before: AgentPlan | None = None,
 ) -> PreflightRequest:
     """What has to be asked before an agent is deployed or changed.
 
@@ -93,7 +96,7 @@ def agent_request(
 
 
 def fleet_request(
-    environment: Environment, plans: Sequence[AgentPlan], fleet: FleetNeeds
+    environment: EnvironmentConfig, plans: Sequence[AgentPlan], fleet: FleetNeeds
 ) -> PreflightRequest:
     """What has to be asked before a fleet is applied.
 
@@ -131,7 +134,7 @@ def fleet_request(
     return replace(_request(known, tuple(needs), images, scope="agent"), together=True)
 
 
-def _plans(environment: Environment) -> _Plans:
+def _plans(environment: EnvironmentConfig) -> _Plans:
     cloud = plan_cloud(environment)
     assert isinstance(environment.cloud, AwsCloudSpec)  # noqa: S101 the caller told them apart
     assert isinstance(cloud, AwsCloudPlan)  # noqa: S101 follows from the spec

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from moltghost.aws.clients import Clients
 from moltghost.aws.leftovers import find_leftovers
-from moltghost.config import AwsCloudSpec, Environment, StackName
+from moltghost.config import AwsCloudSpec, EnvironmentConfig, StackName
 from moltghost.engines.interface import Engine, Protected
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
@@ -40,7 +40,7 @@ class TakenDown:
     notes: tuple[str, ...] = ()
 
 
-def require_no_agents(project: Path, environment: Environment, engine: Engine) -> None:
+def require_no_agents(project: Path, environment: EnvironmentConfig, engine: Engine) -> None:
     """An environment goes only after its agents, also those that another engine deployed.
 
     Raises:
@@ -69,7 +69,9 @@ def require_no_agents(project: Path, environment: Environment, engine: Engine) -
             )
 
 
-def take_down(project: Path, environment: Environment, engine: Engine, report: Report) -> TakenDown:
+def take_down(
+    project: Path, environment: EnvironmentConfig, engine: Engine, report: Report
+) -> TakenDown:
     """Remove an environment's layers, platform first. Can be repeated after a failure.
 
     On AWS what is protected stays: keys, weights, and the cluster with what it needs. No EC2

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from moltghost import paths
-from moltghost.config import EmbeddedCloudSpec, Environment, read_environment
+from moltghost.config import EmbeddedCloudSpec, EnvironmentConfig, read_environment
 from moltghost.errors import Refused
 from moltghost.lifecycle.environments import (
     agent_stacks,
@@ -34,7 +34,7 @@ def test_a_users_own_cluster_is_not_ours_to_start_or_stop() -> None:
         kind="cloud", provider="embedded", kubeconfig="/home/me/.kube/config"
     )
     assert is_embedded(LOCAL)
-    assert not is_embedded(Environment("local", theirs, LOCAL.platform))
+    assert not is_embedded(EnvironmentConfig("local", theirs, LOCAL.platform))
 
 
 def test_a_cluster_that_does_not_run_is_said_with_how_to_start_it(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from moltghost import paths
 from moltghost.aws.leftovers import Leftovers
-from moltghost.config import Environment, read_environment
+from moltghost.config import EnvironmentConfig, read_environment
 from moltghost.errors import Failed, Refused
 from moltghost.lifecycle.kubeconfig import kubeconfig_of
 from moltghost.lifecycle.teardown import require_no_agents, take_down
@@ -44,7 +44,7 @@ class World:
             monkeypatch.setattr(f"moltghost.lifecycle.teardown.{name}", stand_in)
 
     @property
-    def environment(self) -> Environment:
+    def environment(self) -> EnvironmentConfig:
         return read_environment(self.project, "prod")
 
     def _drain(self, *_: Any, timeout_seconds: float) -> list[str]:

@@ -17,7 +17,7 @@ from moltghost.cli.session import engine_for
 from moltghost.cli.views.plan import show_plan, show_platform, show_price
 from moltghost.cli.views.progress import Progress
 from moltghost.cli.views.steps import preview_json, show_preview, show_repairs, summary
-from moltghost.config import Environment, StackName, read_environment
+from moltghost.config import EnvironmentConfig, StackName, read_environment
 from moltghost.engines.interface import Drift, Engine, Preview, Result
 from moltghost.errors import Refused
 from moltghost.lifecycle.agents.prepare import propose
@@ -147,7 +147,7 @@ def up(ctx: click.Context, stack: str, yes: bool, as_json: bool) -> None:
 
 
 def _bring_up(
-    engine: Engine, environment: Environment, names: tuple[StackName, ...], as_json: bool
+    engine: Engine, environment: EnvironmentConfig, names: tuple[StackName, ...], as_json: bool
 ) -> list[Result]:
     results = []
     with Progress(quiet=as_json) as progress:

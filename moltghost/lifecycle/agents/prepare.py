@@ -10,7 +10,7 @@ from typing import Any
 
 from moltghost.config import (
     AgentSpec,
-    Environment,
+    EnvironmentConfig,
     ModelSpec,
     StackName,
     parse_spec,
@@ -66,7 +66,7 @@ def propose(
     *,
     running: AgentSpec | None,
     must_exist: bool = False,
-    environment: Environment | None = None,
+    environment: EnvironmentConfig | None = None,
 ) -> AgentChange:
     """Plan what ``values`` over the agent's present config would mean. Changes nothing.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from moltghost.config import AgentSpec, Environment, StackName, read_environment
+from moltghost.config import AgentSpec, EnvironmentConfig, StackName, read_environment
 from moltghost.config_fleet import AGENT_FIELDS, Fleet
 from moltghost.errors import Refused
 from moltghost.kube.agents import AgentStatus, list_agents
@@ -36,7 +36,7 @@ class FleetPlan:
             simulated nodes.
     """
 
-    environment: Environment
+    environment: EnvironmentConfig
     changes: tuple[AgentChange, ...]
     needs: FleetNeeds
     running: dict[str, AgentStatus]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moltghost import paths
-from moltghost.config import AwsCloudSpec, Environment
+from moltghost.config import AwsCloudSpec, EnvironmentConfig
 from moltghost.errors import Refused
 from moltghost.lifecycle.environments import is_embedded
 from moltghost.local.cluster import weights_store
@@ -13,7 +13,7 @@ from moltghost.weights_store.bucket import Bucket, BucketLocation
 from moltghost.weights_store.store import Store, read_store
 
 
-def open_bucket(environment: Environment) -> Bucket:
+def open_bucket(environment: EnvironmentConfig) -> Bucket:
     """The environment's bucket; nothing is asked of it yet.
 
     Raises:
@@ -22,7 +22,7 @@ def open_bucket(environment: Environment) -> Bucket:
     return Bucket(_location(environment))
 
 
-def ensure_bucket(environment: Environment) -> Bucket:
+def ensure_bucket(environment: EnvironmentConfig) -> Bucket:
     """The environment's bucket, made first where that is up to this machine.
 
     Raises:
@@ -44,7 +44,7 @@ def store_at(bucket: Bucket, url: str) -> Store:
     return read_store(bucket, prefix_of(url))
 
 
-def _location(environment: Environment) -> BucketLocation:
+def _location(environment: EnvironmentConfig) -> BucketLocation:
     cloud = plan_cloud(environment)
     name = bucket_name(cloud.weights_store.url)
     if is_embedded(environment):

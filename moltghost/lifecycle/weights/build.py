@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from moltghost import paths
-from moltghost.config import AwsCloudSpec, Environment, read_environment
+from moltghost.config import AwsCloudSpec, EnvironmentConfig, read_environment
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
 from moltghost.kube.pools import require_node, require_room_on_node
@@ -96,7 +96,7 @@ def add(project: Path, name: str, request: Request, report: Report) -> Added:
     return Added(store=built, built=True, joined=joined)
 
 
-def _require_room(client: Client, environment: Environment, plan: WeightsJobPlan) -> None:
+def _require_room(client: Client, environment: EnvironmentConfig, plan: WeightsJobPlan) -> None:
     """On this machine, whose node may not be there or be full; elsewhere Karpenter makes a node."""
     machine = plan_cloud(environment).machine
     if machine is None:
@@ -127,7 +127,7 @@ def _unknown(choice: ModelChoice) -> Source:
 
 
 def _source(
-    environment: Environment,
+    environment: EnvironmentConfig,
     bucket: Bucket,
     choice: ModelChoice,
     request: Request,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from moltghost.config import Environment, StackName, read_environment
+from moltghost.config import EnvironmentConfig, StackName, read_environment
 from moltghost.errors import MoltghostError, Refused
 from moltghost.kube.agents import AgentStatus, list_agents
 from moltghost.lifecycle.agents.prepare import running_spec
@@ -144,7 +144,7 @@ def remove_sources(project: Path, name: str, sources: Iterable[str]) -> int:
     return open_bucket(read_environment(project, name)).delete(list(sources))
 
 
-def _chosen(stores: Sequence[Store], environment: Environment, model: str) -> list[Store]:
+def _chosen(stores: Sequence[Store], environment: EnvironmentConfig, model: str) -> list[Store]:
     """The one store that agents of today would read for a model, or all."""
     if not model:
         return list(stores)
@@ -162,7 +162,7 @@ def _chosen(stores: Sequence[Store], environment: Environment, model: str) -> li
     return found
 
 
-def _users(project: Path, environment: Environment) -> Mapping[str, tuple[str, ...]]:
+def _users(project: Path, environment: EnvironmentConfig) -> Mapping[str, tuple[str, ...]]:
     """Names of agents by the prefix of each store that they read or would go back to."""
     found: dict[str, list[str]] = {}
     for status in list_agents(connect(project, environment.name)):
@@ -171,7 +171,7 @@ def _users(project: Path, environment: Environment) -> Mapping[str, tuple[str, .
     return {prefix: tuple(agents) for prefix, agents in found.items()}
 
 
-def _stores_of(status: AgentStatus, environment: Environment) -> set[str]:
+def _stores_of(status: AgentStatus, environment: EnvironmentConfig) -> set[str]:
     cloud, stack = plan_cloud(environment), StackName.of_agent(status.agent, environment.name)
     try:
         spec = running_spec(status, stack)
