@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from moltghost.aws.cost import EnvironmentCost, environment_cost
-from moltghost.aws.preflight import Check, preflight
-from moltghost.aws.preflight.result import Status, blocker, ok, unknown, warning
+from moltghost.aws.preflight import preflight
 from moltghost.aws.prices import prices_at_hand
+from moltghost.checks import Check, Status, blocker, ok, unknown, warning
 from moltghost.config import AgentSpec, AwsCloudSpec, EnvironmentConfig, StackName, read_environment
 from moltghost.errors import MoltghostError, Refused
 from moltghost.kube.agents import list_agents

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from moltghost.aws.cost import CostLine, EnvironmentCost
-from moltghost.aws.preflight import Check, blocked
+from moltghost.checks import Check, blocked
 from moltghost.cli.options import json_option, project_folder
 from moltghost.cli.views.tables import print_table
 from moltghost.config import StackName
