@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,12 +14,12 @@ from moltghost.cli.views.agents import print_agents
 from moltghost.cli.views.plan import show_plan
 from moltghost.cli.views.progress import Progress
 from moltghost.cli.views.steps import show_repairs, summary
-from moltghost.config import StackName, read_environment
+from moltghost.config import StackName
+from moltghost.environments.environment import Environment
 from moltghost.kube.agents import list_agents
 from moltghost.lifecycle.agents.apply import carry_out
+from moltghost.lifecycle.agents.preflight import account_checks, passed
 from moltghost.lifecycle.agents.prepare import AgentChange, check, propose, running_agent
-from moltghost.lifecycle.environments import connect
-from moltghost.lifecycle.preflight import require_change
 from moltghost.lifecycle.weights.build import add
 from moltghost.lifecycle.weights.missing import Missing, missing_store
 from moltghost.lifecycle.weights.source import Request
@@ -28,7 +27,7 @@ from moltghost.progress import Report
 
 
 def change_agent(
-    project: Path,
+    environment: Environment,
     stack: StackName,
     values: dict[str, Any],
     *,
@@ -38,21 +37,19 @@ def change_agent(
 ) -> None:
     """Plan, check, show, ask, carry out, and show what is there then."""
     # The plan first: what is wrong with it needs no cluster to be said.
-    propose(project, stack, values, running=None, must_exist=must_exist)
-    client = connect(project, stack.environment)
+    propose(environment, stack, values, running=None, must_exist=must_exist)
+    client = environment.client
     change = propose(
-        project,
+        environment,
         stack,
         values,
         running=running_agent(client, stack),
         must_exist=must_exist,
     )
     check(change, client)
-    engine = engine_for(project, stack.environment)
-    environment = read_environment(project, stack.environment)
-    if environment.cloud.provider == "aws":
-        show_doubts(require_change(change, environment), as_json=as_json)
-    missing = missing_store(change)
+    engine = engine_for(environment.project, environment.name)
+    show_doubts(passed(account_checks(environment, change)), as_json=as_json)
+    missing = missing_store(environment, change.plan, change.new.model)
     if missing and not (missing.can_be_built and (yes or is_terminal())):
         raise missing.refusal()
     if not as_json:
@@ -62,7 +59,7 @@ def change_agent(
     confirm(_question(change), yes=yes)
     with Progress(quiet=as_json) as progress:
         if missing:
-            _build_store(change, missing, progress.report)
+            _build_store(environment, missing, progress.report)
         result = carry_out(change, engine, progress.report)
     [status] = list_agents(client, stack.agent)
     for warning in result.warnings:
@@ -76,9 +73,9 @@ def change_agent(
     click.echo(f"moltghost agent status {stack.agent} shows more")
 
 
-def _build_store(change: AgentChange, missing: Missing, report: Report) -> None:
+def _build_store(environment: Environment, missing: Missing, report: Report) -> None:
     """What the agent's pod will copy has to be there first."""
-    add(change.project, missing.environment, Request(model=missing.choice.name), report)
+    add(environment, Request(model=missing.choice.name), report)
 
 
 def _question(change: AgentChange) -> str:

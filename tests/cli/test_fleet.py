@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from moltghost.lifecycle.agents.prepare import AgentChange
 from moltghost.lifecycle.fleets.worker import Job, Outcome
 from moltghost.models import find_model
 from tests.cli.command import Command
@@ -112,8 +111,8 @@ def test_what_is_done_is_counted_and_the_same_warnings_are_told_once(
 def test_a_store_that_is_missing_is_named_and_built_for_the_agents_that_need_it(
     moltghost: Command, file: str, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(change: AgentChange) -> Any:
-        choice = find_model(change.new.model)
+    def missing(_environment: object, _plan: object, model: str) -> Any:
+        choice = find_model(model)
         is_there = choice.model.id == "llama3.1-70b"
         return None if is_there else SimpleNamespace(choice=choice, can_be_built=True)
 

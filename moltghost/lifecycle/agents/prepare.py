@@ -10,14 +10,13 @@ from typing import Any
 
 from moltghost.config import (
     AgentSpec,
-    EnvironmentConfig,
     ModelSpec,
     StackName,
     parse_spec,
     read_agent,
-    read_environment,
     stack_file,
 )
+from moltghost.environments.environment import Environment
 from moltghost.errors import Refused
 from moltghost.kube.agents import AgentStatus, list_agents
 from moltghost.kube.client import Client
@@ -60,29 +59,27 @@ class AgentChange:
 
 
 def propose(
-    project: Path,
+    environment: Environment,
     stack: StackName,
     values: Mapping[str, Any],
     *,
     running: AgentSpec | None,
     must_exist: bool = False,
-    environment: EnvironmentConfig | None = None,
 ) -> AgentChange:
     """Plan what ``values`` over the agent's present config would mean. Changes nothing.
 
     Args:
-        project: folder with ``Pulumi.yaml``.
+        environment: the agent's.
         stack: the agent's stack.
         values: fields of `AgentSpec`; None leaves a field as it is, ``auto`` resets it. Without
             any, an interrupted change is taken up again.
         running: what the cluster has of the agent (`running_spec`), None if nothing.
         must_exist: refuse an agent that has no config yet.
-        environment: the config of the stack's environment, where it was read already.
 
     Raises:
         Refused: the agent isn't there, a value is invalid, or nothing fits.
     """
-    environment = environment or read_environment(project, stack.environment)
+    project = environment.project
     pending = pending_file(project, stack)
     exists = stack_file(project, stack).is_file()
     # An interrupted first deploy has no config yet.
@@ -95,7 +92,7 @@ def propose(
         new = _merged(stack, current, values)
         if running:
             new = new.model_copy(update={"previous": _previous(running, new)})
-    plan, update = plan_change(stack, running, new, environment)
+    plan, update = plan_change(stack, running, new, environment.config)
     return AgentChange(
         project=project,
         stack=stack,

@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
-from moltghost.config import AgentSpec, EnvironmentConfig, StackName, read_environment
+from moltghost.config import AgentSpec, StackName
 from moltghost.config_fleet import AGENT_FIELDS, Fleet
+from moltghost.environments.environment import Environment
 from moltghost.errors import Refused
 from moltghost.kube.agents import AgentStatus, list_agents
-from moltghost.kube.client import Client
 from moltghost.lifecycle.agents.prepare import AUTO, AgentChange, propose, running_spec
 from moltghost.lifecycle.fleets.needs import FleetNeeds, fleet_needs, require_room_for_fleet
 from moltghost.lifecycle.weights.missing import Missing, missing_store
-from moltghost.planning.platform import plan_platform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +34,7 @@ class FleetPlan:
             simulated nodes.
     """
 
-    environment: EnvironmentConfig
+    environment: Environment
     changes: tuple[AgentChange, ...]
     needs: FleetNeeds
     running: dict[str, AgentStatus]
@@ -63,34 +61,31 @@ class FleetPlan:
         )
 
 
-def plan_fleet(project: Path, fleet: Fleet, client: Client, *, parallel: int) -> FleetPlan:
+def plan_fleet(environment: Environment, fleet: Fleet, *, parallel: int) -> FleetPlan:
     """Plan every agent of the file and hold all of them against the cluster. Changes nothing.
 
     Args:
-        project: folder with ``Pulumi.yaml``.
+        environment: the fleet's.
         fleet: the file.
-        client: the environment's cluster.
         parallel: how many agents will be changed side by side.
 
     Raises:
         Refused: an agent can't be planned, or the pools have no room for all of them.
     """
-    environment = read_environment(project, fleet.environment)
+    client = environment.client
     found = {each.agent: each for each in list_agents(client)}
     changes, problems = [], {}
     for name, spec in fleet.agents.items():
         stack = StackName.of_agent(name, fleet.environment)
         try:
             running = running_spec(found[name], stack) if name in found else None
-            changes.append(
-                propose(project, stack, _values(spec), running=running, environment=environment)
-            )
+            changes.append(propose(environment, stack, _values(spec), running=running))
         except Refused as refused:
             problems[name] = refused
-    missing = _missing_stores(changes)
+    missing = _missing_stores(environment, changes)
     problems |= {name: each.refusal() for name, each in missing.items() if not each.can_be_built}
     _refuse(fleet, problems)
-    needs = fleet_needs(changes, plan_platform(environment), client, parallel)
+    needs = fleet_needs(changes, environment.platform, client, parallel)
     require_room_for_fleet(needs, client, fleet.environment)
     return FleetPlan(
         environment=environment,
@@ -102,14 +97,14 @@ def plan_fleet(project: Path, fleet: Fleet, client: Client, *, parallel: int) ->
     )
 
 
-def _missing_stores(changes: Iterable[AgentChange]) -> dict[str, Missing]:
+def _missing_stores(environment: Environment, changes: Iterable[AgentChange]) -> dict[str, Missing]:
     """What agents' pods would wait for in vain, by agent; each store is asked for once."""
     asked: dict[str, Missing | None] = {}
     found = {}
     for change in changes:
         url = change.plan.model_server.store_url
         if url not in asked:
-            asked[url] = missing_store(change)
+            asked[url] = missing_store(environment, change.plan, change.new.model)
         if missing := asked[url]:
             found[change.stack.agent] = missing
     return found

@@ -22,8 +22,8 @@ from typing import Literal
 
 from moltghost.config import StackName
 from moltghost.engines.interface import Engine, Op, Result
+from moltghost.environments.environment import Environment
 from moltghost.errors import Interrupted, MoltghostError, Refused
-from moltghost.kube.client import Client
 from moltghost.kube.pools import NoRoom
 from moltghost.lifecycle.agents.apply import carry_out, destroy
 from moltghost.lifecycle.agents.prepare import AgentChange, check
@@ -113,12 +113,11 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """What a worker works with: functions of modules, because they are sent to its process."""
+    """What a worker works with. It is sent to its process: functions are of modules."""
 
-    project: Path
+    environment: Environment
     engine_for: Callable[[Path], Engine]
-    connect: Callable[[Path, str], Client]
-    build: Callable[[Path, str, Request, Report], object]
+    build: Callable[[Environment, Request, Report], object]
     """Makes sure that an environment has a model's store."""
 
 
@@ -147,7 +146,6 @@ class _Worker:
         self._asked = asked
         self._lock = threading.Lock()
         self._told = 0.0
-        self._client: Client | None = None
 
     def outcome(self, task: Job | Build) -> Outcome:
         """Do it; whatever happens is told, nothing is raised."""
@@ -172,11 +170,12 @@ class _Worker:
 
     def _done(self, job: Job) -> Result:
         self._stop_if_asked()
-        engine = self._tools.engine_for(self._tools.project)
+        project = self._tools.environment.project
+        engine = self._tools.engine_for(project)
         if job.change is None:
             self._tell("destroying")
             return destroy(
-                self._tools.project,
+                project,
                 job.stack,
                 engine,
                 delete_data=job.delete_data,
@@ -200,7 +199,7 @@ class _Worker:
         deadline = time.monotonic() + _ROOM_PATIENCE_SECONDS
         while True:
             try:
-                return check(change, self._connected(change.stack.environment))
+                return check(change, self._tools.environment.client)
             except NoRoom as full:
                 if time.monotonic() > deadline:
                     raise
@@ -229,7 +228,7 @@ class _Worker:
         def work() -> None:
             try:
                 request = Request(model=build.model)
-                self._tools.build(self._tools.project, build.environment, request, report)
+                self._tools.build(self._tools.environment, request, report)
             except Exception as error:
                 failed.append(error)
 
@@ -241,11 +240,6 @@ class _Worker:
             self._stop_if_asked()
         if failed:
             raise failed[0]
-
-    def _connected(self, environment: str) -> Client:
-        if self._client is None:
-            self._client = self._tools.connect(self._tools.project, environment)
-        return self._client
 
     def _reporter(self, phase: Phase) -> Report:
         def report(event: Event) -> None:

@@ -12,9 +12,8 @@ from moltghost.config import read_agent
 from moltghost.errors import Refused
 from moltghost.kube.history import Revision
 from moltghost.lifecycle.agents.operations import move_values, pause_values, rollback_values
-from moltghost.lifecycle.agents.prepare import propose
 from tests.examples import STACK, agent_spec
-from tests.lifecycle.projects import project
+from tests.lifecycle.projects import change_of, project
 
 
 def revision(number: int, *, current: bool = False, **changes: Any) -> Revision:
@@ -48,7 +47,7 @@ def test_pausing_and_resuming_twice_is_refused(paused: bool) -> None:
 
 def test_resuming_takes_the_field_out_of_the_config(tmp_path: Path) -> None:
     made = project(tmp_path)
-    paused = propose(
+    paused = change_of(
         made,
         STACK,
         pause_values(agent_spec(), STACK, paused=True),
@@ -56,7 +55,7 @@ def test_resuming_takes_the_field_out_of_the_config(tmp_path: Path) -> None:
     )
     assert paused.new.paused
     assert paused.plan.model_server.replicas == paused.plan.runtime.replicas == 0
-    resumed = propose(
+    resumed = change_of(
         made,
         STACK,
         pause_values(paused.new, STACK, paused=False),
@@ -72,7 +71,7 @@ def test_a_move_surges_to_a_node_of_its_own(tmp_path: Path) -> None:
     running = read_agent(made, STACK)
     # Two GPUs of eight: an update would share the node, a move must not.
     shared = running.model_copy(update={"gpu": "h100", "memory": 160})
-    change = propose(
+    change = change_of(
         made,
         STACK,
         {**move_values(shared, STACK), "gpu": "h100", "memory": "160gb"},

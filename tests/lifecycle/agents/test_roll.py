@@ -10,13 +10,14 @@ import pytest
 
 from moltghost.config import StackName, stack_file
 from moltghost.engines.interface import Engine
+from moltghost.environments.environment import Environment
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
 from moltghost.lifecycle.agents.roll import plan_roll, roll
 from moltghost.progress import silent
 from tests.examples import STACK, agent_spec
 from tests.kube.clusters import client, deployment, node_pool
-from tests.lifecycle.projects import README_FILE, FakeEngine, project
+from tests.lifecycle.projects import README_FILE, FakeEngine, environment, project
 
 NAMES = ("alpha", "beta", "gamma")
 
@@ -38,35 +39,35 @@ def cluster(*paused: str, full: bool = False) -> Client:
 
 
 def test_every_running_agent_is_moved_by_name_and_paused_ones_are_left_out(made: Path) -> None:
-    moves = plan_roll(made, "local", cluster("beta"))
+    moves = plan_roll(environment(made, cluster("beta")))
     assert [each.stack.agent for each in moves] == ["alpha", "gamma"]
     assert {each.new.moves for each in moves} == {1}
     assert all(each.update.surge and each.update.surge.nodes == 1 for each in moves)
 
 
 def test_it_goes_on_where_an_earlier_one_stopped(made: Path) -> None:
-    moves = plan_roll(made, "local", cluster(), begin_with="beta")
+    moves = plan_roll(environment(made, cluster()), begin_with="beta")
     assert [each.stack.agent for each in moves] == ["beta", "gamma"]
     with pytest.raises(Refused, match="no running agent delta in local to begin with"):
-        plan_roll(made, "local", cluster(), begin_with="delta")
+        plan_roll(environment(made, cluster()), begin_with="delta")
 
 
 def test_without_running_agents_there_is_nothing_to_move(made: Path) -> None:
     with pytest.raises(Refused, match="no agent runs in local"):
-        plan_roll(made, "local", cluster(*NAMES))
+        plan_roll(environment(made, cluster(*NAMES)))
 
 
-def carried_out(made: Path, engine: Engine, at: Client) -> Iterator[str]:
+def carried_out(engine: Engine, at: Environment) -> Iterator[str]:
     done: list[str] = []
     try:
-        roll(plan_roll(made, "local", at), at, lambda _project: engine, silent, done.append)
+        roll(at, plan_roll(at), lambda _project: engine, silent, done.append)
     finally:
         yield from done
 
 
 def test_one_after_the_other_is_moved(made: Path) -> None:
     engine = FakeEngine(made)
-    assert list(carried_out(made, engine, cluster())) == list(NAMES)
+    assert list(carried_out(engine, environment(made, cluster()))) == list(NAMES)
     assert [spec.moves for spec in engine.ups if spec] == [1, 1, 1]
 
 
@@ -75,10 +76,10 @@ def test_it_stops_at_the_first_that_fails_and_says_how_to_go_on(made: Path) -> N
         if number == 2:
             raise Failed("the model server isn't ready", "look at it")
 
-    engine, at = FakeEngine(made, on_up=fail_second), cluster()
+    engine, at = FakeEngine(made, on_up=fail_second), environment(made, cluster())
     done: list[str] = []
     with pytest.raises(Failed, match="1 of 3 agents were moved; then beta") as failed:
-        roll(plan_roll(made, "local", at), at, lambda _project: engine, silent, done.append)
+        roll(at, plan_roll(at), lambda _project: engine, silent, done.append)
     assert done == ["alpha"]
     assert "moltghost environment roll local --from beta goes on" in failed.value.hint
     # Beta's change was taken back, gamma was never touched.
@@ -88,8 +89,8 @@ def test_it_stops_at_the_first_that_fails_and_says_how_to_go_on(made: Path) -> N
 def test_a_pool_without_room_for_the_first_surge_refuses_before_anything_changes(
     made: Path,
 ) -> None:
-    engine, at = FakeEngine(made), cluster(full=True)
+    engine, at = FakeEngine(made), environment(made, cluster(full=True))
     with pytest.raises(Refused, match="pool h100 of environment local is full"):
-        roll(plan_roll(made, "local", at), at, lambda _project: engine, silent, lambda _name: None)
+        roll(at, plan_roll(at), lambda _project: engine, silent, lambda _name: None)
     assert engine.ups == []
     assert agent_spec().moves == 0
