@@ -33,11 +33,11 @@ def preflight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Preflight:
 
 def in_cluster(monkeypatch: pytest.MonkeyPatch, *pools: PoolStatus) -> None:
     monkeypatch.setattr("moltghost.environments.environment.Environment.client", None)
-    monkeypatch.setattr("moltghost.lifecycle.agents.preflight.list_agents", lambda *_: [])
+    monkeypatch.setattr("moltghost.lifecycle.agents.running.list_agents", lambda *_: [])
     monkeypatch.setattr(
-        "moltghost.lifecycle.agents.prepare.require_room_for_pod", lambda *_, **__: None
+        "moltghost.lifecycle.agents.room.require_room_for_pod", lambda *_, **__: None
     )
-    for module in ("environments.pool_checks", "lifecycle.agents.prepare"):
+    for module in ("environments.pool_checks", "lifecycle.agents.room"):
         monkeypatch.setattr(
             f"moltghost.{module}.pool_statuses",
             lambda _: {pool.name: pool for pool in pools},

@@ -254,7 +254,7 @@ def test_an_interruption_says_that_it_can_be_taken_up_again(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("moltghost.planning.agent.plan_agent", interrupted)
-    monkeypatch.setattr("moltghost.lifecycle.agents.prepare.plan_change", interrupted)
+    monkeypatch.setattr("moltghost.lifecycle.agents.change.plan_change", interrupted)
     monkeypatch.setattr(
         "moltghost.environments.factory.read_environment", lambda *_: interrupted(_)
     )

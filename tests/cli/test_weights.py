@@ -49,7 +49,7 @@ def added(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
         return Added(store=read_store(bucket, PREFIX), built=True)
 
     monkeypatch.setattr("moltghost.cli.commands.weights.add_store", add)
-    monkeypatch.setattr("moltghost.cli.change.add", add)
+    monkeypatch.setattr("moltghost.lifecycle.weights.build.add", add)
     return requests
 
 

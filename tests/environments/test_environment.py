@@ -94,6 +94,7 @@ def test_what_goes_to_another_process_has_the_plans_and_no_open_client(tmp_path:
 def test_an_environment_loads_nothing_of_the_other_providers(name: str, loaded: list[str]) -> None:
     program = (
         "import sys; from pathlib import Path; "
+        "from moltghost.cli.commands import agent_chat, agents, environments, fleet, stacks; "
         "from moltghost.environments.factory import open_environment; "
         f"opened = open_environment(Path(), {name!r}); opened.platform; opened.hints; "
         f"opened.cost_at_most(); print([name for name in {loaded} if name in sys.modules])"

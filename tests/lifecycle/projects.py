@@ -13,7 +13,8 @@ from moltghost.config import AgentSpec, StackName, read_agent, stack_file
 from moltghost.engines.interface import Engine, Op, Preview, Protected, Result, StackSummary, Step
 from moltghost.environments.environment import Environment
 from moltghost.environments.factory import open_environment
-from moltghost.lifecycle.agents.prepare import AgentChange, propose
+from moltghost.lifecycle.agents.change import AgentChange, plan_wanted, read_wanted
+from moltghost.lifecycle.agents.patch import AgentPatch
 from moltghost.progress import Event, Report
 from tests.examples import PROJECT, STACK
 
@@ -56,7 +57,8 @@ def change_of(
     must_exist: bool = False,
 ) -> AgentChange:
     """A change of an agent in a project, planned and not held against a cluster."""
-    return propose(environment(folder), stack, values, running=running, must_exist=must_exist)
+    wanted = read_wanted(folder, stack, AgentPatch.of_words(values), must_exist=must_exist)
+    return plan_wanted(environment(folder), wanted, running)
 
 
 def files(folder: Path) -> dict[str, str]:

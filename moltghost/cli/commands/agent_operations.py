@@ -12,8 +12,9 @@ from moltghost.cli.views.tables import print_table
 from moltghost.config import StackName
 from moltghost.environments.factory import open_environment
 from moltghost.kube.history import revisions
-from moltghost.lifecycle.agents.operations import move_values, pause_values, rollback_values
-from moltghost.lifecycle.agents.prepare import no_such_agent, running_agent
+from moltghost.lifecycle.agents.change import no_such_agent
+from moltghost.lifecycle.agents.operations import move_patch, pause_patch, rollback_patch
+from moltghost.lifecycle.agents.running import running_agent
 from moltghost.units import format_context
 
 
@@ -72,8 +73,8 @@ def rollback(
     stack = StackName.of_agent(name, environment)
     opened = open_environment(project_folder(ctx), environment)
     running = running_agent(opened.client, stack)
-    values = rollback_values(running, stack, revisions(opened.client, name), to)
-    change_agent(opened, stack, values, yes=yes, as_json=as_json, must_exist=True)
+    patch = rollback_patch(running, stack, revisions(opened.client, name), to)
+    change_agent(opened, stack, patch, yes=yes, as_json=as_json, must_exist=True)
 
 
 @click.command()
@@ -93,8 +94,8 @@ def move(ctx: click.Context, name: str, environment: str, yes: bool, as_json: bo
     """
     stack = StackName.of_agent(name, environment)
     opened = open_environment(project_folder(ctx), environment)
-    values = move_values(running_agent(opened.client, stack), stack)
-    change_agent(opened, stack, values, yes=yes, as_json=as_json, must_exist=True)
+    patch = move_patch(running_agent(opened.client, stack), stack)
+    change_agent(opened, stack, patch, yes=yes, as_json=as_json, must_exist=True)
 
 
 @click.command()
@@ -134,8 +135,8 @@ def _pause(
 ) -> None:
     stack = StackName.of_agent(name, environment)
     opened = open_environment(project_folder(ctx), environment)
-    values = pause_values(running_agent(opened.client, stack), stack, paused=paused)
-    change_agent(opened, stack, values, yes=yes, as_json=as_json, must_exist=True)
+    patch = pause_patch(running_agent(opened.client, stack), stack, paused=paused)
+    change_agent(opened, stack, patch, yes=yes, as_json=as_json, must_exist=True)
 
 
 COMMANDS = (history, rollback, move, pause, resume)

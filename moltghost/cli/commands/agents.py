@@ -29,7 +29,8 @@ from moltghost.errors import Refused
 from moltghost.kube.agents import list_agents
 from moltghost.lifecycle.agents.apply import destroy as destroy_agent
 from moltghost.lifecycle.agents.apply import require_deployed
-from moltghost.lifecycle.agents.prepare import no_such_agent
+from moltghost.lifecycle.agents.change import no_such_agent
+from moltghost.lifecycle.agents.patch import AgentPatch
 from moltghost.models import find_model
 from moltghost.sizing.request import DEFAULT_CONTEXT
 
@@ -94,7 +95,8 @@ def deploy(
             )
         values["context"] = values["context"] or _default_context(values["model"])
         values["owner"] = values["owner"] or _default_owner()
-    change_agent(open_environment(project, environment), stack, values, yes=yes, as_json=as_json)
+    opened = open_environment(project, environment)
+    change_agent(opened, stack, AgentPatch.of_words(values), yes=yes, as_json=as_json)
 
 
 @click.command()
@@ -117,7 +119,8 @@ def update(
     """
     stack = StackName.of_agent(name, environment)
     opened = open_environment(project_folder(ctx), environment)
-    change_agent(opened, stack, values, yes=yes, as_json=as_json, must_exist=True)
+    patch = AgentPatch.of_words(values)
+    change_agent(opened, stack, patch, yes=yes, as_json=as_json, must_exist=True)
 
 
 @click.command()
@@ -141,11 +144,12 @@ def scale(
       moltghost agent scale my-agent --gpu h100 --memory 160gb
       moltghost agent scale my-agent --gpu auto --memory auto
     """
-    if not any(values[key] for key in ("gpu", "memory", "parallel")):
+    if all(values[key] is None for key in ("gpu", "memory", "parallel")):
         raise Refused("nothing to scale to", "give --gpu, --memory or --parallel")
     stack = StackName.of_agent(name, environment)
     opened = open_environment(project_folder(ctx), environment)
-    change_agent(opened, stack, values, yes=yes, as_json=as_json, must_exist=True)
+    patch = AgentPatch.of_words(values)
+    change_agent(opened, stack, patch, yes=yes, as_json=as_json, must_exist=True)
 
 
 def _default_context(model: str) -> str:

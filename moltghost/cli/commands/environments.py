@@ -6,6 +6,7 @@ import json
 
 import click
 
+from moltghost.cli.commands.preflight import show_doubts
 from moltghost.cli.options import confirm, engine_option, json_option, project_folder, yes_option
 from moltghost.cli.session import engines_of
 from moltghost.cli.views.progress import Progress
@@ -58,5 +59,12 @@ def roll(ctx: click.Context, name: str, begin_with: str | None, yes: bool, as_js
     confirm(f"Move {count} of {name} to fresh nodes, one after the other?", yes=yes)
     moved: list[str] = []
     with Progress(quiet=as_json) as progress:
-        roll_agents(opened, moves, engines_of(name), progress.report, moved.append)
+        roll_agents(
+            opened,
+            moves,
+            engines_of(name),
+            progress.report,
+            look=lambda each: show_doubts(each.checks, as_json=as_json),
+            done=moved.append,
+        )
     click.echo(json.dumps({"moved": moved}) if as_json else f"{count} moved: {', '.join(moved)}")

@@ -19,11 +19,9 @@ from moltghost.config_fleet import Fleet, read_fleet
 from moltghost.environments.environment import Environment
 from moltghost.environments.factory import open_environment
 from moltghost.errors import ExitCode, Refused
-from moltghost.lifecycle.agents.preflight import passed
+from moltghost.lifecycle.fleets.jobs import Job, Outcome, Tools
 from moltghost.lifecycle.fleets.plan import FleetPlan, deployed, plan_fleet
 from moltghost.lifecycle.fleets.run import run_jobs
-from moltghost.lifecycle.fleets.worker import Job, Outcome, Tools
-from moltghost.lifecycle.weights.build import add
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -88,7 +86,7 @@ def apply_command(
     opened = open_environment(project_folder(ctx), described.environment)
     plan = plan_fleet(opened, described, parallel=parallel)
     pruned = plan.others if prune else ()
-    _ask_account(plan, as_json=as_json)
+    show_doubts(plan.checks, as_json=as_json)
     if not as_json:
         show_fleet(plan, pruned, delete_data=delete_data)
     if dry_run:
@@ -96,10 +94,7 @@ def apply_command(
             click.echo(json.dumps(fleet_json(plan, pruned)))
         return
     confirm(_question(plan, [each.agent for each in pruned], delete_data), yes=yes)
-    jobs = [
-        Job(stack=change.stack, change=change, store=plan.builds.get(change.stack.agent, ""))
-        for change in plan.changes
-    ]
+    jobs = [Job.of(each) for each in plan.prepared]
     jobs += [
         Job(stack=StackName.of_agent(each.agent, described.environment), delete_data=delete_data)
         for each in pruned
@@ -152,13 +147,6 @@ def _read(file: Path, environment: str | None) -> Fleet:
     return read_fleet(file, environment)
 
 
-def _ask_account(plan: FleetPlan, *, as_json: bool) -> None:
-    """Hold the fleet against the account's quotas and offers, where there is an account."""
-    plans = [change.plan for change in plan.changes]
-    checks = plan.environment.check_fleet(plans, plan.needs.servers, plan.needs.runtimes)
-    show_doubts(passed(checks), as_json=as_json)
-
-
 def _question(plan: FleetPlan, pruned: list[str], delete_data: bool) -> str:
     counts = {
         verb: len([each for each in plan.changes if each.update.action == action])
@@ -187,7 +175,7 @@ def _carry_out(
     as_json: bool,
 ) -> None:
     engines = engines_of(environment.name)
-    tools = Tools(environment=environment, engine_for=engines, build=add)
+    tools = Tools(environment=environment, engine_for=engines)
     names = [job.stack.agent for job in jobs]
     with FleetProgress(names, quiet=as_json) as progress:
         outcomes, left = run_jobs(jobs, tools, parallel=parallel, watch=progress.watch)

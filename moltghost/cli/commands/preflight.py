@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import textwrap
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ def preflight(ctx: click.Context, environment: str, agent: str | None, as_json: 
         ctx.exit(ExitCode.REFUSED)
 
 
-def show_doubts(checks: list[Check], *, as_json: bool) -> None:
+def show_doubts(checks: Sequence[Check], *, as_json: bool) -> None:
     """What is neither well nor a blocker, before people are asked."""
     doubts = [check for check in checks if check.status != "ok"]
     if doubts and not as_json:

@@ -20,8 +20,9 @@ from moltghost.engines.interface import Drift, Preview, Result
 from moltghost.environments.environment import Environment
 from moltghost.environments.factory import open_environment
 from moltghost.errors import Refused
+from moltghost.lifecycle.agents.change import plan_as_written
+from moltghost.lifecycle.agents.patch import AgentPatch
 from moltghost.lifecycle.agents.preflight import passed
-from moltghost.lifecycle.agents.prepare import propose
 from moltghost.lifecycle.layers import bring_up, take_down
 from moltghost.planning.update import plan_json
 
@@ -41,7 +42,7 @@ def plan(ctx: click.Context, stack: str, as_json: bool) -> None:
     name = StackName.parse(stack)
     environment = open_environment(project_folder(ctx), name.environment)
     if name.layer == "agent":
-        change = propose(environment, name, {}, running=None, must_exist=True)
+        change = plan_as_written(environment, name)
         if as_json:
             click.echo(json.dumps(plan_json(change.plan, change.update)))
         else:
@@ -98,7 +99,7 @@ def preview(ctx: click.Context, stack: str, diff: bool, refresh: bool, as_json: 
 def _show_price(environment: Environment, name: StackName) -> None:
     """What the stack costs: an agent's node, or an environment that is empty and full."""
     if name.layer == "agent":
-        show_price(propose(environment, name, {}, running=None, must_exist=True).plan)
+        show_price(plan_as_written(environment, name).plan)
         return
     if cost := environment.cost_at_most():
         show_cost(cost)
@@ -124,7 +125,7 @@ def up(ctx: click.Context, stack: str, yes: bool, as_json: bool) -> None:
     project, name = project_folder(ctx), StackName.parse(stack)
     environment = open_environment(project, name.environment)
     if name.layer == "agent":
-        change_agent(environment, name, {}, yes=yes, as_json=as_json, must_exist=True)
+        change_agent(environment, name, AgentPatch(), yes=yes, as_json=as_json, must_exist=True)
         return
     engine = engine_for(project, name.environment)
     if not as_json and name.layer == "cloud":

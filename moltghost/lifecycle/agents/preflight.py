@@ -6,8 +6,10 @@ from moltghost.checks import Check, Status, blocker, ok, unknown
 from moltghost.config import AgentSpec, StackName
 from moltghost.environments.environment import Environment
 from moltghost.errors import MoltghostError, Refused
-from moltghost.kube.agents import list_agents
-from moltghost.lifecycle.agents.prepare import AgentChange, check, propose, running_spec
+from moltghost.lifecycle.agents.change import AgentChange, plan_wanted, read_wanted
+from moltghost.lifecycle.agents.patch import AgentPatch
+from moltghost.lifecycle.agents.room import check_room
+from moltghost.lifecycle.agents.running import running_agent
 from moltghost.planning.agent import AgentPlan, plan_agent
 
 
@@ -18,7 +20,8 @@ def check_agent(environment: Environment, stack: StackName) -> list[Check]:
         Refused: its config isn't there or is invalid, or no pool of the environment fits.
     """
     running, doubts = _running(environment, stack)
-    change = propose(environment, stack, {}, running=running, must_exist=True)
+    wanted = read_wanted(environment.project, stack, AgentPatch(), must_exist=True)
+    change = plan_wanted(environment, wanted, running)
     asked = account_checks(environment, change)
     # A cluster that isn't up yet has no room to look at; an account has answers all the same.
     room = [] if doubts and asked else [_room(environment, change)]
@@ -49,11 +52,10 @@ def passed(checks: list[Check]) -> list[Check]:
 def _running(environment: Environment, stack: StackName) -> tuple[AgentSpec | None, list[Check]]:
     """What the cluster has of the agent; a check says so if it can't be asked."""
     try:
-        found = [running_spec(each, stack) for each in list_agents(environment.client, stack.agent)]
+        return running_agent(environment.client, stack), []
     except MoltghostError as error:
         why = f"what runs can't be read, so this is taken for a first deploy: {error.message}"
         return None, [unknown("agent", why, error.hint)]
-    return next(iter(found), None), []
 
 
 def _before(environment: Environment, change: AgentChange) -> AgentPlan | None:
@@ -67,7 +69,7 @@ def _before(environment: Environment, change: AgentChange) -> AgentPlan | None:
 def _room(environment: Environment, change: AgentChange) -> Check:
     name = f"pool.{change.plan.model_server.pool}"
     try:
-        check(change, environment.client)
+        check_room(change, environment.client)
     except Refused as refusal:
         return blocker(name, refusal.message, refusal.hint)
     return ok(name, f"there is room for {change.plan.model_server.instance_type}")

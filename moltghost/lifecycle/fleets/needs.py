@@ -16,7 +16,8 @@ from moltghost.errors import Refused
 from moltghost.kube.client import Client
 from moltghost.kube.karpenter import pool_statuses
 from moltghost.kube.pools import PoolStatus, pods_that_fit
-from moltghost.lifecycle.agents.prepare import AgentChange, require_room_on_machine
+from moltghost.lifecycle.agents.change import AgentChange
+from moltghost.lifecycle.agents.room import require_room_on_machine
 from moltghost.models import instance_type
 from moltghost.planning.model_server import Share
 from moltghost.planning.platform import PlatformPlan

@@ -9,7 +9,7 @@ from moltghost.config import StackName
 from moltghost.environments.environment import Environment
 from moltghost.errors import MoltghostError, Refused
 from moltghost.kube.agents import AgentStatus, list_agents
-from moltghost.lifecycle.agents.prepare import running_spec
+from moltghost.lifecycle.agents.running import running_spec
 from moltghost.lifecycle.weights import job
 from moltghost.models import find_model
 from moltghost.planning.agent import plan_agent

@@ -51,7 +51,7 @@ class Missing:
 
 
 def missing_store(environment: Environment, plan: AgentPlan, model: str) -> Missing | None:
-    """What an agent's pods would wait for in vain; None where there is all, or no real pod.
+    """What an agent's pods would wait for in vain; None where there is all.
 
     Args:
         environment: the agent's.
@@ -61,8 +61,6 @@ def missing_store(environment: Environment, plan: AgentPlan, model: str) -> Miss
     Raises:
         Refused: the store can't be asked.
     """
-    if plan.simulated:
-        return None
     bucket = environment.bucket()
     try:
         store = store_at(bucket, plan.model_server.store_url)

@@ -8,7 +8,7 @@ import pytest
 from moltghost.config import AgentSpec, read_agent, stack_file
 from moltghost.errors import ExitCode, Failed, Interrupted, Refused
 from moltghost.lifecycle.agents.apply import carry_out, destroy, require_deployed
-from moltghost.lifecycle.agents.prepare import AgentChange
+from moltghost.lifecycle.agents.change import AgentChange
 from moltghost.lifecycle.agents.stack_files import pending_file, write_pending
 from moltghost.progress import silent
 from tests.examples import STACK, agent_spec

@@ -9,7 +9,8 @@ import pytest
 from moltghost.config import AgentSpec, ModelSpec, read_agent
 from moltghost.errors import ExitCode, Refused
 from moltghost.kube.agents import agent_status
-from moltghost.lifecycle.agents.prepare import AgentChange, running_spec
+from moltghost.lifecycle.agents.change import AgentChange
+from moltghost.lifecycle.agents.running import running_spec
 from moltghost.lifecycle.agents.stack_files import write_pending
 from tests.examples import STACK, agent_spec
 from tests.kube.clusters import deployment

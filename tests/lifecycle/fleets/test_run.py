@@ -18,8 +18,9 @@ from moltghost.environments.embedded import EmbeddedEnvironment
 from moltghost.environments.environment import Environment
 from moltghost.errors import Failed, Interrupted, Refused
 from moltghost.kube.client import Client
+from moltghost.lifecycle.agents.prepare import Prepared
+from moltghost.lifecycle.fleets.jobs import Job, News, Outcome, Tools
 from moltghost.lifecycle.fleets.run import run_jobs
-from moltghost.lifecycle.fleets.worker import Job, News, Outcome, Tools
 from moltghost.lifecycle.weights.source import Request
 from moltghost.progress import Event, Report
 from tests.kube.clusters import client, node_pool
@@ -130,7 +131,8 @@ def build(environment: Environment, request: Request, report: Report) -> None:
 def job(folder: Path, name: str, acts: str, store: str = "") -> Job:
     stack = StackName.of_agent(name, "local")
     values = {"model": MODELS[acts], "context": "16k", "owner": "me"}
-    return Job(stack=stack, change=change_of(folder, stack, values, running=None), store=store)
+    change = change_of(folder, stack, values, running=None)
+    return Job(stack=stack, prepared=Prepared(change=change), store=store)
 
 
 def tools(folder: Path, kind: type[Environment] = Roomy) -> Tools:

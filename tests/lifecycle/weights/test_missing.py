@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from moltghost.errors import Failed, Refused
-from moltghost.lifecycle.weights.missing import Missing, missing_store
+from moltghost.lifecycle.agents import prepare
+from moltghost.lifecycle.weights.missing import Missing
 from moltghost.weights_store.bucket import Bucket
 from tests.examples import HELLO, STACK
 from tests.lifecycle.projects import change_of, environment
@@ -19,7 +20,7 @@ PREFIX = "stores/ollama-0.17.4/gemma3-270m/Q4_K_M/"
 
 def missing_of(project: Path, **values: Any) -> Missing | None:
     change = change_of(project, STACK, {"owner": "team-a", **values}, running=None)
-    return missing_store(environment(project), change.plan, change.new.model)
+    return prepare.missing_of(environment(project), change)
 
 
 @pytest.mark.usefixtures("bucket")
