@@ -40,7 +40,7 @@ class Hints:
 
     Attributes:
         absent: there is no kubeconfig.
-        not_let_in: it knows us not, or we may not read namespaces.
+        not_let_in: it doesn't know us, or doesn't let us read namespaces.
         unreachable: it doesn't answer.
     """
 

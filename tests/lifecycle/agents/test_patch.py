@@ -36,7 +36,7 @@ def test_auto_is_the_word_for_a_reset() -> None:
     assert AgentPatch.of_words({"model": None}).empty
 
 
-def test_a_number_that_is_zero_is_a_value_and_no_absence() -> None:
+def test_zero_is_a_value_like_any_other() -> None:
     with pytest.raises(Refused, match="parallel: Input should be greater than or equal to 1"):
         AgentPatch.of_words({"parallel": 0}).over(agent_spec(), STACK)
 
