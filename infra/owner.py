@@ -6,7 +6,7 @@ engine needs no such check: it refuses whatever it didn't make itself.
 
 from __future__ import annotations
 
-from moltghost.config import Environment, StackName
+from moltghost.config import EnvironmentConfig, StackName
 from moltghost.kube.client import Client
 from moltghost.kube.errors import ApiError, Unreachable
 from moltghost.kube.kubeconfig import kubeconfig_path
@@ -16,7 +16,10 @@ from moltghost.planning.cloud import plan_cloud
 
 
 def require_owner(
-    name: StackName, environment: Environment, engine: EngineName, namespace: str | None = None
+    name: StackName,
+    environment: EnvironmentConfig,
+    engine: EngineName,
+    namespace: str | None = None,
 ) -> None:
     """Make sure that the Pulumi CLI may apply a stack.
 
@@ -38,7 +41,7 @@ def require_owner(
         raise belongs_to(owner, str(name), "stock")
 
 
-def _written_on(namespace: str, environment: Environment) -> str | None:
+def _written_on(namespace: str, environment: EnvironmentConfig) -> str | None:
     """The owner that a namespace names; ``None`` where there is no cluster or namespace yet."""
     kubeconfig = kubeconfig_path(plan_cloud(environment)).expanduser()
     if not kubeconfig.is_file():

@@ -360,7 +360,7 @@ def _create_hint(stack: StackName) -> str:
 
 
 @dataclass(frozen=True)
-class Environment:
+class EnvironmentConfig:
     """Both layers' config of one environment."""
 
     name: str
@@ -368,7 +368,7 @@ class Environment:
     platform: PlatformSpec
 
 
-def read_environment(project: Path, name: str) -> Environment:
+def read_environment(project: Path, name: str) -> EnvironmentConfig:
     """Config of the two layers of an environment.
 
     Raises:
@@ -378,7 +378,7 @@ def read_environment(project: Path, name: str) -> Environment:
     cloud = read_spec(stack_file(project, stack), stack)
     platform = read_spec(stack_file(project, stack.platform), stack.platform)
     assert isinstance(cloud, CloudSpec) and isinstance(platform, PlatformSpec)  # noqa: S101 kinds were checked
-    return Environment(name, cloud, platform)
+    return EnvironmentConfig(name, cloud, platform)
 
 
 def read_agent(project: Path, stack: StackName, file: Path | None = None) -> AgentSpec:

@@ -8,7 +8,7 @@ from typing import Any
 from moltghost.config import (
     AgentSpec,
     EmbeddedCloudSpec,
-    Environment,
+    EnvironmentConfig,
     PlatformSpec,
     StackName,
     parse_spec,
@@ -21,7 +21,7 @@ STACK = StackName.parse("my-agent.local")
 
 # The pools of `local` and `prod` in this repository.
 POOLS = ("l40s", "a100-40", "a100-80", "h100", "cpu", "weights")
-LOCAL = Environment(
+LOCAL = EnvironmentConfig(
     "local",
     EmbeddedCloudSpec(kind="cloud", provider="embedded", machine=True),
     PlatformSpec.model_validate(
@@ -30,7 +30,7 @@ LOCAL = Environment(
 )
 
 # The same without the machine's own node, and an agent that needs that node.
-NO_MACHINE = Environment(
+NO_MACHINE = EnvironmentConfig(
     "local", EmbeddedCloudSpec(kind="cloud", provider="embedded"), LOCAL.platform
 )
 HELLO: dict[str, Any] = {"model": "gemma3-270m-q4", "gpu": "none"}
@@ -55,7 +55,7 @@ def agent_spec(**changes: Any) -> AgentSpec:
     return spec
 
 
-def agent_plan(environment: Environment = LOCAL, **changes: Any) -> AgentPlan:
+def agent_plan(environment: EnvironmentConfig = LOCAL, **changes: Any) -> AgentPlan:
     return plan_agent(STACK, agent_spec(**changes), environment)
 
 

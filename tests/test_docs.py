@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from moltghost.cli.main import cli
-from moltghost.lifecycle.preflight import cost_at_most
+from moltghost.environments.factory import open_environment
 from tests.examples import PROJECT
 from tests.pages import DECISIONS, DOCS, PAGES, name
 from tools import (
@@ -201,7 +201,7 @@ def test_an_idle_environment_costs_what_the_plan_says(
     file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # the catalogue's prices alone
-    cost = cost_at_most(PROJECT, "dev")
+    cost = open_environment(PROJECT, "dev").cost_at_most()
     assert cost is not None
     written = (PROJECT / file).read_text(encoding="utf-8")
     assert f"about {cost.idle_usd_per_month:.0f} USD" in written

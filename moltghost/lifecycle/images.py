@@ -10,7 +10,7 @@ from pathlib import Path
 from moltghost import locks
 from moltghost.aws import registry as ecr
 from moltghost.aws.clients import Clients
-from moltghost.config import Environment, StackName, read_environment
+from moltghost.config import EnvironmentConfig, StackName, read_environment
 from moltghost.errors import Refused
 from moltghost.images import crane as crane_program
 from moltghost.images import publication, store
@@ -175,13 +175,13 @@ def _tagged(repository: RepositoryPlan) -> str:
     return repository.image.partition("@")[0]
 
 
-def _registry_plan(environment: Environment) -> AwsCloudPlan | None:
+def _registry_plan(environment: EnvironmentConfig) -> AwsCloudPlan | None:
     """The plan of an environment that has a registry of its own."""
     cloud = plan_cloud(environment)
     return cloud if isinstance(cloud, AwsCloudPlan) else None
 
 
-def _on_aws(environment: Environment) -> AwsCloudPlan:
+def _on_aws(environment: EnvironmentConfig) -> AwsCloudPlan:
     if cloud := _registry_plan(environment):
         return cloud
     raise Refused(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from moltghost.config import AgentSpec, Environment, StackName
+from moltghost.config import AgentSpec, EnvironmentConfig, StackName
 from moltghost.errors import Refused
 from moltghost.labels import MODEL_SERVER, agent_labels, agent_namespace
 from moltghost.models import find_model
@@ -66,7 +66,7 @@ class AgentPlan(Plan):
         return self.model_server.gpu_count == 0
 
 
-def plan_agent(stack: StackName, spec: AgentSpec, environment: Environment) -> AgentPlan:
+def plan_agent(stack: StackName, spec: AgentSpec, environment: EnvironmentConfig) -> AgentPlan:
     """Decide everything for one agent.
 
     Raises:

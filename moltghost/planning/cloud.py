@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from moltghost.config import AwsCloudSpec, Environment
+from moltghost.config import AwsCloudSpec, EnvironmentConfig
 from moltghost.planning.embedded import plan_embedded_cloud
 from moltghost.planning.environment import CloudPlan
 
 
-def plan_cloud(environment: Environment) -> CloudPlan:
+def plan_cloud(environment: EnvironmentConfig) -> CloudPlan:
     """Decide the cloud layer of an environment.
 
     Raises:

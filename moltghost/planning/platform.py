@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moltghost.config import POOL_NAMES, AwsCloudSpec, Environment, PoolName, PoolSpec
+from moltghost.config import POOL_NAMES, AwsCloudSpec, EnvironmentConfig, PoolName, PoolSpec
 from moltghost.errors import Refused
 from moltghost.labels import environment_labels
 from moltghost.models import instance_type, instance_types
@@ -96,7 +96,7 @@ class PlatformPlan(Plan):
         return (*gpu_pools, *((machine_pool(),) if self.machine else ()))
 
 
-def plan_platform(environment: Environment) -> PlatformPlan:
+def plan_platform(environment: EnvironmentConfig) -> PlatformPlan:
     """Decide the platform layer of an environment.
 
     Raises:
@@ -122,7 +122,7 @@ def plan_platform(environment: Environment) -> PlatformPlan:
 
 
 def _on_aws(
-    environment: Environment, cloud: CloudPlan, pools: tuple[PoolPlan, ...]
+    environment: EnvironmentConfig, cloud: CloudPlan, pools: tuple[PoolPlan, ...]
 ) -> AwsPlatform | None:
     spec = environment.cloud
     if not (isinstance(spec, AwsCloudSpec) and isinstance(cloud, AwsCloudPlan)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Literal
 
-from moltghost.config import AgentSpec, Environment, StackName
+from moltghost.config import AgentSpec, EnvironmentConfig, StackName
 from moltghost.errors import Refused
 from moltghost.planning.agent import AgentPlan, plan_agent
 from moltghost.planning.base import Plan
@@ -50,7 +50,7 @@ class UpdatePlan(Plan):
 
 
 def plan_change(
-    stack: StackName, old: AgentSpec | None, new: AgentSpec, environment: Environment
+    stack: StackName, old: AgentSpec | None, new: AgentSpec, environment: EnvironmentConfig
 ) -> tuple[AgentPlan, UpdatePlan]:
     """The plan of ``new`` and what going there from ``old`` does.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
-from moltghost.config import Environment
+from moltghost.config import EnvironmentConfig
 from moltghost.errors import Refused
 from moltghost.labels import (
     STORE_LABEL,
@@ -93,7 +93,7 @@ class WeightsJobPlan(Plan):
 
 
 def plan_weights_job(
-    environment: Environment, choice: ModelChoice, source: Source, *, quantize: bool
+    environment: EnvironmentConfig, choice: ModelChoice, source: Source, *, quantize: bool
 ) -> WeightsJobPlan:
     """Decide the job.
 

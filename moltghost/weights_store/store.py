@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from moltghost.store_layout import RECORD, STORES, StoreKey
+from moltghost.store_layout import RECORD, STORES, StoreKey, prefix_of
 from moltghost.weights_store.bucket import Bucket
 
 _RECORD_MOST_BYTES = 1024**2
@@ -127,6 +127,15 @@ def list_stores(bucket: Bucket) -> list[Store]:
         return list(
             pool.map(lambda each: _store(bucket, each[0], each[1]), sorted(grouped.items()))
         )
+
+
+def store_at(bucket: Bucket, url: str) -> Store:
+    """The store of a URL, as it is now.
+
+    Raises:
+        Failed: the bucket can't be read.
+    """
+    return read_store(bucket, prefix_of(url))
 
 
 def remove_store(bucket: Bucket, prefix: str) -> int:

@@ -227,9 +227,9 @@ def test_an_agent_needs_room_in_its_pool_where_the_cluster_answers(
     preflight: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = {"h100": pool("h100", 3, 3)}
-    monkeypatch.setattr("moltghost.lifecycle.preflight.connect", lambda *_: None)
-    monkeypatch.setattr("moltghost.lifecycle.preflight.list_agents", lambda *_: [])
-    monkeypatch.setattr("moltghost.lifecycle.agents.prepare.pool_statuses", lambda _: full)
+    monkeypatch.setattr("moltghost.environments.environment.Environment.client", None)
+    monkeypatch.setattr("moltghost.lifecycle.agents.running.list_agents", lambda *_: [])
+    monkeypatch.setattr("moltghost.lifecycle.agents.room.pool_statuses", lambda _: full)
 
     found = by_id(preflight("prod", "--agent", "my-agent", "--json"))
 

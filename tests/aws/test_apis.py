@@ -18,8 +18,8 @@ from urllib3.util import connection
 from moltghost.aws.clients import Clients
 from moltghost.aws.preflight.apis import APIS, CALLED_BY_UP
 from moltghost.aws.preflight.probe import Context
-from moltghost.aws.preflight.result import Check
 from moltghost.aws.preflight.runner import run_probes
+from moltghost.checks import Check
 from tests.aws.requests import request
 from tests.aws.simulated import REGION, SimulatedAccount
 from tests.components.aws_stacks import declared

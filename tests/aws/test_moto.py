@@ -27,10 +27,10 @@ from moltghost.aws.preflight.network import ADDRESSES
 from moltghost.aws.preflight.offerings import OFFERINGS
 from moltghost.aws.preflight.probe import Context, Probe
 from moltghost.aws.preflight.quotas import QUOTAS
-from moltghost.aws.preflight.result import Check
 from moltghost.aws.preflight.runner import run_probes
 from moltghost.aws.preflight.storage import BUCKET, KEYS
 from moltghost.aws.request import RequestedSubnet
+from moltghost.checks import Check
 from tests.aws.requests import need, request
 
 WHERE = "us-east-1"

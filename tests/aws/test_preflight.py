@@ -12,8 +12,9 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
 
 from moltghost.aws.clients import Clients
-from moltghost.aws.preflight import PERMISSIONS, PROBES, Check, Status, preflight
+from moltghost.aws.preflight import PERMISSIONS, PROBES, preflight
 from moltghost.aws.request import RequestedSubnet
+from moltghost.checks import Check, Status
 from tests.aws.requests import ADMIN, AMI, BOUNDARY, holdings, need, request
 from tests.aws.simulated import (
     ACCOUNT,

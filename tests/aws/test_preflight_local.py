@@ -32,14 +32,14 @@ def preflight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Preflight:
 
 
 def in_cluster(monkeypatch: pytest.MonkeyPatch, *pools: PoolStatus) -> None:
-    monkeypatch.setattr("moltghost.lifecycle.preflight.connect", lambda *_: None)
-    monkeypatch.setattr("moltghost.lifecycle.preflight.list_agents", lambda *_: [])
+    monkeypatch.setattr("moltghost.environments.environment.Environment.client", None)
+    monkeypatch.setattr("moltghost.lifecycle.agents.running.list_agents", lambda *_: [])
     monkeypatch.setattr(
-        "moltghost.lifecycle.agents.prepare.require_room_for_pod", lambda *_, **__: None
+        "moltghost.lifecycle.agents.room.require_room_for_pod", lambda *_, **__: None
     )
-    for module in ("preflight", "agents.prepare"):
+    for module in ("environments.pool_checks", "lifecycle.agents.room"):
         monkeypatch.setattr(
-            f"moltghost.lifecycle.{module}.pool_statuses",
+            f"moltghost.{module}.pool_statuses",
             lambda _: {pool.name: pool for pool in pools},
         )
 
@@ -92,6 +92,6 @@ def test_no_call_to_aws_is_made(preflight: Preflight, monkeypatch: pytest.Monkey
     def refuse(*_: Any) -> None:
         raise Refused("asked AWS")
 
-    monkeypatch.setattr("moltghost.lifecycle.preflight.preflight", refuse)
+    monkeypatch.setattr("moltghost.aws.preflight.preflight", refuse)
 
     assert preflight()[1] == 0

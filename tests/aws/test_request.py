@@ -9,16 +9,27 @@ import pytest
 
 from moltghost.aws.preflight import preflight
 from moltghost.aws.request import PreflightRequest
-from moltghost.config import AgentSpec, StackName, read_environment
-from moltghost.lifecycle.preflight_request import agent_request, environment_request
+from moltghost.config import AgentSpec, AwsCloudSpec, StackName, read_environment
+from moltghost.environments.aws_request import AwsPlans
 from moltghost.models import instance_types
 from moltghost.planning.agent import plan_agent
+from moltghost.planning.aws.cloud import AwsCloudPlan
+from moltghost.planning.cloud import plan_cloud
+from moltghost.planning.platform import plan_platform
 from moltghost.planning.update import plan_change
 from tests.aws.projects import BLOCK, RESERVED, project
 from tests.aws.simulated import SimulatedAccount, offerings
 
 SHIPPED = Path(__file__).parents[2]
 STACK = StackName.parse("my-agent.prod")
+
+
+def plans(folder: Path, name: str = "prod") -> AwsPlans:
+    config = read_environment(folder, name)
+    cloud = plan_cloud(config)
+    assert isinstance(config.cloud, AwsCloudSpec)
+    assert isinstance(cloud, AwsCloudPlan)
+    return AwsPlans(config.cloud, cloud, plan_platform(config))
 
 
 def spec(**changes: Any) -> AgentSpec:
@@ -30,7 +41,7 @@ def spec(**changes: Any) -> AgentSpec:
 def test_a_shipped_environment_has_no_blocker_in_an_account_where_all_is_well(
     name: str, account: SimulatedAccount
 ) -> None:
-    asked = environment_request(read_environment(SHIPPED, name))
+    asked = plans(SHIPPED, name).environment_request()
     account.answer(
         "DescribeInstanceTypeOfferings",
         offerings({kind.type: kind.zone_ids[asked.region] for kind in instance_types().values()}),
@@ -48,7 +59,7 @@ def test_a_shipped_environment_has_no_blocker_in_an_account_where_all_is_well(
 def test_an_environment_asks_for_its_pools_system_nodes_images_keys_and_costs(
     tmp_path: Path,
 ) -> None:
-    asked = environment_request(read_environment(project(tmp_path), "prod"))
+    asked = plans(project(tmp_path), "prod").environment_request()
 
     assert {need.name: (need.nodes, need.nodes_now) for need in asked.needs} == {
         "system nodes": (2, 2),
@@ -68,7 +79,7 @@ def test_an_environment_asks_for_its_pools_system_nodes_images_keys_and_costs(
 
 def test_the_image_of_a_fixed_group_is_asked_for_as_its_group_names_it(tmp_path: Path) -> None:
     older = BLOCK.replace("1.36.2-20260818", "1.35.9-20260701")
-    asked = environment_request(read_environment(project(tmp_path, older), "prod"))
+    asked = plans(project(tmp_path, older), "prod").environment_request()
 
     (image,) = [each for each in asked.ami_parameters if "20260701" in each]
     assert image.endswith("/nvidia/amazon-eks-node-al2023-x86_64-nvidia-1.35-v20260701/image_id")
@@ -77,8 +88,8 @@ def test_the_image_of_a_fixed_group_is_asked_for_as_its_group_names_it(tmp_path:
 def test_reservations_go_to_their_pool_and_a_block_to_its_group(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    pooled = environment_request(read_environment(project(tmp_path / "a", RESERVED), "prod"))
-    grouped = environment_request(read_environment(project(tmp_path / "b", BLOCK), "prod"))
+    pooled = plans(project(tmp_path / "a", RESERVED), "prod").environment_request()
+    grouped = plans(project(tmp_path / "b", BLOCK), "prod").environment_request()
 
     held = {need.name: need for need in pooled.needs if need.reservation_ids}
     assert {name: need.capacity for name, need in held.items()} == {"pool h100": "on-demand"}
@@ -92,7 +103,7 @@ def test_reservations_go_to_their_pool_and_a_block_to_its_group(tmp_path: Path) 
 def change(folder: Path, old: AgentSpec, new: AgentSpec) -> PreflightRequest:
     environment = read_environment(folder, "prod")
     plan, update = plan_change(STACK, old, new, environment)
-    return agent_request(environment, plan, update, plan_agent(STACK, old, environment))
+    return plans(folder).agent_request(plan, update, plan_agent(STACK, old, environment))
 
 
 def test_a_surge_needs_the_new_node_and_frees_the_old_one(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from moltghost.aws.preflight import preflight
 from moltghost.aws.preflight.probe import Context, Probe
-from moltghost.aws.preflight.result import Check, ok
 from moltghost.aws.preflight.runner import run_probes
+from moltghost.checks import Check, ok
 from tests.aws.requests import request
 from tests.aws.simulated import SimulatedAccount
 

@@ -42,7 +42,7 @@ def cluster(moltghost: Command, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     kubeconfig = paths.kubeconfig()
     kubeconfig.parent.mkdir(parents=True, exist_ok=True)
     kubeconfig.write_text("of the fake cluster")
-    monkeypatch.setattr("moltghost.lifecycle.environments.Client", lambda _kubeconfig: found)
+    monkeypatch.setattr("moltghost.environments.environment.Client", lambda _kubeconfig: found)
     return found
 
 

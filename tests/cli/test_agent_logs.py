@@ -32,7 +32,7 @@ def running(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> FakeCluste
     pod["status"]["initContainerStatuses"] = [{"name": "ollama", "state": {"running": {}}}]
     pod["status"]["containerStatuses"] = [{"name": "gate", "state": {"waiting": {}}}]
     found.items += [deployment(), pod, node(simulated=False)]
-    monkeypatch.setattr("moltghost.lifecycle.environments.Client", lambda _kubeconfig: found)
+    monkeypatch.setattr("moltghost.environments.environment.Client", lambda _kubeconfig: found)
     return found
 
 

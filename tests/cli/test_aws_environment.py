@@ -24,12 +24,12 @@ def moltghost(
     engine: FakeEngine,
 ) -> Command:
     monkeypatch.setenv("MOLTGHOST_STATE", str(tmp_path / "state"))
-    monkeypatch.setattr("moltghost.cli.commands.stacks.require_environment", lambda _: [])
+    monkeypatch.setattr("moltghost.environments.aws.preflight", lambda _: [])
     monkeypatch.setattr(engine, "outputs", lambda _stack: {"kubeconfig": "{}"})
-    teardown = "moltghost.lifecycle.teardown"
-    monkeypatch.setattr(f"{teardown}.connect", lambda *_: FakeCluster())
-    monkeypatch.setattr(f"{teardown}.drain_pools", lambda *_args, **_: ["ip-10-40-0-9"])
-    monkeypatch.setattr(f"{teardown}.find_leftovers", _one_disk)
+    aws = "moltghost.environments.aws"
+    monkeypatch.setattr(f"{aws}.AwsEnvironment.client", FakeCluster())
+    monkeypatch.setattr(f"{aws}.drain_pools", lambda *_args, **_: ["ip-10-40-0-9"])
+    monkeypatch.setattr(f"{aws}.find_leftovers", _one_disk)
     return Command(projects.project(tmp_path), monkeypatch, capsys)
 
 

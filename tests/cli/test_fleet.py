@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from moltghost.lifecycle.agents.prepare import AgentChange
-from moltghost.lifecycle.fleets.worker import Job, Outcome
+from moltghost.lifecycle.agents.change import AgentChange
+from moltghost.lifecycle.fleets.jobs import Job, Outcome
 from moltghost.models import find_model
 from tests.cli.command import Command
 from tests.kube.clusters import FakeCluster, deployment, ready_pod
@@ -112,12 +112,12 @@ def test_what_is_done_is_counted_and_the_same_warnings_are_told_once(
 def test_a_store_that_is_missing_is_named_and_built_for_the_agents_that_need_it(
     moltghost: Command, file: str, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(change: AgentChange) -> Any:
+    def missing(_environment: object, change: AgentChange) -> Any:
         choice = find_model(change.new.model)
         is_there = choice.model.id == "llama3.1-70b"
         return None if is_there else SimpleNamespace(choice=choice, can_be_built=True)
 
-    monkeypatch.setattr("moltghost.lifecycle.fleets.plan.missing_store", missing)
+    monkeypatch.setattr("moltghost.lifecycle.fleets.plan.missing_of", missing)
     ran = moltghost("fleet", "apply", file, "--yes")
     assert "built first, once each: llama3.1-8b-q4_K_M" in ran.out
     assert {each.name: each.store for each in jobs} == {"one": "llama3.1-8b-q4_K_M", "my-agent": ""}
@@ -152,7 +152,7 @@ def test_agents_that_are_not_in_the_file_are_left_alone_unless_pruned(
     assert "1 agent destroyed: 6.88 $/h less" in ran.out
     [destroyed, rest] = ran.out.split("\nstray ")[1].splitlines()[:2]
     assert (destroyed.endswith("namespace and"), rest.strip()[-11:]) == (True, "volume stay")
-    assert [(job.stack.agent, job.change is None, job.delete_data) for job in jobs] == [
+    assert [(job.stack.agent, job.prepared is None, job.delete_data) for job in jobs] == [
         ("one", False, False),
         ("my-agent", False, False),
         ("stray", True, False),
@@ -181,7 +181,7 @@ def test_only_the_files_agents_that_are_deployed_are_destroyed(
     moltghost: Command, file: str, jobs: list[Job]
 ) -> None:
     assert moltghost("fleet", "destroy", file, "--delete-data", "--yes").code == 0
-    assert [(job.stack.agent, job.change, job.delete_data) for job in jobs] == [
+    assert [(job.stack.agent, job.prepared, job.delete_data) for job in jobs] == [
         ("my-agent", None, True)
     ]
 

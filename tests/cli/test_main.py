@@ -254,9 +254,9 @@ def test_an_interruption_says_that_it_can_be_taken_up_again(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("moltghost.planning.agent.plan_agent", interrupted)
-    monkeypatch.setattr("moltghost.lifecycle.agents.prepare.plan_change", interrupted)
+    monkeypatch.setattr("moltghost.lifecycle.agents.change.plan_change", interrupted)
     monkeypatch.setattr(
-        "moltghost.lifecycle.agents.prepare.read_environment", lambda *_: interrupted(_)
+        "moltghost.environments.factory.read_environment", lambda *_: interrupted(_)
     )
     ran = moltghost("plan", "my-agent.local")
     assert ran.code == 1
@@ -269,7 +269,7 @@ def test_a_full_disk_is_a_failure_with_the_path(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "/var/x")
 
-    monkeypatch.setattr("moltghost.lifecycle.agents.prepare.read_environment", full)
+    monkeypatch.setattr("moltghost.environments.factory.read_environment", full)
     ran = moltghost("plan", "my-agent.local")
     assert ran.code == 1
     assert "error: No space left on device: /var/x" in ran.err
@@ -326,7 +326,7 @@ def crash(monkeypatch: pytest.MonkeyPatch) -> None:
     def surprise(*_: object) -> None:
         raise KeyError("model\nand a second line")
 
-    monkeypatch.setattr("moltghost.lifecycle.agents.prepare.read_environment", surprise)
+    monkeypatch.setattr("moltghost.environments.factory.read_environment", surprise)
 
 
 def test_a_bug_is_one_line_and_its_traceback_is_in_a_file_of_the_users_own(
@@ -391,7 +391,7 @@ def test_debug_shows_our_log_on_stderr_and_without_it_nothing_does(
         logging.getLogger("pulumi").debug("not ours")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("moltghost.lifecycle.agents.prepare.read_environment", plan)
+    monkeypatch.setattr("moltghost.environments.factory.read_environment", plan)
     ran = moltghost("--debug", "plan", "my-agent.local")
     assert "DEBUG moltghost.planning: looks at pools" in ran.err
     assert "not ours" not in ran.err

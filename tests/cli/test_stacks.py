@@ -5,6 +5,7 @@ import json
 import pytest
 
 from moltghost import paths
+from moltghost.environments.embedded import EmbeddedEnvironment
 from tests.cli.command import Command
 from tests.kube.clusters import FakeCluster
 from tests.lifecycle.projects import FakeEngine, files
@@ -109,7 +110,7 @@ def test_up_of_a_users_own_cluster_starts_no_embedded_one(
 def test_up_of_one_layer_is_one_stack(
     moltghost: Command, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moltghost.cli.commands.stacks.is_embedded", lambda _environment: False)
+    monkeypatch.setattr(EmbeddedEnvironment, "start", lambda *_: None)
     ran = moltghost("up", "platform.local", "--yes", "--json")
     assert [each["stack"] for each in ran.data] == ["platform.local"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from moltghost.lifecycle.weights import access
-from moltghost.lifecycle.weights import maintenance as care
+from moltghost.environments.embedded import EmbeddedEnvironment
+from moltghost.environments.environment import Environment
 from moltghost.lifecycle.weights.build import Added
 from moltghost.lifecycle.weights.source import Request
 from moltghost.weights_store.bucket import Bucket, BucketLocation
@@ -26,8 +26,7 @@ HELLO = ("deploy", "hello", "--model", "gemma3-270m-q4", "--context", "32k", "--
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch, cluster: FakeCluster) -> Iterator[Bucket]:
     place = BucketLocation(bucket="moltghost-weights-local")
-    monkeypatch.setattr(access, "_location", lambda _environment: place)
-    monkeypatch.setattr(care, "connect", lambda *_: cluster)
+    monkeypatch.setattr(EmbeddedEnvironment, "_location", lambda _environment: place)
     cluster.items.append(
         node("machine", "machine", simulated=False, allocatable={"cpu": "8", "memory": "24Gi"})
     )
@@ -43,14 +42,14 @@ def added(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     """What `add` was asked for; it publishes."""
     requests: list[Request] = []
 
-    def add(_project: object, name: str, request: Request, _report: object) -> Added:
-        assert name == "local"
+    def add(environment: Environment, request: Request, _report: object) -> Added:
+        assert environment.name == "local"
         requests.append(request)
         publish(bucket, prefix=PREFIX)
         return Added(store=read_store(bucket, PREFIX), built=True)
 
     monkeypatch.setattr("moltghost.cli.commands.weights.add_store", add)
-    monkeypatch.setattr("moltghost.cli.change.add", add)
+    monkeypatch.setattr("moltghost.lifecycle.weights.build.add", add)
     return requests
 
 
@@ -162,7 +161,7 @@ def test_agents_on_simulated_nodes_ask_no_store(
     def asked(_environment: object) -> None:
         raise AssertionError("the store was asked")
 
-    monkeypatch.setattr(access, "_location", asked)
+    monkeypatch.setattr(EmbeddedEnvironment, "_location", asked)
     ran = moltghost("agent", "update", "my-agent", "--model", "qwen2.5-72b-q4", "--yes")
     assert ran.code == 0
     assert len(engine.ups) == 1

@@ -17,9 +17,8 @@ from typing import Any
 
 import pytest
 
+from moltghost.environments.embedded import EmbeddedEnvironment
 from moltghost.errors import Failed
-from moltghost.lifecycle.weights import access
-from moltghost.lifecycle.weights import build as adding
 from moltghost.lifecycle.weights import job as running
 from moltghost.lifecycle.weights.build import Added, add
 from moltghost.lifecycle.weights.source import Request
@@ -29,7 +28,7 @@ from moltghost.progress import Event, silent
 from moltghost.weights_store.store import StoreState, read_store
 from moltghost.weights_store.verify import verify_store
 from tests.e2e.store_process import Store
-from tests.lifecycle.projects import project
+from tests.lifecycle.projects import environment, project
 from tests.lifecycle.weights.jobs import JobCluster, write_gguf
 
 pytestmark = pytest.mark.e2e
@@ -155,7 +154,9 @@ def adds(
 ) -> Iterator[Callable[..., Added]]:
     """Runs `weights add` of a small GGUF."""
     monkeypatch.setenv("MOLTGHOST_STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(access, "_location", lambda _environment: store.bucket.location)
+    monkeypatch.setattr(
+        EmbeddedEnvironment, "_location", lambda _environment: store.bucket.location
+    )
     monkeypatch.setattr(running, "_POLL_SECONDS", 0.0)
     file = write_gguf(tmp_path / "model.gguf", hidden=1)
     folder = tmp_path / "project"
@@ -163,9 +164,8 @@ def adds(
     here = project(folder)
 
     def run(report: Any = silent, **request: Any) -> Added:
-        monkeypatch.setattr(adding, "connect", lambda *_: ProcessCluster(store, ollama))
         asked = {"model": "gemma3-270m-q4", "from_": str(file), "unchecked": True, **request}
-        return add(here, "local", Request(**asked), report)
+        return add(environment(here, ProcessCluster(store, ollama)), Request(**asked), report)
 
     yield run
     store.bucket.delete(list(store.bucket.sizes("")))

@@ -9,7 +9,7 @@ import pulumi
 import pytest
 from pulumi.runtime.mocks import MockMonitor
 
-from moltghost.config import Environment, PlatformSpec
+from moltghost.config import EnvironmentConfig, PlatformSpec
 from moltghost.errors import Refused
 from tests.examples import LOCAL, agent_values
 from tests.rendering import render
@@ -93,7 +93,7 @@ def test_a_program_refuses_a_spec_of_another_kind() -> None:
 def test_a_program_refuses_what_cannot_be_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     pools = {"l40s": {"max_nodes": 1}, "cpu": {"max_nodes": 1}}
     platform = PlatformSpec.model_validate({"kind": "platform", "pools": pools})
-    small = Environment("local", LOCAL.cloud, platform)
+    small = EnvironmentConfig("local", LOCAL.cloud, platform)
     monkeypatch.setattr("infra.program.read_environment", lambda *_: small)
     with pytest.raises(Refused, match="fits no pool"):
         render("my-agent.local", agent_values(model="llama3.1-405b-f16"))

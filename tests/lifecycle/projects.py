@@ -11,6 +11,10 @@ from typing import Any
 
 from moltghost.config import AgentSpec, StackName, read_agent, stack_file
 from moltghost.engines.interface import Engine, Op, Preview, Protected, Result, StackSummary, Step
+from moltghost.environments.environment import Environment
+from moltghost.environments.factory import open_environment
+from moltghost.lifecycle.agents.change import AgentChange, plan_wanted, read_wanted
+from moltghost.lifecycle.agents.patch import AgentPatch
 from moltghost.progress import Event, Report
 from tests.examples import PROJECT, STACK
 
@@ -34,6 +38,27 @@ def project(folder: Path, agent: str | None = README_FILE) -> Path:
     if agent is not None:
         stack_file(folder, STACK).write_text(agent, encoding="utf-8")
     return folder
+
+
+def environment(folder: Path, cluster: Any = None, name: str = "local") -> Environment:
+    """An environment of a project; with `cluster`, that one is its cluster."""
+    found = open_environment(folder, name)
+    if cluster is not None:
+        found.client = cluster
+    return found
+
+
+def change_of(
+    folder: Path,
+    stack: StackName,
+    values: dict[str, Any],
+    *,
+    running: AgentSpec | None,
+    must_exist: bool = False,
+) -> AgentChange:
+    """A change of an agent in a project, planned and not held against a cluster."""
+    wanted = read_wanted(folder, stack, AgentPatch.of_words(values), must_exist=must_exist)
+    return plan_wanted(environment(folder), wanted, running)
 
 
 def files(folder: Path) -> dict[str, str]:

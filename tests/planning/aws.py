@@ -6,7 +6,7 @@ from typing import Any
 
 from moltghost.config import (
     AwsCloudSpec,
-    Environment,
+    EnvironmentConfig,
     PlatformSpec,
     StackName,
     parse_spec,
@@ -62,9 +62,9 @@ def cloud_spec(**changes: Any) -> AwsCloudSpec:
     return spec
 
 
-def environment(pools: tuple[str, ...] = POOLS, **changes: Any) -> Environment:
+def environment(pools: tuple[str, ...] = POOLS, **changes: Any) -> EnvironmentConfig:
     platform = {"kind": "platform", "pools": {name: {"max_nodes": 4} for name in pools}}
-    return Environment("prod", cloud_spec(**changes), PlatformSpec.model_validate(platform))
+    return EnvironmentConfig("prod", cloud_spec(**changes), PlatformSpec.model_validate(platform))
 
 
 def cloud_plan(**changes: Any) -> AwsCloudPlan:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from moltghost.config import EmbeddedCloudSpec, Environment, PlatformSpec, StackName
+from moltghost.config import EmbeddedCloudSpec, EnvironmentConfig, PlatformSpec, StackName
 from moltghost.errors import ExitCode, Refused
 from moltghost.planning.agent import plan_agent
 from moltghost.planning.update import plan_change, plan_json
@@ -30,11 +30,13 @@ PRODUCT_MODELS = [
 DRAIN_SECONDS, LONGEST_STREAM_SECONDS = 15, 600
 
 
-def local_with(**pools: dict[str, Any]) -> Environment:
+def local_with(**pools: dict[str, Any]) -> EnvironmentConfig:
     """The environment `local` with these pools and a `cpu` pool, unless it is given."""
     named = {"cpu": {"max_nodes": 4}, **{name.replace("_", "-"): p for name, p in pools.items()}}
     platform = PlatformSpec.model_validate({"kind": "platform", "pools": named})
-    return Environment("local", EmbeddedCloudSpec(kind="cloud", provider="embedded"), platform)
+    return EnvironmentConfig(
+        "local", EmbeddedCloudSpec(kind="cloud", provider="embedded"), platform
+    )
 
 
 @pytest.mark.parametrize(("model", "instance_type", "gpus"), PRODUCT_MODELS)
@@ -152,7 +154,7 @@ def test_an_environment_without_the_runtimes_pool_is_refused_with_the_file_to_co
     platform = PlatformSpec.model_validate(
         {"kind": "platform", "pools": {"h100": {"max_nodes": 1}}}
     )
-    bare = Environment("local", LOCAL.cloud, platform)
+    bare = EnvironmentConfig("local", LOCAL.cloud, platform)
     with pytest.raises(Refused, match="environment local has no pool 'cpu'") as refused:
         agent_plan(bare)
     assert "Pulumi.platform.local.yaml" in refused.value.hint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moltghost.config import EmbeddedCloudSpec, Environment
+from moltghost.config import EmbeddedCloudSpec, EnvironmentConfig
 from moltghost.images import store
 from moltghost.planning.cloud import plan_cloud
 from moltghost.planning.images import local_images, pinned_images, substitutes, version_of
@@ -17,7 +17,7 @@ def test_the_embedded_cluster_runs_what_this_machine_builds() -> None:
 
 def test_a_cluster_of_the_users_pulls_what_upstream_publishes() -> None:
     spec = EmbeddedCloudSpec(kind="cloud", provider="embedded", kubeconfig="~/.kube/config")
-    assert plan_cloud(Environment("local", spec, LOCAL.platform)).images == pinned_images()
+    assert plan_cloud(EnvironmentConfig("local", spec, LOCAL.platform)).images == pinned_images()
 
 
 def test_only_ollama_is_substituted_by_another_version() -> None:

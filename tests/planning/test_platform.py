@@ -9,7 +9,7 @@ from moltghost import paths
 from moltghost.config import (
     POOL_NAMES,
     EmbeddedCloudSpec,
-    Environment,
+    EnvironmentConfig,
     PlatformSpec,
     read_environment,
 )
@@ -25,9 +25,9 @@ from tests.examples import LOCAL, NO_MACHINE, PROJECT, agent_plan
 GPU_POOLS = POOL_NAMES[:-2]
 
 
-def environment(**pools: dict[str, Any]) -> Environment:
+def environment(**pools: dict[str, Any]) -> EnvironmentConfig:
     platform = PlatformSpec.model_validate({"kind": "platform", "pools": pools})
-    return Environment("dev", NO_MACHINE.cloud, platform)
+    return EnvironmentConfig("dev", NO_MACHINE.cloud, platform)
 
 
 EVERY_POOL = environment(**{name: {"max_nodes": 1} for name in POOL_NAMES})
@@ -179,7 +179,7 @@ def test_a_pod_says_the_labels_of_its_pool_and_of_its_type() -> None:
 
 def test_a_kubeconfig_of_the_users_replaces_the_embedded_one() -> None:
     spec = EmbeddedCloudSpec(kind="cloud", provider="embedded", kubeconfig="~/.kube/config")
-    cloud = plan_cloud(Environment("local", spec, LOCAL.platform))
+    cloud = plan_cloud(EnvironmentConfig("local", spec, LOCAL.platform))
     assert kubeconfig_path(cloud) == Path("~/.kube/config")
     assert cloud.kubeconfig.path == "~/.kube/config"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moltghost.config import Environment, read_environment
+from moltghost.config import EnvironmentConfig, read_environment
 from moltghost.errors import Refused
 from moltghost.local.node import network
 from moltghost.local.node.components import WEIGHTS_SERVICE
@@ -30,7 +30,7 @@ SOURCE = Source(
 
 
 def planned(
-    model: str = "gemma3-270m-q4", *, where: Environment = LOCAL, quantize: bool = False
+    model: str = "gemma3-270m-q4", *, where: EnvironmentConfig = LOCAL, quantize: bool = False
 ) -> WeightsJobPlan:
     return plan_weights_job(where, find_model(model), SOURCE, quantize=quantize)
 

@@ -19,10 +19,10 @@ from moltghost.aws.preflight.principals import PRINCIPALS
 from moltghost.aws.preflight.probe import Context, Probe
 from moltghost.aws.preflight.quotas import QUOTAS
 from moltghost.aws.preflight.reservations import RESERVATIONS
-from moltghost.aws.preflight.result import Check, Status, blocked, unknown
 from moltghost.aws.preflight.runner import OVERALL_TIMEOUT_SECONDS, run_probes
 from moltghost.aws.preflight.storage import BUCKET, KEYS
 from moltghost.aws.request import PreflightRequest
+from moltghost.checks import Check, blocked, unknown
 
 PROBES: tuple[Probe, ...] = (
     APIS,
@@ -47,16 +47,7 @@ PERMISSIONS: tuple[str, ...] = tuple(
 )
 """IAM actions of all probes; all of them only read."""
 
-__all__ = [
-    "PERMISSIONS",
-    "PROBES",
-    "Check",
-    "Context",
-    "Probe",
-    "Status",
-    "blocked",
-    "preflight",
-]
+__all__ = ["PERMISSIONS", "PROBES", "Context", "Probe", "preflight"]
 
 
 def preflight(

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from botocore.exceptions import BotoCoreError, ClientError
 
 from moltghost.aws.preflight.probe import Context, Probe, joined, unanswered
-from moltghost.aws.preflight.result import Check, blocker, ok, warning
 from moltghost.aws_errors import error_code, trouble
+from moltghost.checks import Check, blocker, ok, warning
 from moltghost.config_aws import MIN_ZONES, ZONES_WITHOUT_CONTROL_PLANE
 
 _HAS_REGION = {"opt-in-not-required", "opted-in"}

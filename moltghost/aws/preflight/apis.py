@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from botocore.exceptions import EndpointConnectionError, ProxyConnectionError, SSLError
 
 from moltghost.aws.preflight.probe import Context, Probe
-from moltghost.aws.preflight.result import Check, Status, blocker, ok, warning
 from moltghost.aws.preflight.runner import run_probes
+from moltghost.checks import Check, Status, blocker, ok, warning
 
 # By boto3's names: what the stacks' resources are made by, and STS, which tells the account.
 CALLED_BY_UP: dict[str, tuple[str, ...]] = {

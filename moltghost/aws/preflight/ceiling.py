@@ -13,10 +13,10 @@ from decimal import Decimal
 from moltghost.aws.cost import EnvironmentCost, environment_cost, month
 from moltghost.aws.preflight.cluster import EXTENDED_SUPPORT, SUPPORT_PERMISSIONS, support_of
 from moltghost.aws.preflight.probe import Context, Probe, joined
-from moltghost.aws.preflight.result import Check, blocker, ok, unknown, warning
 from moltghost.aws.preflight.usage import own_nodes
 from moltghost.aws.prices import PERMISSIONS, Price, prices
 from moltghost.aws.request import Holdings, PreflightRequest
+from moltghost.checks import Check, blocker, ok, unknown, warning
 
 _NOTHING = Decimal(0)
 

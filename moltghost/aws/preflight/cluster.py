@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError
 from moltghost.aws.cost import month
 from moltghost.aws.facts import fee
 from moltghost.aws.preflight.probe import Context, Probe, guarded
-from moltghost.aws.preflight.result import Check, blocker, ok, warning
 from moltghost.aws_errors import error_code
+from moltghost.checks import Check, blocker, ok, warning
 
 if TYPE_CHECKING:
     from mypy_boto3_eks.type_defs import ClusterTypeDef, ClusterVersionInformationTypeDef

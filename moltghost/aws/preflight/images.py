@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from moltghost.aws.preflight.probe import Context, Probe, guarded
-from moltghost.aws.preflight.result import Check, blocker, ok, warning
 from moltghost.aws_errors import error_code
+from moltghost.checks import Check, blocker, ok, warning
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageIdentifierTypeDef

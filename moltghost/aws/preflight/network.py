@@ -7,8 +7,8 @@ from ipaddress import ip_network
 
 from moltghost.aws.facts import facts
 from moltghost.aws.preflight.probe import Context, Probe, joined
-from moltghost.aws.preflight.result import Check, blocker, ok
 from moltghost.aws.request import PreflightRequest
+from moltghost.checks import Check, blocker, ok
 from moltghost.labels import ENVIRONMENT_LABEL
 
 

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from moltghost.aws.preflight.probe import Context, Probe, joined
-from moltghost.aws.preflight.result import Check, blocker, ok, warning
 from moltghost.aws.request import NodeNeed
+from moltghost.checks import Check, blocker, ok, warning
 from moltghost.config_aws import ZONES_WITHOUT_CONTROL_PLANE
 
 

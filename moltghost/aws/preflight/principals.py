@@ -11,8 +11,8 @@ from functools import partial
 from botocore.exceptions import ClientError
 
 from moltghost.aws.preflight.probe import Context, Probe, guarded
-from moltghost.aws.preflight.result import Check, blocker, ok, unknown
 from moltghost.aws_errors import error_code
+from moltghost.checks import Check, blocker, ok, unknown
 
 _ABSENT = "NoSuchEntity"
 _BOUNDARY = "permissions-boundary"

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from botocore.exceptions import BotoCoreError, ClientError
 
 from moltghost.aws.clients import Clients
-from moltghost.aws.preflight.result import Check, unknown
 from moltghost.aws.request import PreflightRequest
 from moltghost.aws_errors import Trouble, trouble
+from moltghost.checks import Check, unknown
 
 DEFAULT_TIMEOUT_SECONDS = 25.0
 

@@ -10,11 +10,11 @@ from botocore.exceptions import ClientError
 
 from moltghost.aws.facts import Usage, facts, quota_code
 from moltghost.aws.preflight.probe import AwsError, Context, Probe, joined
-from moltghost.aws.preflight.result import Check, blocker, ok, unknown, warning
 from moltghost.aws.preflight.usage import PERMISSIONS as USAGE_PERMISSIONS
 from moltghost.aws.preflight.usage import Use, use, vcpus
 from moltghost.aws.request import NodeNeed, PreflightRequest
 from moltghost.aws_errors import Trouble, error_code, trouble
+from moltghost.checks import Check, blocker, ok, unknown, warning
 from moltghost.models import quotas
 
 _PERMISSIONS = (

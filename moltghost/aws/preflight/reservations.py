@@ -11,9 +11,9 @@ from botocore.exceptions import ClientError
 
 from moltghost.aws.facts import facts
 from moltghost.aws.preflight.probe import Context, Probe, guarded, joined
-from moltghost.aws.preflight.result import Check, blocker, ok, warning
 from moltghost.aws.request import NodeNeed
 from moltghost.aws_errors import error_code
+from moltghost.checks import Check, blocker, ok, warning
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import CapacityReservationTypeDef

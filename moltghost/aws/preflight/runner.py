@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 
 from moltghost.aws.preflight.probe import AwsError, Context, Probe, unanswered
-from moltghost.aws.preflight.result import Check, unknown
 from moltghost.aws_errors import trouble
+from moltghost.checks import Check, unknown
 
 OVERALL_TIMEOUT_SECONDS = 60.0
 

@@ -7,29 +7,24 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
 
 from moltghost.cli.options import env_option, json_option, project_folder
-from moltghost.config import StackName, read_environment
+from moltghost.config import StackName
+from moltghost.environments.environment import Environment
+from moltghost.environments.factory import open_environment
 from moltghost.errors import Refused
-from moltghost.kube.kubeconfig import kubeconfig_path
 from moltghost.lifecycle.agents.endpoint import Endpoint, ask, endpoint, require_answering
 from moltghost.lifecycle.agents.openai_proxy import Relay
-from moltghost.lifecycle.environments import connect, is_embedded
-from moltghost.local.build.programs import binary
-from moltghost.planning.cloud import plan_cloud
 
 
 @contextmanager
-def _opened(project: Path, stack: StackName) -> Iterator[Endpoint]:
-    environment = read_environment(project, stack.environment)
-    client = connect(project, stack.environment)
-    require_answering(client, stack)
-    kubeconfig = kubeconfig_path(plan_cloud(environment)).expanduser()
-    own = binary("kubectl") if is_embedded(environment) else None
-    with endpoint(client, kubeconfig, own, stack.agent) as opened:
+def _opened(environment: Environment, stack: StackName) -> Iterator[Endpoint]:
+    require_answering(environment.client, stack)
+    with endpoint(
+        environment.client, environment.kubeconfig_path, environment.kubectl(), stack.agent
+    ) as opened:
         yield opened
 
 
@@ -65,7 +60,7 @@ def chat(
     if message is not None and not message.strip():
         raise Refused("the message is empty", 'moltghost agent chat NAME --message "..."')
     conversation = session or f"cli-{uuid.uuid4()}"
-    with _opened(project_folder(ctx), stack) as at:
+    with _opened(open_environment(project_folder(ctx), environment), stack) as at:
         if message is not None:
             _answer(at, message, conversation, as_json=as_json)
             return
@@ -113,7 +108,7 @@ def connect_command(ctx: click.Context, name: str, port: int, environment: str) 
         click.echo(f"{relay.url}/v1 is agent {name}; Ctrl-C ends it")
         try:
             while True:
-                with _opened(project, stack) as at:
+                with _opened(open_environment(project, environment), stack) as at:
                     relay.lead_to(at)
                     at.forward.process.wait()
                 relay.lead_to(None)

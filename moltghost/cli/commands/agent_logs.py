@@ -8,9 +8,9 @@ import click
 
 from moltghost.cli.options import env_option, json_option, project_folder
 from moltghost.config import StackName
+from moltghost.environments.factory import open_environment
 from moltghost.errors import Refused
 from moltghost.lifecycle.agents.logs import container_logs, read
-from moltghost.lifecycle.environments import connect
 
 
 @click.command()
@@ -53,7 +53,7 @@ def logs(
       moltghost agent logs my-agent --container ollama --lines 200
       moltghost agent logs my-agent --container loader --follow
     """
-    client = connect(project_folder(ctx), environment)
+    client = open_environment(project_folder(ctx), environment).client
     found = container_logs(client, StackName.of_agent(name, environment), containers)
     if follow and len(found) != 1:
         names = ", ".join(dict.fromkeys(each.container for each in found))

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
 from moltghost.cli.change import change_agent
 from moltghost.cli.options import env_option, json_option, project_folder, yes_option
 from moltghost.cli.views.tables import print_table
-from moltghost.config import AgentSpec, StackName
-from moltghost.kube.client import Client
+from moltghost.config import StackName
+from moltghost.environments.factory import open_environment
 from moltghost.kube.history import revisions
-from moltghost.lifecycle.agents.operations import move_values, pause_values, rollback_values
-from moltghost.lifecycle.agents.prepare import no_such_agent, running_agent
-from moltghost.lifecycle.environments import connect
+from moltghost.lifecycle.agents.change import no_such_agent
+from moltghost.lifecycle.agents.operations import move_patch, pause_patch, rollback_patch
+from moltghost.lifecycle.agents.running import running_agent
 from moltghost.units import format_context
-
-
-def _cluster(project: Path, stack: StackName) -> tuple[Client, AgentSpec | None]:
-    """The agent's cluster, and what it has of the agent."""
-    client = connect(project, stack.environment)
-    return client, running_agent(client, stack)
 
 
 @click.command()
@@ -37,9 +30,8 @@ def history(ctx: click.Context, name: str, environment: str, as_json: bool) -> N
     Example:
       moltghost agent history my-agent
     """
-    project, stack = project_folder(ctx), StackName.of_agent(name, environment)
-    client, _ = _cluster(project, stack)
-    found = revisions(client, name)
+    stack = StackName.of_agent(name, environment)
+    found = revisions(open_environment(project_folder(ctx), environment).client, name)
     if not found:
         raise no_such_agent(stack)
     if as_json:
@@ -78,10 +70,11 @@ def rollback(
       moltghost agent rollback my-agent
       moltghost agent rollback my-agent --to 3
     """
-    project, stack = project_folder(ctx), StackName.of_agent(name, environment)
-    client, running = _cluster(project, stack)
-    values = rollback_values(running, stack, revisions(client, name), to)
-    change_agent(project, stack, values, yes=yes, as_json=as_json, must_exist=True)
+    stack = StackName.of_agent(name, environment)
+    opened = open_environment(project_folder(ctx), environment)
+    running = running_agent(opened.client, stack)
+    patch = rollback_patch(running, stack, revisions(opened.client, name), to)
+    change_agent(opened, stack, patch, yes=yes, as_json=as_json, must_exist=True)
 
 
 @click.command()
@@ -99,10 +92,10 @@ def move(ctx: click.Context, name: str, environment: str, yes: bool, as_json: bo
     Example:
       moltghost agent move my-agent
     """
-    project, stack = project_folder(ctx), StackName.of_agent(name, environment)
-    _, running = _cluster(project, stack)
-    values = move_values(running, stack)
-    change_agent(project, stack, values, yes=yes, as_json=as_json, must_exist=True)
+    stack = StackName.of_agent(name, environment)
+    opened = open_environment(project_folder(ctx), environment)
+    patch = move_patch(running_agent(opened.client, stack), stack)
+    change_agent(opened, stack, patch, yes=yes, as_json=as_json, must_exist=True)
 
 
 @click.command()
@@ -140,10 +133,10 @@ def resume(ctx: click.Context, name: str, environment: str, yes: bool, as_json: 
 def _pause(
     ctx: click.Context, name: str, environment: str, *, paused: bool, yes: bool, as_json: bool
 ) -> None:
-    project, stack = project_folder(ctx), StackName.of_agent(name, environment)
-    _, running = _cluster(project, stack)
-    values = pause_values(running, stack, paused=paused)
-    change_agent(project, stack, values, yes=yes, as_json=as_json, must_exist=True)
+    stack = StackName.of_agent(name, environment)
+    opened = open_environment(project_folder(ctx), environment)
+    patch = pause_patch(running_agent(opened.client, stack), stack, paused=paused)
+    change_agent(opened, stack, patch, yes=yes, as_json=as_json, must_exist=True)
 
 
 COMMANDS = (history, rollback, move, pause, resume)

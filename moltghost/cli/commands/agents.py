@@ -24,12 +24,13 @@ from moltghost.cli.session import engine_for
 from moltghost.cli.views.agents import agent_facts, print_agents
 from moltghost.cli.views.progress import Progress
 from moltghost.config import StackName, stack_file
+from moltghost.environments.factory import open_environment
 from moltghost.errors import Refused
 from moltghost.kube.agents import list_agents
 from moltghost.lifecycle.agents.apply import destroy as destroy_agent
 from moltghost.lifecycle.agents.apply import require_deployed
-from moltghost.lifecycle.agents.prepare import no_such_agent
-from moltghost.lifecycle.environments import connect
+from moltghost.lifecycle.agents.change import no_such_agent
+from moltghost.lifecycle.agents.patch import AgentPatch
 from moltghost.models import find_model
 from moltghost.sizing.request import DEFAULT_CONTEXT
 
@@ -94,7 +95,8 @@ def deploy(
             )
         values["context"] = values["context"] or _default_context(values["model"])
         values["owner"] = values["owner"] or _default_owner()
-    change_agent(project, stack, values, yes=yes, as_json=as_json)
+    opened = open_environment(project, environment)
+    change_agent(opened, stack, AgentPatch.of_words(values), yes=yes, as_json=as_json)
 
 
 @click.command()
@@ -116,7 +118,9 @@ def update(
       moltghost agent update my-agent --context 64k --gpu auto --memory auto
     """
     stack = StackName.of_agent(name, environment)
-    change_agent(project_folder(ctx), stack, values, yes=yes, as_json=as_json, must_exist=True)
+    opened = open_environment(project_folder(ctx), environment)
+    patch = AgentPatch.of_words(values)
+    change_agent(opened, stack, patch, yes=yes, as_json=as_json, must_exist=True)
 
 
 @click.command()
@@ -140,10 +144,12 @@ def scale(
       moltghost agent scale my-agent --gpu h100 --memory 160gb
       moltghost agent scale my-agent --gpu auto --memory auto
     """
-    if not any(values[key] for key in ("gpu", "memory", "parallel")):
+    if all(values[key] is None for key in ("gpu", "memory", "parallel")):
         raise Refused("nothing to scale to", "give --gpu, --memory or --parallel")
     stack = StackName.of_agent(name, environment)
-    change_agent(project_folder(ctx), stack, values, yes=yes, as_json=as_json, must_exist=True)
+    opened = open_environment(project_folder(ctx), environment)
+    patch = AgentPatch.of_words(values)
+    change_agent(opened, stack, patch, yes=yes, as_json=as_json, must_exist=True)
 
 
 def _default_context(model: str) -> str:
@@ -166,7 +172,7 @@ def list_command(ctx: click.Context, environment: str, as_json: bool) -> None:
     Example:
       moltghost agent list --env local
     """
-    found = list_agents(connect(project_folder(ctx), environment))
+    found = list_agents(open_environment(project_folder(ctx), environment).client)
     if as_json:
         click.echo(json.dumps([each.to_json() for each in found]))
     elif found:
@@ -188,8 +194,8 @@ def status(ctx: click.Context, name: str, watch: bool, environment: str, as_json
     Example:
       moltghost agent status my-agent --watch
     """
-    project, stack = project_folder(ctx), StackName.of_agent(name, environment)
-    client, shown = connect(project, environment), ""
+    stack = StackName.of_agent(name, environment)
+    client, shown = open_environment(project_folder(ctx), environment).client, ""
     while True:
         found = list_agents(client, name)
         if not found:

@@ -6,13 +6,14 @@ import json
 
 import click
 
+from moltghost.cli.commands.preflight import show_doubts
 from moltghost.cli.options import confirm, engine_option, json_option, project_folder, yes_option
 from moltghost.cli.session import engines_of
 from moltghost.cli.views.progress import Progress
 from moltghost.cli.views.tables import print_table
+from moltghost.environments.factory import open_environment
 from moltghost.lifecycle.agents.roll import plan_roll
 from moltghost.lifecycle.agents.roll import roll as roll_agents
-from moltghost.lifecycle.environments import connect
 
 
 @click.group()
@@ -38,9 +39,8 @@ def roll(ctx: click.Context, name: str, begin_with: str | None, yes: bool, as_js
       moltghost environment roll dev
       moltghost environment roll dev --from my-agent
     """
-    project = project_folder(ctx)
-    client = connect(project, name)
-    moves = plan_roll(project, name, client, begin_with=begin_with)
+    opened = open_environment(project_folder(ctx), name)
+    moves = plan_roll(opened, begin_with=begin_with)
     if not as_json:
         print_table(
             ("agent", "model", "type", "$/h more while both run"),
@@ -59,5 +59,12 @@ def roll(ctx: click.Context, name: str, begin_with: str | None, yes: bool, as_js
     confirm(f"Move {count} of {name} to fresh nodes, one after the other?", yes=yes)
     moved: list[str] = []
     with Progress(quiet=as_json) as progress:
-        roll_agents(moves, client, engines_of(name), progress.report, moved.append)
+        roll_agents(
+            opened,
+            moves,
+            engines_of(name),
+            progress.report,
+            look=lambda each: show_doubts(each.checks, as_json=as_json),
+            done=moved.append,
+        )
     click.echo(json.dumps({"moved": moved}) if as_json else f"{count} moved: {', '.join(moved)}")

@@ -16,13 +16,12 @@ from moltghost.cli.views.fleet import fleet_json, outcomes_json, show_fleet, sho
 from moltghost.cli.views.fleet_progress import FleetProgress
 from moltghost.config import StackName
 from moltghost.config_fleet import Fleet, read_fleet
+from moltghost.environments.environment import Environment
+from moltghost.environments.factory import open_environment
 from moltghost.errors import ExitCode, Refused
-from moltghost.lifecycle.environments import connect
+from moltghost.lifecycle.fleets.jobs import Job, Outcome, Tools
 from moltghost.lifecycle.fleets.plan import FleetPlan, deployed, plan_fleet
 from moltghost.lifecycle.fleets.run import run_jobs
-from moltghost.lifecycle.fleets.worker import Job, Outcome, Tools
-from moltghost.lifecycle.preflight import require_fleet
-from moltghost.lifecycle.weights.build import add
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,11 +82,11 @@ def apply_command(
     """
     if delete_data and not prune:
         raise Refused("--delete-data is about agents that --prune destroys", "add --prune")
-    project, described = project_folder(ctx), _read(file, environment)
-    client = connect(project, described.environment)
-    plan = plan_fleet(project, described, client, parallel=parallel)
+    described = _read(file, environment)
+    opened = open_environment(project_folder(ctx), described.environment)
+    plan = plan_fleet(opened, described, parallel=parallel)
     pruned = plan.others if prune else ()
-    _ask_account(plan, as_json=as_json)
+    show_doubts(plan.checks, as_json=as_json)
     if not as_json:
         show_fleet(plan, pruned, delete_data=delete_data)
     if dry_run:
@@ -95,15 +94,12 @@ def apply_command(
             click.echo(json.dumps(fleet_json(plan, pruned)))
         return
     confirm(_question(plan, [each.agent for each in pruned], delete_data), yes=yes)
-    jobs = [
-        Job(stack=change.stack, change=change, store=plan.builds.get(change.stack.agent, ""))
-        for change in plan.changes
-    ]
+    jobs = [Job.of(each) for each in plan.prepared]
     jobs += [
         Job(stack=StackName.of_agent(each.agent, described.environment), delete_data=delete_data)
         for each in pruned
     ]
-    _carry_out(ctx, project, jobs, described.environment, parallel, as_json)
+    _carry_out(ctx, opened, jobs, parallel, as_json)
 
 
 @fleet.command("destroy")
@@ -129,8 +125,9 @@ def destroy_command(
     Example:
       moltghost fleet destroy agents.yaml --delete-data
     """
-    project, described = project_folder(ctx), _read(file, environment)
-    known = [each.name for each in engine_for(project, described.environment).stacks()]
+    described = _read(file, environment)
+    opened = open_environment(project_folder(ctx), described.environment)
+    known = [each.name for each in engine_for(opened.project, opened.name).stacks()]
     names = deployed(described.agents, known, described.environment)
     if not names:
         raise Refused(
@@ -143,19 +140,11 @@ def destroy_command(
         Job(stack=StackName.of_agent(name, described.environment), delete_data=delete_data)
         for name in names
     ]
-    _carry_out(ctx, project, jobs, described.environment, parallel, as_json)
+    _carry_out(ctx, opened, jobs, parallel, as_json)
 
 
 def _read(file: Path, environment: str | None) -> Fleet:
     return read_fleet(file, environment)
-
-
-def _ask_account(plan: FleetPlan, *, as_json: bool) -> None:
-    """On AWS, hold the fleet against the account's quotas and offers."""
-    if plan.environment.cloud.provider != "aws":
-        return  # spares the import of boto3
-
-    show_doubts(require_fleet(plan), as_json=as_json)
 
 
 def _question(plan: FleetPlan, pruned: list[str], delete_data: bool) -> str:
@@ -180,20 +169,19 @@ def _some(names: list[str] | tuple[str, ...], limit: int = 10) -> str:
 
 def _carry_out(
     ctx: click.Context,
-    project: Path,
+    environment: Environment,
     jobs: list[Job],
-    environment: str,
     parallel: int,
     as_json: bool,
 ) -> None:
-    engines = engines_of(environment)
-    tools = Tools(project=project, engine_for=engines, connect=connect, build=add)
+    engines = engines_of(environment.name)
+    tools = Tools(environment=environment, engine_for=engines)
     names = [job.stack.agent for job in jobs]
     with FleetProgress(names, quiet=as_json) as progress:
         outcomes, left = run_jobs(jobs, tools, parallel=parallel, watch=progress.watch)
     unbegun = [job.stack.agent for job in left]
     if as_json:
-        click.echo(json.dumps(outcomes_json(environment, outcomes, unbegun)))
+        click.echo(json.dumps(outcomes_json(environment.name, outcomes, unbegun)))
     else:
         show_outcomes(outcomes, unbegun)
     ctx.exit(_exit_code(outcomes, left))

@@ -11,8 +11,8 @@ from moltghost import paths
 from moltghost.cli.options import confirm, json_option, yes_option
 from moltghost.cli.views.progress import Progress
 from moltghost.cli.views.tables import print_table
+from moltghost.environments.embedded_cluster import recorded_stacks, remove_cluster
 from moltghost.errors import ExitCode, Refused
-from moltghost.lifecycle.embedded import recorded_stacks, remove_cluster
 from moltghost.local.cluster.cluster import ClusterStatus, EmbeddedCluster
 
 

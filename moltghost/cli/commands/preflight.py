@@ -6,18 +6,22 @@ import json
 import shutil
 import sys
 import textwrap
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from moltghost.aws.cost import CostLine, EnvironmentCost
-from moltghost.aws.preflight import Check, blocked
+from moltghost.checks import Check, blocked
 from moltghost.cli.options import json_option, project_folder
 from moltghost.cli.views.tables import print_table
 from moltghost.config import StackName
+from moltghost.environments.factory import open_environment
 from moltghost.errors import ExitCode, Refused
-from moltghost.lifecycle.preflight import check_agent, check_environment, cost_at_most
+from moltghost.lifecycle.agents.preflight import check_agent
+
+if TYPE_CHECKING:
+    from moltghost.aws.cost import CostLine, EnvironmentCost
 
 
 @click.command()
@@ -37,13 +41,12 @@ def preflight(ctx: click.Context, environment: str, agent: str | None, as_json: 
       moltghost preflight prod
       moltghost preflight prod --agent my-agent
     """
-    project = project_folder(ctx)
+    name = environment if agent else _environment_name(environment)
+    opened = open_environment(project_folder(ctx), name)
     if agent:
-        stack = StackName.of_agent(agent, environment)
-        checks = check_agent(project, stack)
+        checks, cost = check_agent(opened, StackName.of_agent(agent, name)), None
     else:
-        checks = check_environment(project, _environment_name(environment))
-    cost = None if agent else cost_at_most(project, environment)
+        checks, cost = opened.check(), opened.cost_at_most()
     if as_json:
         answer: dict[str, Any] = {"checks": [asdict(check) for check in checks]}
         if cost:
@@ -59,7 +62,7 @@ def preflight(ctx: click.Context, environment: str, agent: str | None, as_json: 
         ctx.exit(ExitCode.REFUSED)
 
 
-def show_doubts(checks: list[Check], *, as_json: bool) -> None:
+def show_doubts(checks: Sequence[Check], *, as_json: bool) -> None:
     """What is neither well nor a blocker, before people are asked."""
     doubts = [check for check in checks if check.status != "ok"]
     if doubts and not as_json:

@@ -145,11 +145,9 @@ def pools_of(ctx: click.Context, environment: str | None) -> tuple[Pool, ...] | 
         return None
 
     # A plain `size` reads no stack and takes a third of the time without what reads them.
-    from moltghost.config import read_environment  # noqa: PLC0415
-    from moltghost.planning.platform import plan_platform  # noqa: PLC0415
+    from moltghost.environments.factory import open_environment  # noqa: PLC0415
 
-    plan = plan_platform(read_environment(project_folder(ctx), environment))
-    return plan.for_models
+    return open_environment(project_folder(ctx), environment).platform.for_models
 
 
 def _show_fits(choice: ModelChoice, request: SizingRequest, on: str, *, as_json: bool) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
-from moltghost import paths
 from moltghost.cli.change import change_agent
 from moltghost.cli.commands.drift import drift_json, show_drift
 from moltghost.cli.commands.preflight import show_cost, show_doubts
@@ -17,17 +15,15 @@ from moltghost.cli.session import engine_for
 from moltghost.cli.views.plan import show_plan, show_platform, show_price
 from moltghost.cli.views.progress import Progress
 from moltghost.cli.views.steps import preview_json, show_preview, show_repairs, summary
-from moltghost.config import Environment, StackName, read_environment
-from moltghost.engines.interface import Drift, Engine, Preview, Result
+from moltghost.config import StackName
+from moltghost.engines.interface import Drift, Preview, Result
+from moltghost.environments.environment import Environment
+from moltghost.environments.factory import open_environment
 from moltghost.errors import Refused
-from moltghost.lifecycle.agents.prepare import propose
-from moltghost.lifecycle.embedded import bring_up
-from moltghost.lifecycle.environments import is_embedded, layer_stacks
-from moltghost.lifecycle.kubeconfig import kubeconfig_of
-from moltghost.lifecycle.preflight import cost_at_most, require_environment
-from moltghost.lifecycle.teardown import require_no_agents, take_down
-from moltghost.planning.cloud import plan_cloud
-from moltghost.planning.platform import plan_platform
+from moltghost.lifecycle.agents.change import plan_as_written
+from moltghost.lifecycle.agents.patch import AgentPatch
+from moltghost.lifecycle.agents.preflight import passed
+from moltghost.lifecycle.layers import bring_up, take_down
 from moltghost.planning.update import plan_json
 
 
@@ -43,21 +39,20 @@ def plan(ctx: click.Context, stack: str, as_json: bool) -> None:
       moltghost plan my-agent.local
       moltghost plan platform.local --json
     """
-    project, name = project_folder(ctx), StackName.parse(stack)
+    name = StackName.parse(stack)
+    environment = open_environment(project_folder(ctx), name.environment)
     if name.layer == "agent":
-        change = propose(project, name, {}, running=None, must_exist=True)
+        change = plan_as_written(environment, name)
         if as_json:
             click.echo(json.dumps(plan_json(change.plan, change.update)))
         else:
             show_plan(change.plan, change.update, interrupted=change.interrupted)
         return
-    environment = read_environment(project, name.environment)
-    platform = plan_platform(environment)
     if as_json:
-        click.echo(platform.model_dump_json())
+        click.echo(environment.platform.model_dump_json())
         return
-    show_platform(platform)
-    _show_price(project, name)
+    show_platform(environment.platform)
+    _show_price(environment, name)
 
 
 @click.command()
@@ -78,11 +73,10 @@ def preview(ctx: click.Context, stack: str, diff: bool, refresh: bool, as_json: 
     """
     project, name = project_folder(ctx), StackName.parse(stack)
     engine = engine_for(project, name.environment)
+    environment = open_environment(project, name.environment)
     if name.layer != "agent":
-        environment = read_environment(project, name.environment)
-        if is_embedded(environment):
-            _require_cluster(name.environment)
-    names = layer_stacks(name.environment) if name.layer == "cloud" else (name,)
+        environment.require_started()
+    names = environment.stacks if name.layer == "cloud" else (name,)
     with Progress(quiet=True) as progress:
         known = {each.name for each in engine.stacks()} if refresh else set()
         drifts = {
@@ -99,16 +93,15 @@ def preview(ctx: click.Context, stack: str, diff: bool, refresh: bool, as_json: 
         return
     for each in found:
         show_preview(each, diff=diff)
-    _show_price(project, name)
+    _show_price(environment, name)
 
 
-def _show_price(project: Path, name: StackName) -> None:
+def _show_price(environment: Environment, name: StackName) -> None:
     """What the stack costs: an agent's node, or an environment that is empty and full."""
     if name.layer == "agent":
-        show_price(propose(project, name, {}, running=None, must_exist=True).plan)
+        show_price(plan_as_written(environment, name).plan)
         return
-
-    if cost := cost_at_most(project, name.environment):
+    if cost := environment.cost_at_most():
         show_cost(cost)
 
 
@@ -130,39 +123,26 @@ def up(ctx: click.Context, stack: str, yes: bool, as_json: bool) -> None:
       moltghost up my-agent.local --yes
     """
     project, name = project_folder(ctx), StackName.parse(stack)
+    environment = open_environment(project, name.environment)
     if name.layer == "agent":
-        change_agent(project, name, {}, yes=yes, as_json=as_json, must_exist=True)
+        change_agent(environment, name, AgentPatch(), yes=yes, as_json=as_json, must_exist=True)
         return
-    environment = read_environment(project, name.environment)
     engine = engine_for(project, name.environment)
     if not as_json and name.layer == "cloud":
-        show_platform(plan_platform(environment))
-    if environment.cloud.provider == "aws":
-        show_doubts(require_environment(environment), as_json=as_json)
-    names = layer_stacks(name.environment) if name.layer == "cloud" else (name,)
+        show_platform(environment.platform)
+    show_doubts(passed(environment.check_before_up()), as_json=as_json)
+    names = environment.stacks if name.layer == "cloud" else (name,)
     confirm(f"Bring up {', then '.join(str(each) for each in names)}?", yes=yes)
-    results = _bring_up(engine, environment, names, as_json)
+
+    def show(each: StackName, result: Result) -> None:
+        if not as_json:
+            click.echo(f"{each}: {summary(result.counts())}")
+            show_repairs(result)
+
+    with Progress(quiet=as_json) as progress:
+        results = bring_up(environment, names, engine, progress.report, show)
     if as_json:
         click.echo(json.dumps([_result_json(each) for each in results]))
-
-
-def _bring_up(
-    engine: Engine, environment: Environment, names: tuple[StackName, ...], as_json: bool
-) -> list[Result]:
-    results = []
-    with Progress(quiet=as_json) as progress:
-        if is_embedded(environment):
-            machine = plan_cloud(environment).machine is not None
-            bring_up(progress.report, machine=machine)
-        for each in names:
-            result = engine.up(str(each), report=progress.report)
-            results.append(result)
-            if each.layer == "cloud" and environment.cloud.provider == "aws":
-                kubeconfig_of(environment, engine)
-            if not as_json:
-                click.echo(f"{each}: {summary(result.counts())}")
-                show_repairs(result)
-    return results
 
 
 @click.command()
@@ -188,11 +168,11 @@ def down(ctx: click.Context, environment: str, yes: bool, as_json: bool) -> None
             f"{environment} is no environment",
             f"moltghost down {name.environment}; moltghost agent destroy removes an agent",
         )
-    spec, engine = read_environment(project, environment), engine_for(project, environment)
-    require_no_agents(project, spec, engine)
+    opened, engine = open_environment(project, environment), engine_for(project, environment)
+    opened.require_no_agents(engine)
     confirm(f"Take environment {environment} down?", yes=yes)
     with Progress(quiet=as_json) as progress:
-        went = take_down(project, spec, engine, progress.report)
+        went = take_down(opened, engine, progress.report)
     if as_json:
         click.echo(
             json.dumps({"removed": went.removed, "kept": went.kept, "notes": list(went.notes)})
@@ -222,17 +202,8 @@ def kubeconfig(ctx: click.Context, environment: str) -> None:
         raise Refused(
             f"{environment} is no environment", f"moltghost kubeconfig {name.environment}"
         )
-    click.echo(
-        kubeconfig_of(read_environment(project, environment), engine_for(project, environment))
-    )
-
-
-def _require_cluster(environment: str) -> None:
-    if not paths.kubeconfig().is_file():
-        raise Refused(
-            f"the cluster of environment {environment} isn't running",
-            "moltghost local up starts it",
-        )
+    opened, engine = open_environment(project, environment), engine_for(project, environment)
+    click.echo(opened.kubeconfig(engine))
 
 
 def _preview_json(preview: Preview, drift: Drift | None) -> dict[str, Any]:

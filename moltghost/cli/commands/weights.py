@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +11,8 @@ import click
 from moltghost.cli.options import confirm, env_option, json_option, project_folder, yes_option
 from moltghost.cli.views.progress import Progress
 from moltghost.cli.views.tables import print_table
+from moltghost.environments.environment import Environment
+from moltghost.environments.factory import open_environment
 from moltghost.errors import ExitCode
 from moltghost.lifecycle.weights.build import add as add_store
 from moltghost.lifecycle.weights.maintenance import (
@@ -77,7 +78,9 @@ def add(
         replace=replace,
     )
     with Progress(quiet=as_json) as progress:
-        added = add_store(project_folder(ctx), environment, request, progress.report)
+        added = add_store(
+            open_environment(project_folder(ctx), environment), request, progress.report
+        )
     if as_json:
         click.echo(json.dumps({**_store_json(added.store), "built": added.built}))
         return
@@ -98,8 +101,8 @@ def list_command(ctx: click.Context, environment: str, as_json: bool) -> None:
     Example:
       moltghost weights list --env local
     """
-    found = list_weights(project_folder(ctx), environment)
-    sources = list_sources(project_folder(ctx), environment)
+    opened = open_environment(project_folder(ctx), environment)
+    found, sources = list_weights(opened), list_sources(opened)
     if as_json:
         stores = [_listed_json(each) for each in found]
         click.echo(json.dumps({"stores": stores, "sources": _sources_json(sources)}))
@@ -125,7 +128,8 @@ def verify(ctx: click.Context, model: str, environment: str, as_json: bool) -> N
       moltghost weights verify gemma3-270m-q4 --env prod
     """
     with Progress(quiet=as_json) as progress:
-        found = verify_weights(project_folder(ctx), environment, model, progress.report)
+        opened = open_environment(project_folder(ctx), environment)
+        found = verify_weights(opened, model, progress.report)
     if as_json:
         click.echo(json.dumps([_verified_json(each) for each in found]))
     else:
@@ -159,34 +163,35 @@ def remove(
     """
     if bool(model) == sources:
         raise click.UsageError("name a MODEL, or give --sources")
+    opened = open_environment(project_folder(ctx), environment)
     if sources:
-        _remove_sources(project_folder(ctx), environment, yes=yes, as_json=as_json)
+        _remove_sources(opened, yes=yes, as_json=as_json)
     else:
-        _remove_store(project_folder(ctx), environment, model, yes=yes, as_json=as_json)
+        _remove_store(opened, model, yes=yes, as_json=as_json)
 
 
-def _remove_sources(project: Path, environment: str, *, yes: bool, as_json: bool) -> None:
-    sources = removable_sources(project, environment)
+def _remove_sources(environment: Environment, *, yes: bool, as_json: bool) -> None:
+    sources = removable_sources(environment)
     size = format_bytes(sum(sources.values()))
     if sources:
-        confirm(f"Remove {len(sources)} sources ({size}) from {environment}?", yes=yes)
-    removed = remove_sources(project, environment, sources)
+        confirm(f"Remove {len(sources)} sources ({size}) from {environment.name}?", yes=yes)
+    removed = remove_sources(environment, sources)
     if as_json:
         click.echo(json.dumps({"sources": _sources_json(sources), "removed_objects": removed}))
     else:
-        click.echo(f"{removed} sources are removed from {environment}: {size}")
+        click.echo(f"{removed} sources are removed from {environment.name}: {size}")
 
 
-def _remove_store(project: Path, environment: str, model: str, *, yes: bool, as_json: bool) -> None:
-    store = removable(project, environment, model)
+def _remove_store(environment: Environment, model: str, *, yes: bool, as_json: bool) -> None:
+    store = removable(environment, model)
     size = format_bytes(store.size_bytes)
-    confirm(f"Remove the store of {store.name} ({size}) from {environment}?", yes=yes)
-    removed = remove_weights(project, environment, store)
+    confirm(f"Remove the store of {store.name} ({size}) from {environment.name}?", yes=yes)
+    removed = remove_weights(environment, store)
     if as_json:
         click.echo(json.dumps({**_store_json(store), "removed_objects": removed}))
     else:
-        click.echo(f"{store.name} is removed from {environment}: {removed} objects, {size}")
-        _print_sources(list_sources(project, environment), environment)
+        click.echo(f"{store.name} is removed from {environment.name}: {removed} objects, {size}")
+        _print_sources(list_sources(environment), environment.name)
 
 
 def _facts(store: Store) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from moltghost.cli.views.tables import print_facts, print_table
+from moltghost.environments.needs import RuntimeNeed
 from moltghost.kube.agents import AgentStatus
-from moltghost.lifecycle.agents.prepare import AgentChange
-from moltghost.lifecycle.fleets.needs import RuntimeNeed
+from moltghost.lifecycle.agents.change import AgentChange
+from moltghost.lifecycle.fleets.jobs import Outcome
 from moltghost.lifecycle.fleets.plan import FleetPlan
-from moltghost.lifecycle.fleets.worker import Outcome
 from moltghost.sizing.cost import HOURS_PER_MONTH
 from moltghost.units import format_context, format_duration
 

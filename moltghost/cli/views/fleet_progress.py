@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from moltghost.lifecycle.fleets.worker import News, Outcome
+from moltghost.lifecycle.fleets.jobs import News, Outcome
 from moltghost.units import format_duration
 
 _REFRESH_PER_SECOND = 4

@@ -1,4 +1,4 @@
-"""The life of an agent: a proposed change is made, taken back if it fails, or the agent removed."""
+"""A prepared change of an agent is made, and taken back if it fails; or the agent is removed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from moltghost.config import (
     stack_file,
 )
 from moltghost.engines.interface import Engine, Protected, Result
+from moltghost.environments.environment import Environment
 from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
-from moltghost.lifecycle.agents.prepare import AgentChange, no_such_agent
+from moltghost.lifecycle.agents.change import AgentChange, no_such_agent
+from moltghost.lifecycle.agents.prepare import Prepared
 from moltghost.lifecycle.agents.stack_files import (
     commit_pending,
     discard_pending,
@@ -23,6 +25,24 @@ from moltghost.lifecycle.agents.stack_files import (
 )
 from moltghost.locks import held
 from moltghost.progress import Report
+
+
+def apply(environment: Environment, prepared: Prepared, engine: Engine, report: Report) -> Result:
+    """Build the store that is missing, then make the change (`carry_out`).
+
+    Raises:
+        Refused: nothing of the agent has changed; the store can't be built without a person, or
+            the engine refused.
+        Failed: it was tried; the message says what is left.
+    """
+    if missing := prepared.missing:
+        if not missing.can_be_built:
+            raise missing.refusal()
+        from moltghost.lifecycle.weights.build import add  # loads the client of S3
+        from moltghost.lifecycle.weights.source import Request
+
+        add(environment, Request(model=missing.choice.name), report)
+    return carry_out(prepared.change, engine, report)
 
 
 def carry_out(change: AgentChange, engine: Engine, report: Report) -> Result:

@@ -22,7 +22,7 @@ from moltghost.kube.agents import list_agents
 from moltghost.kube.client import Client
 from moltghost.kube.forward import Forward, find_kubectl, forwarded
 from moltghost.labels import GATEWAY_TOKEN_VARIABLE, RUNTIME, agent_namespace
-from moltghost.lifecycle.agents.prepare import no_such_agent
+from moltghost.lifecycle.agents.change import no_such_agent
 from moltghost.planning.runtime import RUNTIME_PORT
 
 CHAT_PATH = "/v1/chat/completions"

@@ -15,7 +15,7 @@ from moltghost.kube.agents import list_agents
 from moltghost.kube.client import Client
 from moltghost.kube.pod_diagnosis import LiveObject, container_statuses
 from moltghost.labels import agent_namespace
-from moltghost.lifecycle.agents.prepare import no_such_agent
+from moltghost.lifecycle.agents.change import no_such_agent
 
 _DAY_SECONDS = 24 * 3600
 

@@ -1,22 +1,21 @@
 """Operations on a running agent that change no model: back, to another node, off and on again.
 
 Each is a change of the agent's config, so it is planned, checked, carried out and taken back like
-any other (`proposal`, `agents`).
+any other (`prepare`, `apply`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from moltghost.config import AgentSpec, ModelSpec, StackName, parse_spec
 from moltghost.errors import Refused
 from moltghost.kube.history import Revision
-from moltghost.lifecycle.agents.prepare import AUTO
+from moltghost.lifecycle.agents.patch import RESET, AgentPatch
 
 
-def move_values(running: AgentSpec | None, stack: StackName) -> dict[str, Any]:
+def move_patch(running: AgentSpec | None, stack: StackName) -> AgentPatch:
     """The config change that brings the same model up on a fresh node.
 
     Raises:
@@ -28,10 +27,10 @@ def move_values(running: AgentSpec | None, stack: StackName) -> dict[str, Any]:
             f"agent {stack.agent} is paused: it is on no node",
             f"moltghost agent resume {stack.agent} brings it up on one that is there or comes",
         )
-    return {"moves": spec.moves + 1}
+    return AgentPatch(moves=spec.moves + 1)
 
 
-def pause_values(running: AgentSpec | None, stack: StackName, *, paused: bool) -> dict[str, Any]:
+def pause_patch(running: AgentSpec | None, stack: StackName, *, paused: bool) -> AgentPatch:
     """The config change that stops an agent's pods, or starts them again.
 
     Raises:
@@ -43,12 +42,12 @@ def pause_values(running: AgentSpec | None, stack: StackName, *, paused: bool) -
             f"agent {stack.agent} is {'paused' if paused else 'not paused'} already",
             f"moltghost agent status {stack.agent} shows it",
         )
-    return {"paused": True if paused else AUTO}
+    return AgentPatch(paused=True if paused else RESET)
 
 
-def rollback_values(
+def rollback_patch(
     running: AgentSpec | None, stack: StackName, history: Sequence[Revision], to: int | None
-) -> dict[str, Any]:
+) -> AgentPatch:
     """The config change that brings an earlier model back.
 
     Args:
@@ -76,10 +75,7 @@ def rollback_values(
             f"agent {stack.agent} has no earlier revision {to}; it has {numbers}",
             f"moltghost agent history {stack.agent} lists them",
         )
-    wanted = earlier[to]
-    written = wanted.model_dump(mode="json", exclude_defaults=True)
-    # What the earlier one left at its default has to be set back as well.
-    return {name: written.get(name, AUTO) for name in ModelSpec.model_fields}
+    return AgentPatch.to(earlier[to], ModelSpec.model_fields)
 
 
 def _running(running: AgentSpec | None, stack: StackName, what: str) -> AgentSpec:

@@ -11,70 +11,79 @@ from pathlib import Path
 
 from moltghost.config import StackName
 from moltghost.engines.interface import Engine
+from moltghost.environments.environment import Environment
 from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
-from moltghost.kube.agents import list_agents
-from moltghost.kube.client import Client
-from moltghost.lifecycle.agents.apply import carry_out
-from moltghost.lifecycle.agents.operations import move_values
-from moltghost.lifecycle.agents.prepare import AgentChange, check, propose, running_agent
+from moltghost.kube.agents import AgentStatus, list_agents
+from moltghost.lifecycle.agents.apply import apply
+from moltghost.lifecycle.agents.change import AgentChange, plan_wanted, read_wanted
+from moltghost.lifecycle.agents.operations import move_patch
+from moltghost.lifecycle.agents.prepare import Prepared, prepare
+from moltghost.lifecycle.agents.running import running_agent, running_spec
 from moltghost.progress import Report
 
 
-def plan_roll(
-    project: Path, environment: str, client: Client, *, begin_with: str | None = None
-) -> list[AgentChange]:
+def plan_roll(environment: Environment, *, begin_with: str | None = None) -> list[AgentChange]:
     """The moves of an environment's agents, by name; paused ones are on no node.
 
     Args:
-        project: folder with ``Pulumi.yaml``.
-        environment: its name.
-        client: its cluster.
+        environment: theirs.
         begin_with: leave out the agents before this one, which an earlier roll has moved.
 
     Raises:
         Refused: there is nothing to move, or an agent's move can't be planned.
     """
-    names = [each.agent for each in list_agents(client) if each.stage != "paused"]
+    agents = {each.agent: each for each in list_agents(environment.client)}
+    names = [name for name, each in agents.items() if each.stage != "paused"]
     if begin_with is not None:
         if begin_with not in names:
             raise Refused(
-                f"there is no running agent {begin_with} in {environment} to begin with",
+                f"there is no running agent {begin_with} in {environment.name} to begin with",
                 "moltghost agent list shows what there is",
             )
         names = names[names.index(begin_with) :]
     if not names:
         raise Refused(
-            f"no agent runs in {environment}: there is nothing to move",
+            f"no agent runs in {environment.name}: there is nothing to move",
             "moltghost agent list shows what there is",
         )
-    return [move_of(project, StackName.of_agent(name, environment), client) for name in names]
+    return [_planned(environment, agents[name]) for name in names]
 
 
-def move_of(project: Path, stack: StackName, client: Client) -> AgentChange:
+def _planned(environment: Environment, status: AgentStatus) -> AgentChange:
+    stack = StackName.of_agent(status.agent, environment.name)
+    running = running_spec(status, stack)
+    patch = move_patch(running, stack)
+    wanted = read_wanted(environment.project, stack, patch, must_exist=True)
+    return plan_wanted(environment, wanted, running)
+
+
+def prepare_move(environment: Environment, stack: StackName) -> Prepared:
     """One agent's move, as things are now.
 
     Raises:
-        Refused: it isn't deployed, is paused, or can't be planned.
+        Refused: it isn't deployed, is paused, or its move can't be prepared.
     """
-    running = running_agent(client, stack)
-    values = move_values(running, stack)
-    return propose(project, stack, values, running=running, must_exist=True)
+    patch = move_patch(running_agent(environment.client, stack), stack)
+    return prepare(environment, stack, patch, must_exist=True)
 
 
 def roll(
+    environment: Environment,
     moves: Sequence[AgentChange],
-    client: Client,
     engine_for: Callable[[Path], Engine],
     report: Report,
+    *,
+    look: Callable[[Prepared], None],
     done: Callable[[str], None],
 ) -> None:
     """Move one agent after the other, and stop at the first that can't be moved.
 
     Args:
+        environment: theirs.
         moves: as `plan_roll` gave them; each is planned again when its turn comes.
-        client: the environment's cluster.
         engine_for: makes the engine, anew for each agent.
         report: progress of the one that is being moved.
+        look: called with each move before it is made, as things are then.
         done: called with the name of each agent that was moved.
 
     Raises:
@@ -84,9 +93,9 @@ def roll(
     for number, planned in enumerate(moves):
         name = planned.stack.agent
         try:
-            change = move_of(planned.project, planned.stack, client)
-            check(change, client)
-            carry_out(change, engine_for(planned.project), report)
+            prepared = prepare_move(environment, planned.stack)
+            look(prepared)
+            apply(environment, prepared, engine_for(environment.project), report)
         except Interrupted:
             raise
         except MoltghostError as error:

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from moltghost.environments.needs import FleetNodes, RuntimeNeed
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
 from moltghost.kube.karpenter import pool_statuses
 from moltghost.kube.pools import PoolStatus, pods_that_fit
-from moltghost.lifecycle.agents.prepare import AgentChange, require_room_on_machine
+from moltghost.lifecycle.agents.change import AgentChange
+from moltghost.lifecycle.agents.room import require_room_on_machine
 from moltghost.models import instance_type
 from moltghost.planning.model_server import Share
 from moltghost.planning.platform import PlatformPlan
@@ -23,56 +25,6 @@ from moltghost.sizing.nodes import allocatable
 
 # A runtime's node has Kubernetes' own pods as well: kube-proxy, CNI, agents of the cluster.
 _PODS_OF_THE_CLUSTER = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class FleetNodes:
-    """Nodes of one type in one pool that are needed beyond what is there.
-
-    Attributes:
-        kept: nodes that stay.
-        surge: nodes more while updates run, at the most.
-    """
-
-    pool: str
-    instance_type: str
-    kept: int
-    surge: int
-
-    @property
-    def nodes(self) -> int:
-        """At the peak."""
-        return self.kept + self.surge
-
-    @property
-    def vcpus(self) -> int:
-        """At the peak."""
-        return self.nodes * instance_type(self.instance_type).vcpu
-
-    @property
-    def quota(self) -> str:
-        """Code of EC2's on-demand quota that they count in."""
-        return instance_type(self.instance_type).quota_on_demand
-
-
-@dataclass(frozen=True, kw_only=True)
-class RuntimeNeed:
-    """New nodes for the runtimes of new agents: between `fewest` and `most`.
-
-    Attributes:
-        placed: runtimes that find room on the nodes that are there.
-    """
-
-    pool: str
-    runtimes: int
-    placed: int
-    fewest: int
-    most: int
-
-    @property
-    def span(self) -> str:
-        """``2`` or ``2 to 5``."""
-        return f"{self.fewest}" if self.fewest == self.most else f"{self.fewest} to {self.most}"
 
 
 @dataclass(frozen=True, kw_only=True)

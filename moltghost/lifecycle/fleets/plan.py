@@ -9,17 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from moltghost.config import AgentSpec, Environment, StackName, read_environment
+from moltghost.checks import Check
+from moltghost.config import StackName
 from moltghost.config_fleet import AGENT_FIELDS, Fleet
+from moltghost.environments.environment import Environment
 from moltghost.errors import Refused
 from moltghost.kube.agents import AgentStatus, list_agents
-from moltghost.kube.client import Client
-from moltghost.lifecycle.agents.prepare import AUTO, AgentChange, propose, running_spec
+from moltghost.lifecycle.agents.change import AgentChange, plan_wanted, read_wanted
+from moltghost.lifecycle.agents.patch import AgentPatch
+from moltghost.lifecycle.agents.preflight import passed
+from moltghost.lifecycle.agents.prepare import Prepared, missing_of
+from moltghost.lifecycle.agents.running import running_spec
 from moltghost.lifecycle.fleets.needs import FleetNeeds, fleet_needs, require_room_for_fleet
-from moltghost.lifecycle.weights.missing import Missing, missing_store
-from moltghost.planning.platform import plan_platform
+
+if TYPE_CHECKING:
+    from moltghost.lifecycle.weights.missing import Missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,25 +34,31 @@ class FleetPlan:
 
     Attributes:
         environment: where.
-        changes: one for each agent of the file, in the file's order.
+        prepared: a change for each agent of the file, in the file's order.
+        checks: what the environment's account says of all of them together.
         needs: what they need of the pools.
         running: the agents of the file that the cluster has now, by name.
         others: agents of the environment that the file doesn't have.
-        builds: the model whose weights store is built first, by the agent that needs it; none on
-            simulated nodes.
     """
 
     environment: Environment
-    changes: tuple[AgentChange, ...]
+    prepared: tuple[Prepared, ...]
+    checks: tuple[Check, ...]
     needs: FleetNeeds
     running: dict[str, AgentStatus]
     others: tuple[AgentStatus, ...]
-    builds: dict[str, str]
+
+    @property
+    def changes(self) -> tuple[AgentChange, ...]:
+        """What becomes of each agent of the file, in the file's order."""
+        return tuple(each.change for each in self.prepared)
 
     @property
     def stores(self) -> tuple[str, ...]:
         """The models whose weights store is built first, once each."""
-        return tuple(dict.fromkeys(self.builds.values()))
+        return tuple(
+            dict.fromkeys(each.missing.choice.name for each in self.prepared if each.missing)
+        )
 
     @property
     def usd_per_hour_before(self) -> Decimal:
@@ -63,62 +75,61 @@ class FleetPlan:
         )
 
 
-def plan_fleet(project: Path, fleet: Fleet, client: Client, *, parallel: int) -> FleetPlan:
+def plan_fleet(environment: Environment, fleet: Fleet, *, parallel: int) -> FleetPlan:
     """Plan every agent of the file and hold all of them against the cluster. Changes nothing.
 
     Args:
-        project: folder with ``Pulumi.yaml``.
+        environment: the fleet's.
         fleet: the file.
-        client: the environment's cluster.
         parallel: how many agents will be changed side by side.
 
     Raises:
-        Refused: an agent can't be planned, or the pools have no room for all of them.
+        Refused: an agent can't be planned, the pools have no room for all of them, or preflight
+            found a blocker.
     """
-    environment = read_environment(project, fleet.environment)
+    client = environment.client
     found = {each.agent: each for each in list_agents(client)}
     changes, problems = [], {}
     for name, spec in fleet.agents.items():
         stack = StackName.of_agent(name, fleet.environment)
         try:
             running = running_spec(found[name], stack) if name in found else None
-            changes.append(
-                propose(project, stack, _values(spec), running=running, environment=environment)
-            )
+            patch = AgentPatch.to(spec, AGENT_FIELDS)
+            wanted = read_wanted(environment.project, stack, patch)
+            changes.append(plan_wanted(environment, wanted, running))
         except Refused as refused:
             problems[name] = refused
-    missing = _missing_stores(changes)
+    missing = _missing_stores(environment, changes)
     problems |= {name: each.refusal() for name, each in missing.items() if not each.can_be_built}
     _refuse(fleet, problems)
-    needs = fleet_needs(changes, plan_platform(environment), client, parallel)
+    needs = fleet_needs(changes, environment.platform, client, parallel)
     require_room_for_fleet(needs, client, fleet.environment)
+    checks = environment.check_fleet(
+        [change.plan for change in changes], needs.servers, needs.runtimes
+    )
     return FleetPlan(
         environment=environment,
-        changes=tuple(changes),
+        prepared=tuple(
+            Prepared(change=change, missing=missing.get(change.stack.agent)) for change in changes
+        ),
+        checks=tuple(passed(checks)),
         needs=needs,
         running={name: found[name] for name in fleet.agents if name in found},
         others=tuple(each for name, each in found.items() if name not in fleet.agents),
-        builds={name: each.choice.name for name, each in missing.items()},
     )
 
 
-def _missing_stores(changes: Iterable[AgentChange]) -> dict[str, Missing]:
+def _missing_stores(environment: Environment, changes: Iterable[AgentChange]) -> dict[str, Missing]:
     """What agents' pods would wait for in vain, by agent; each store is asked for once."""
     asked: dict[str, Missing | None] = {}
     found = {}
     for change in changes:
         url = change.plan.model_server.store_url
         if url not in asked:
-            asked[url] = missing_store(change)
+            asked[url] = missing_of(environment, change)
         if missing := asked[url]:
             found[change.stack.agent] = missing
     return found
-
-
-def _values(spec: AgentSpec) -> dict[str, object]:
-    """The file's word on every field: what it leaves out has its default again."""
-    written = spec.as_written()
-    return {name: written.get(name, AUTO) for name in AGENT_FIELDS}
 
 
 def _refuse(fleet: Fleet, problems: dict[str, Refused]) -> None:

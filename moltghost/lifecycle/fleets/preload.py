@@ -10,15 +10,11 @@ import pulumi_kubernetes
 import pulumi_random
 
 from moltghost.engines.embedded import engine
-from moltghost.lifecycle import environments
 from moltghost.lifecycle.fleets import worker
-from moltghost.lifecycle.weights import build
 from moltghost.policy import gate
 
 LOADED = (
-    build,
     engine,
-    environments,
     worker,
     gate,
     pulumi_kubernetes.admissionregistration.v1.ValidatingAdmissionPolicy,

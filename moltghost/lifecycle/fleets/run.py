@@ -14,7 +14,8 @@ from multiprocessing.context import ForkServerContext
 
 from moltghost.engines.interrupt import interruptible
 from moltghost.errors import Interrupted
-from moltghost.lifecycle.fleets.worker import Build, Job, News, Outcome, Tools, lost, serve
+from moltghost.lifecycle.fleets.jobs import Build, Job, News, Outcome, Tools, lost
+from moltghost.lifecycle.fleets.worker import serve
 
 # Imported once, before the workers are forked, and shared by them.
 _PRELOADED = ["moltghost.lifecycle.fleets.preload"]

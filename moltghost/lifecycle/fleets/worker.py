@@ -13,113 +13,26 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Literal
 
-from moltghost.config import StackName
-from moltghost.engines.interface import Engine, Op, Result
+from moltghost.engines.interface import Op, Result
 from moltghost.errors import Interrupted, MoltghostError, Refused
-from moltghost.kube.client import Client
 from moltghost.kube.pools import NoRoom
-from moltghost.lifecycle.agents.apply import carry_out, destroy
-from moltghost.lifecycle.agents.prepare import AgentChange, check
+from moltghost.lifecycle.agents.apply import apply, destroy
+from moltghost.lifecycle.agents.change import AgentChange
+from moltghost.lifecycle.agents.room import check_room
+from moltghost.lifecycle.fleets.jobs import Build, Job, News, Outcome, Phase, Tools
 from moltghost.lifecycle.weights.source import Request
 from moltghost.planning.karpenter import CONSOLIDATE_AFTER_SECONDS
 from moltghost.progress import Event, Report
-
-Phase = Literal["queued", "weights", "checking", "waiting for room", "applying", "destroying"]
-Ending = Literal["done", "unchanged", "failed", "refused", "interrupted"]
 
 # A node that an update left is given back after this long, and Karpenter looks every 10 s.
 _ROOM_PATIENCE_SECONDS = 3 * CONSOLIDATE_AFTER_SECONDS
 _ROOM_PAUSE_SECONDS = 5.0
 _NEWS_SECONDS = 0.5  # details of one agent are passed on no more often
 _LOOK_SECONDS = 0.1  # for Ctrl-C while a store is built
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What is to be done with one agent.
-
-    Args:
-        stack: the agent's.
-        change: what to carry out; None to destroy the agent.
-        delete_data: destroy namespace and volume as well.
-        store: the model whose store is built first; empty where it is there.
-    """
-
-    stack: StackName
-    change: AgentChange | None = None
-    delete_data: bool = False
-    store: str = ""
-
-    @property
-    def name(self) -> str:
-        """The agent's."""
-        return self.stack.agent
-
-
-@dataclass(frozen=True, kw_only=True)
-class Build:
-    """A model's store that is to be built, once for all agents whose pods copy it."""
-
-    model: str
-    environment: str
-
-    @property
-    def name(self) -> str:
-        """The model's."""
-        return self.model
-
-
-@dataclass(frozen=True, kw_only=True)
-class News:
-    """How far a job has come."""
-
-    phase: Phase
-    detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a job ended, or a build.
-
-    Args:
-        agent: whose; of a build, the model.
-        ending: ``refused`` if nothing of the agent was changed, ``interrupted`` if it may go on.
-        changes: objects by operation, those that stayed as they were left out.
-        message: what went wrong.
-        hint: what to do next.
-        warnings: what engine and policies warned of.
-    """
-
-    agent: str
-    ending: Ending
-    seconds: float
-    changes: dict[str, int]
-    message: str = ""
-    hint: str = ""
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether the agent is as it was asked for."""
-        return self.ending in ("done", "unchanged")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tools:
-    """What a worker works with: functions of modules, because they are sent to its process."""
-
-    project: Path
-    engine_for: Callable[[Path], Engine]
-    connect: Callable[[Path, str], Client]
-    build: Callable[[Path, str, Request, Report], object]
-    """Makes sure that an environment has a model's store."""
 
 
 def serve(pipe: Connection, tools: Tools) -> None:
@@ -147,7 +60,6 @@ class _Worker:
         self._asked = asked
         self._lock = threading.Lock()
         self._told = 0.0
-        self._client: Client | None = None
 
     def outcome(self, task: Job | Build) -> Outcome:
         """Do it; whatever happens is told, nothing is raised."""
@@ -172,20 +84,22 @@ class _Worker:
 
     def _done(self, job: Job) -> Result:
         self._stop_if_asked()
-        engine = self._tools.engine_for(self._tools.project)
-        if job.change is None:
+        project = self._tools.environment.project
+        engine = self._tools.engine_for(project)
+        if job.prepared is None:
             self._tell("destroying")
             return destroy(
-                self._tools.project,
+                project,
                 job.stack,
                 engine,
                 delete_data=job.delete_data,
                 report=self._reporter("destroying"),
             )
         self._tell("checking")
-        self._await_room(job.change)
+        self._await_room(job.prepared.change)
         self._stop_if_asked()
-        return carry_out(job.change, engine, self._reporter("applying"))
+        report = self._reporter("applying")
+        return apply(self._tools.environment, job.prepared, engine, report)
 
     def _await_room(self, change: AgentChange) -> None:
         """Wait for the nodes that the fleet's earlier surges have left to go.
@@ -200,7 +114,7 @@ class _Worker:
         deadline = time.monotonic() + _ROOM_PATIENCE_SECONDS
         while True:
             try:
-                return check(change, self._connected(change.stack.environment))
+                return check_room(change, self._tools.environment.client)
             except NoRoom as full:
                 if time.monotonic() > deadline:
                     raise
@@ -229,7 +143,7 @@ class _Worker:
         def work() -> None:
             try:
                 request = Request(model=build.model)
-                self._tools.build(self._tools.project, build.environment, request, report)
+                self._tools.build(self._tools.environment, request, report)
             except Exception as error:
                 failed.append(error)
 
@@ -241,11 +155,6 @@ class _Worker:
             self._stop_if_asked()
         if failed:
             raise failed[0]
-
-    def _connected(self, environment: str) -> Client:
-        if self._client is None:
-            self._client = self._tools.connect(self._tools.project, environment)
-        return self._client
 
     def _reporter(self, phase: Phase) -> Report:
         def report(event: Event) -> None:
@@ -299,15 +208,3 @@ def _shows_where(task: Job | Build) -> str:
     else:
         command = f"up {task.stack}"
     return f"moltghost --debug {command} shows where"
-
-
-def lost(task: Job | Build, exit_code: int | None) -> Outcome:
-    """The outcome of what a worker did that died."""
-    return Outcome(
-        agent=task.name,
-        ending="failed",
-        seconds=0.0,
-        changes={},
-        message=f"the process that worked on it ended with {exit_code}",
-        hint="what was done is in the stack's state; the same command goes on from there",
-    )

@@ -8,19 +8,16 @@ from functools import partial
 from pathlib import Path
 
 from moltghost import paths
-from moltghost.config import AwsCloudSpec, Environment, read_environment
+from moltghost.environments.environment import Environment
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
 from moltghost.kube.pools import require_node, require_room_on_node
-from moltghost.lifecycle.environments import connect
 from moltghost.lifecycle.weights import job
-from moltghost.lifecycle.weights.access import ensure_bucket, store_at
 from moltghost.lifecycle.weights.fetch import fetch
 from moltghost.lifecycle.weights.source import Request, choose, locate, require_match
 from moltghost.locks import held
 from moltghost.models.facts import Download
 from moltghost.models.names import ModelChoice
-from moltghost.planning.cloud import plan_cloud
 from moltghost.planning.weights import (
     Source,
     WeightsJobPlan,
@@ -30,7 +27,7 @@ from moltghost.progress import Event, Report
 from moltghost.store_layout import source_url
 from moltghost.weights_store.bucket import Bucket
 from moltghost.weights_store.sources import hash_file, upload_source
-from moltghost.weights_store.store import Store, StoreState, read_store, remove_store
+from moltghost.weights_store.store import Store, StoreState, read_store, remove_store, store_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +45,11 @@ class Added:
     joined: bool = False
 
 
-def add(project: Path, name: str, request: Request, report: Report) -> Added:
+def add(environment: Environment, request: Request, report: Report) -> Added:
     """Make sure that an environment has a model's store; an existing good one is left alone.
 
     Args:
-        project: folder with ``Pulumi.yaml``.
-        name: of the environment.
+        environment: which.
         request: what to build, and of what.
         report: told of every stage.
 
@@ -62,20 +58,19 @@ def add(project: Path, name: str, request: Request, report: Report) -> Added:
             something else, a store that is damaged or being built.
         Failed: it was tried; what was uploaded is kept, and no half store can be read.
     """
-    environment = read_environment(project, name)
-    choice = choose(request)
-    bucket = ensure_bucket(environment)
-    url = plan_cloud(environment).store_url(choice.model.id, choice.quantization)
+    name, choice = environment.name, choose(request)
+    bucket = environment.ensure_bucket()
+    url = environment.cloud.store_url(choice.model.id, choice.quantization)
     store = store_at(bucket, url)
     if not request.replace:
         if store.state is StoreState.COMPLETE:
             return Added(store=store, built=False)
         _refuse_damaged(store, name)
     place = locate(request, choice)
-    client = connect(project, name)
+    client = environment.client
     # Planned with what is known before anything is fetched: without a node nothing needs to be.
     planned = plan_weights_job(
-        environment, choice, _unknown(choice), quantize=bool(request.quantize)
+        environment.config, choice, _unknown(choice), quantize=bool(request.quantize)
     )
     _require_room(client, environment, planned)
     lock = paths.state_home() / "locks" / f"weights-{name}-{choice.name}.lock"
@@ -83,7 +78,7 @@ def add(project: Path, name: str, request: Request, report: Report) -> Added:
         source = _source(environment, bucket, choice, request, place, report)
         if not request.replace and (now := store_at(bucket, url)).state is StoreState.COMPLETE:
             return Added(store=now, built=False)  # another machine was faster
-        plan = plan_weights_job(environment, choice, source, quantize=bool(request.quantize))
+        plan = plan_weights_job(environment.config, choice, source, quantize=bool(request.quantize))
         make_room = partial(_make_room, bucket, store) if request.replace else None
         joined = _build(client, plan, bucket, make_room, report)
     built = store_at(bucket, url)
@@ -98,7 +93,7 @@ def add(project: Path, name: str, request: Request, report: Report) -> Added:
 
 def _require_room(client: Client, environment: Environment, plan: WeightsJobPlan) -> None:
     """On this machine, whose node may not be there or be full; elsewhere Karpenter makes a node."""
-    machine = plan_cloud(environment).machine
+    machine = environment.cloud.machine
     if machine is None:
         return
     node = require_node(client, machine.name, environment=environment.name)
@@ -136,9 +131,7 @@ def _source(
 ) -> Source:
     """The source as the job takes it: in the bucket, or where its own node fetches it."""
     licence = choice.model.licence
-    on_aws = isinstance(environment.cloud, AwsCloudSpec)
-    if isinstance(place, Download) and place.url and on_aws:
-        # The nodes of the job have a fast way out; this machine's may be a slow one.
+    if isinstance(place, Download) and place.url and environment.jobs_download:
         return Source(url=place.url, sha256=place.sha256, name=place.url, licence=licence)
     if isinstance(place, Download):
         file, sha256, name = fetch(place, report), place.sha256, place.name
@@ -149,7 +142,7 @@ def _source(
     require_match(file, request, choice)
     upload_source(bucket, file, sha256, report, anew=request.replace)
     return Source(
-        url=source_url(plan_cloud(environment).weights_store.url, sha256),
+        url=source_url(environment.cloud.weights_store.url, sha256),
         sha256=sha256,
         size_bytes=file.stat().st_size,
         name=name,

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from moltghost.config import Environment, StackName, read_environment
+from moltghost.config import StackName
+from moltghost.environments.environment import Environment
 from moltghost.errors import MoltghostError, Refused
 from moltghost.kube.agents import AgentStatus, list_agents
-from moltghost.lifecycle.agents.prepare import running_spec
-from moltghost.lifecycle.environments import connect
+from moltghost.lifecycle.agents.running import running_spec
 from moltghost.lifecycle.weights import job
-from moltghost.lifecycle.weights.access import open_bucket
 from moltghost.models import find_model
 from moltghost.planning.agent import plan_agent
-from moltghost.planning.cloud import plan_cloud
 from moltghost.progress import Report
 from moltghost.store_layout import SOURCES, prefix_of, source_key
 from moltghost.weights_store.store import Store, StoreState, list_stores, remove_store
@@ -43,29 +40,27 @@ class Verified:
     findings: tuple[Finding, ...]
 
 
-def list_weights(project: Path, name: str) -> list[Listed]:
+def list_weights(environment: Environment) -> list[Listed]:
     """Every store of an environment, half-done ones as well.
 
     Raises:
         Refused: the environment has no store.
         Failed: it can't be read.
     """
-    environment = read_environment(project, name)
-    bucket = open_bucket(environment)
+    bucket = environment.bucket()
     stores = list_stores(bucket)
     try:
-        users = _users(project, environment)
+        users = _users(environment)
     except MoltghostError:
         return [Listed(store=store, used_by=None) for store in stores]
     return [Listed(store=store, used_by=users.get(store.prefix, ())) for store in stores]
 
 
-def verify_weights(project: Path, name: str, model: str, report: Report) -> list[Verified]:
+def verify_weights(environment: Environment, model: str, report: Report) -> list[Verified]:
     """Read stores again, byte by byte.
 
     Args:
-        project: folder with ``Pulumi.yaml``.
-        name: of the environment.
+        environment: whose.
         model: only this model's store; empty for all.
         report: told of bytes, rate and ETA.
 
@@ -73,8 +68,7 @@ def verify_weights(project: Path, name: str, model: str, report: Report) -> list
         Refused: there is no such store.
         Failed: it can't be read.
     """
-    environment = read_environment(project, name)
-    bucket = open_bucket(environment)
+    bucket = environment.bucket()
     chosen = _chosen(list_stores(bucket), environment, model)
     return [
         Verified(store=store, findings=tuple(verify_store(bucket, store, report)))
@@ -84,64 +78,64 @@ def verify_weights(project: Path, name: str, model: str, report: Report) -> list
     ]
 
 
-def removable(project: Path, name: str, model: str) -> Store:
+def removable(environment: Environment, model: str) -> Store:
     """The store of a model, if nothing needs it.
 
     Raises:
         Refused: there is none, or agents use it, or whether they do can't be known.
     """
-    environment = read_environment(project, name)
-    bucket = open_bucket(environment)
+    bucket = environment.bucket()
     [store] = _chosen(list_stores(bucket), environment, model)
-    users = _users(project, environment).get(store.prefix, ())
+    users = _users(environment).get(store.prefix, ())
     if users:
         raise Refused(
             f"the store of {store.name} is used by {', '.join(users)} (what runs, or what it "
             "would go back to)",
             "update the agent to another model twice, or moltghost agent destroy it; a damaged "
-            f"store is built anew by moltghost weights add {model} --replace --env {name}",
+            f"store is built anew by moltghost weights add {model} --replace --env "
+            f"{environment.name}",
         )
     return store
 
 
-def remove_weights(project: Path, name: str, store: Store) -> int:
+def remove_weights(environment: Environment, store: Store) -> int:
     """Remove a store that `removable` gave; returns how many objects went.
 
     Raises:
         Failed: not everything could be removed; what is left is no store.
     """
-    return remove_store(open_bucket(read_environment(project, name)), store.prefix)
+    return remove_store(environment.bucket(), store.prefix)
 
 
-def list_sources(project: Path, name: str) -> dict[str, int]:
+def list_sources(environment: Environment) -> dict[str, int]:
     """What stores were built from, or are to be: bytes of each object of the environment's bucket.
 
     Raises:
         Refused: the environment has no store.
         Failed: it can't be read.
     """
-    return open_bucket(read_environment(project, name)).sizes(SOURCES)
+    return environment.bucket().sizes(SOURCES)
 
 
-def removable_sources(project: Path, name: str) -> dict[str, int]:
+def removable_sources(environment: Environment) -> dict[str, int]:
     """As `list_sources`, less what a job builds from right now.
 
     Raises:
         Refused: the environment has no store, or its cluster can't be asked.
         Failed: one of them can't be read.
     """
-    in_use = {source_key(sha256) for sha256 in job.sources_in_use(connect(project, name))}
-    found = list_sources(project, name)
+    in_use = {source_key(sha256) for sha256 in job.sources_in_use(environment.client)}
+    found = list_sources(environment)
     return {key: size for key, size in found.items() if key not in in_use}
 
 
-def remove_sources(project: Path, name: str, sources: Iterable[str]) -> int:
+def remove_sources(environment: Environment, sources: Iterable[str]) -> int:
     """Remove what `removable_sources` gave; returns how many objects went.
 
     Raises:
         Failed: not everything could be removed.
     """
-    return open_bucket(read_environment(project, name)).delete(list(sources))
+    return environment.bucket().delete(list(sources))
 
 
 def _chosen(stores: Sequence[Store], environment: Environment, model: str) -> list[Store]:
@@ -149,8 +143,7 @@ def _chosen(stores: Sequence[Store], environment: Environment, model: str) -> li
     if not model:
         return list(stores)
     choice = find_model(model)
-    url = plan_cloud(environment).store_url(choice.model.id, choice.quantization)
-    prefix = prefix_of(url)
+    prefix = prefix_of(environment.cloud.store_url(choice.model.id, choice.quantization))
     found = [store for store in stores if store.prefix == prefix]
     if not found:
         raise Refused(
@@ -162,20 +155,20 @@ def _chosen(stores: Sequence[Store], environment: Environment, model: str) -> li
     return found
 
 
-def _users(project: Path, environment: Environment) -> Mapping[str, tuple[str, ...]]:
+def _users(environment: Environment) -> Mapping[str, tuple[str, ...]]:
     """Names of agents by the prefix of each store that they read or would go back to."""
     found: dict[str, list[str]] = {}
-    for status in list_agents(connect(project, environment.name)):
+    for status in list_agents(environment.client):
         for url in _stores_of(status, environment):
             found.setdefault(prefix_of(url), []).append(status.agent)
     return {prefix: tuple(agents) for prefix, agents in found.items()}
 
 
 def _stores_of(status: AgentStatus, environment: Environment) -> set[str]:
-    cloud, stack = plan_cloud(environment), StackName.of_agent(status.agent, environment.name)
+    cloud, stack = environment.cloud, StackName.of_agent(status.agent, environment.name)
     try:
         spec = running_spec(status, stack)
-        if plan_agent(stack, spec, environment).simulated:
+        if plan_agent(stack, spec, environment.config).simulated:
             return set()  # no container of it runs, so it reads nothing
     except Refused:
         # What can't be read or planned any more may run all the same.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from moltghost.config import read_environment
+from moltghost.environments.environment import Environment
 from moltghost.errors import Failed, Refused
-from moltghost.lifecycle.agents.prepare import AgentChange
-from moltghost.lifecycle.weights.access import open_bucket, store_at
 from moltghost.models import find_model
 from moltghost.models.names import ModelChoice
-from moltghost.weights_store.store import Store, StoreState
+from moltghost.planning.agent import AgentPlan
+from moltghost.weights_store.store import Store, StoreState, store_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,21 +50,22 @@ class Missing:
         return Refused(state[self.store.state], f"{self.command}{source} builds it")
 
 
-def missing_store(change: AgentChange) -> Missing | None:
-    """What the change's pods would wait for in vain; None where there is all, or no real pod.
+def missing_store(environment: Environment, plan: AgentPlan, model: str) -> Missing | None:
+    """What an agent's pods would wait for in vain; None where there is all.
+
+    Args:
+        environment: the agent's.
+        plan: the agent as it shall be.
+        model: as its config names it.
 
     Raises:
         Refused: the store can't be asked.
     """
-    if change.plan.simulated:
-        return None
-    server, name = change.plan.model_server, change.stack.environment
-    bucket = open_bucket(read_environment(change.project, name))
+    bucket = environment.bucket()
     try:
-        store = store_at(bucket, server.store_url)
+        store = store_at(bucket, plan.model_server.store_url)
     except Failed as error:
         raise Refused(f"the weights store can't be asked: {error.message}", error.hint) from error
     if store.state is StoreState.COMPLETE:
         return None
-    choice = find_model(change.new.model)
-    return Missing(choice=choice, environment=name, store=store)
+    return Missing(choice=find_model(model), environment=environment.name, store=store)

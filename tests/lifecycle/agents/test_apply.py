@@ -8,11 +8,11 @@ import pytest
 from moltghost.config import AgentSpec, read_agent, stack_file
 from moltghost.errors import ExitCode, Failed, Interrupted, Refused
 from moltghost.lifecycle.agents.apply import carry_out, destroy, require_deployed
-from moltghost.lifecycle.agents.prepare import AgentChange, propose
+from moltghost.lifecycle.agents.change import AgentChange
 from moltghost.lifecycle.agents.stack_files import pending_file, write_pending
 from moltghost.progress import silent
 from tests.examples import STACK, agent_spec
-from tests.lifecycle.projects import README_FILE, FakeEngine, files, project
+from tests.lifecycle.projects import README_FILE, FakeEngine, change_of, files, project
 
 CONFIG = "Pulumi.my-agent.local.yaml"
 UPDATE: dict[str, Any] = {"model": "qwen2.5-72b-q4"}
@@ -21,12 +21,12 @@ LOCKED = Refused("stack my-agent.local is locked by process 4711", "wait, or end
 
 
 def update(folder: Path, **values: Any) -> AgentChange:
-    return propose(folder, STACK, {**UPDATE, **values}, running=read_agent(folder, STACK))
+    return change_of(folder, STACK, {**UPDATE, **values}, running=read_agent(folder, STACK))
 
 
 def create(folder: Path) -> AgentChange:
     values = {"model": "llama3.1-8b-q4", "context": "16k", "owner": "me"}
-    return propose(folder, STACK, values, running=None)
+    return change_of(folder, STACK, values, running=None)
 
 
 def failing(*errors: Exception | None) -> Any:
@@ -136,7 +136,7 @@ def test_an_update_that_cannot_be_taken_back_says_both_and_how_to_go_on(
     file = pending_file(folder, STACK)
     assert read_agent(folder, STACK, file) == agent_spec()
     assert files(folder) == {**before, str(file.relative_to(folder)): before[CONFIG]}
-    again = propose(folder, STACK, {}, running=agent_spec(model="qwen2.5-72b-q4"))
+    again = change_of(folder, STACK, {}, running=agent_spec(model="qwen2.5-72b-q4"))
     assert (again.interrupted, again.new) == (True, agent_spec())
     assert f"Taking the change back failed as well: {second.args[0]}" in failed.value.message
     assert "moltghost up my-agent.local goes on taking it back" in failed.value.hint
@@ -149,7 +149,7 @@ def test_a_failed_edit_by_hand_is_taken_back_to_what_the_cluster_had_and_the_edi
     before = files(folder)
     engine = FakeEngine(folder, failing(NEVER_READY, None))
     with pytest.raises(Failed, match=r"taken back: llama3\.1-70b-q4 serves as before"):
-        carry_out(propose(folder, STACK, {}, running=agent_spec()), engine, silent)
+        carry_out(change_of(folder, STACK, {}, running=agent_spec()), engine, silent)
     assert engine.ups[0] is not None
     assert (engine.ups[0].model, engine.ups[1]) == ("qwen2.5-72b-q4", agent_spec())
     assert engine.ups[0].previous == agent_spec().model_part
@@ -164,7 +164,7 @@ def test_an_interrupted_change_that_fails_goes_back_to_the_config_that_ran_befor
     new = write_update(folder)
     engine = FakeEngine(folder, failing(NEVER_READY, None))
     with pytest.raises(Failed, match=r"taken back: llama3\.1-70b-q4 serves as before"):
-        carry_out(propose(folder, STACK, {}, running=new), engine, silent)
+        carry_out(change_of(folder, STACK, {}, running=new), engine, silent)
     assert engine.ups == [new, agent_spec()]
     assert files(folder) == before
 
@@ -175,7 +175,7 @@ def test_a_change_that_fails_after_an_interrupted_one_goes_back_to_what_was_prov
     folder = project(tmp_path)
     before = files(folder)
     unproven = write_update(folder)
-    change = propose(folder, STACK, {"model": "llama3.1-8b-q4"}, running=unproven)
+    change = change_of(folder, STACK, {"model": "llama3.1-8b-q4"}, running=unproven)
     engine = FakeEngine(folder, failing(NEVER_READY, None))
     with pytest.raises(Failed, match=r"taken back: llama3\.1-70b-q4 serves as before"):
         carry_out(change, engine, silent)
@@ -195,7 +195,7 @@ def test_what_fails_as_the_cluster_has_it_already_is_not_waited_for_twice(tmp_pa
     before = files(folder)
     engine = FakeEngine(folder, failing(NEVER_READY))
     with pytest.raises(Failed, match="isn't ready after 20 min") as failed:
-        carry_out(propose(folder, STACK, {}, running=agent_spec()), engine, silent)
+        carry_out(change_of(folder, STACK, {}, running=agent_spec()), engine, silent)
     assert len(engine.ups) == 1
     assert "taken back" not in failed.value.message
     assert "moltghost up my-agent.local tries again" in failed.value.hint
@@ -207,7 +207,7 @@ def test_an_interrupted_first_deploy_that_fails_keeps_its_config(tmp_path: Path)
     write_pending(folder, STACK, agent_spec())
     engine = FakeEngine(folder, failing(NEVER_READY))
     with pytest.raises(Failed, match="isn't ready after 20 min"):
-        carry_out(propose(folder, STACK, {}, running=agent_spec()), engine, silent)
+        carry_out(change_of(folder, STACK, {}, running=agent_spec()), engine, silent)
     assert engine.ups == [agent_spec()]
     assert read_agent(folder, STACK) == agent_spec()
     assert not pending_file(folder, STACK).exists()
@@ -238,7 +238,7 @@ def test_a_kill_leaves_the_old_config_and_the_change_to_be_taken_up_again(tmp_pa
     with pytest.raises(KeyboardInterrupt):
         carry_out(update(folder), FakeEngine(folder, failing(KeyboardInterrupt())), silent)  # type: ignore[arg-type]
     assert stack_file(folder, STACK).read_text(encoding="utf-8") == README_FILE
-    again = propose(folder, STACK, {}, running=read_agent(folder, STACK))
+    again = change_of(folder, STACK, {}, running=read_agent(folder, STACK))
     assert again.interrupted
     assert again.new.model == "qwen2.5-72b-q4"
     carry_out(again, FakeEngine(folder), silent)

@@ -10,10 +10,10 @@ from moltghost.config import read_agent
 from moltghost.errors import ExitCode, Refused
 from moltghost.kube.client import Client
 from moltghost.kube.pod_diagnosis import LiveObject
-from moltghost.lifecycle.agents.prepare import check, propose
+from moltghost.lifecycle.agents.room import check_room
 from tests.examples import STACK, agent_spec
 from tests.kube.clusters import client, node, node_pool, sharing_pod, workload
-from tests.lifecycle.projects import README_FILE, project
+from tests.lifecycle.projects import README_FILE, change_of, project
 
 SCALE: dict[str, Any] = {"gpu": "h100", "memory": "160gb"}
 
@@ -27,7 +27,7 @@ def pools(**used: int) -> Client:
 def checked(folder: Path, cluster: Client, values: dict[str, Any], *, deployed: bool) -> None:
     made = project(folder)
     running = read_agent(made, STACK) if deployed else None
-    check(propose(made, STACK, values, running=running), cluster)
+    check_room(change_of(made, STACK, values, running=running), cluster)
 
 
 def test_room_for_one_more_node_is_enough_for_a_deploy(tmp_path: Path) -> None:
@@ -134,10 +134,10 @@ def test_a_cluster_without_the_runtimes_pool_is_named(tmp_path: Path) -> None:
 
 def test_a_config_edited_by_hand_needs_room_for_its_surge(tmp_path: Path) -> None:
     edited = README_FILE.replace("llama3.1-70b-q4", "qwen2.5-72b-q4")
-    change = propose(project(tmp_path, edited), STACK, {}, running=agent_spec())
-    check(change, pools(h100=3))
+    change = change_of(project(tmp_path, edited), STACK, {}, running=agent_spec())
+    check_room(change, pools(h100=3))
     with pytest.raises(Refused, match="the update's surge needs 1 more p5"):
-        check(change, pools(h100=4))
+        check_room(change, pools(h100=4))
 
 
 HELLO_FILE = """\
@@ -167,7 +167,7 @@ def checked_hello(
 ) -> None:
     made = project(folder, HELLO_FILE)
     running = read_agent(made, STACK) if deployed else None
-    check(propose(made, STACK, values, running=running), cluster)
+    check_room(change_of(made, STACK, values, running=running), cluster)
 
 
 def test_an_agent_on_the_machine_needs_no_pool_but_the_node(tmp_path: Path) -> None:

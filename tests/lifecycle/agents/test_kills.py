@@ -19,11 +19,10 @@ from moltghost.config import AgentSpec, read_agent, stack_file
 from moltghost.engines.interface import Protected, Result
 from moltghost.errors import MoltghostError
 from moltghost.lifecycle.agents.apply import carry_out, destroy
-from moltghost.lifecycle.agents.prepare import propose
 from moltghost.progress import Report, silent
 from tests.engines.full_disk import FullDisk
 from tests.examples import STACK
-from tests.lifecycle.projects import FakeEngine, files, project
+from tests.lifecycle.projects import FakeEngine, change_of, files, project
 
 MODELS = ("llama3.1-70b-q4", "qwen2.5-72b-q4")
 _SECONDS = 60
@@ -55,13 +54,15 @@ def running(folder: Path) -> AgentSpec | None:
 
 
 def deploy(folder: Path, model: str) -> None:
-    change = propose(folder, STACK, {"model": model}, running=running(folder))
+    change = change_of(folder, STACK, {"model": model}, running=running(folder))
     carry_out(change, RecordingEngine(folder), silent)
 
 
 def go_on(folder: Path) -> None:
     """What `moltghost up my-agent.local` does."""
-    carry_out(propose(folder, STACK, {}, running=running(folder)), RecordingEngine(folder), silent)
+    carry_out(
+        change_of(folder, STACK, {}, running=running(folder)), RecordingEngine(folder), silent
+    )
 
 
 def remove(folder: Path) -> None:

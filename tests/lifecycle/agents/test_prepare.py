@@ -9,11 +9,12 @@ import pytest
 from moltghost.config import AgentSpec, ModelSpec, read_agent
 from moltghost.errors import ExitCode, Refused
 from moltghost.kube.agents import agent_status
-from moltghost.lifecycle.agents.prepare import AgentChange, propose, running_spec
+from moltghost.lifecycle.agents.change import AgentChange
+from moltghost.lifecycle.agents.running import running_spec
 from moltghost.lifecycle.agents.stack_files import write_pending
 from tests.examples import STACK, agent_spec
 from tests.kube.clusters import deployment
-from tests.lifecycle.projects import README_FILE, files, project
+from tests.lifecycle.projects import README_FILE, change_of, files, project
 
 SCALED = README_FILE + "    gpu: h100\n    memory: 160gb\n"
 README_MODEL = ModelSpec(model="llama3.1-70b-q4", context=32768)
@@ -23,7 +24,7 @@ def proposed(
     folder: Path, values: dict[str, Any] | None = None, *, deployed: bool = True, **more: bool
 ) -> AgentChange:
     running = read_agent(folder, STACK) if deployed else None
-    return propose(folder, STACK, values or {}, running=running, **more)
+    return change_of(folder, STACK, values or {}, running=running, **more)
 
 
 def test_a_proposal_changes_nothing(tmp_path: Path) -> None:
@@ -132,7 +133,7 @@ def test_an_interrupted_first_deploy_is_taken_up_again(tmp_path: Path) -> None:
 
 def test_a_config_edited_by_hand_is_a_change_of_what_the_cluster_has(tmp_path: Path) -> None:
     folder = project(tmp_path, README_FILE.replace("llama3.1-70b-q4", "qwen2.5-72b-q4"))
-    change = propose(folder, STACK, {}, running=agent_spec())
+    change = change_of(folder, STACK, {}, running=agent_spec())
     assert change.update.action == "update"
     assert change.update.changes == ("model: llama3.1-70b Q4_K_M -> qwen2.5-72b Q4_K_S",)
     assert change.update.surge is not None
@@ -142,14 +143,14 @@ def test_a_config_edited_by_hand_is_a_change_of_what_the_cluster_has(tmp_path: P
 
 def test_a_config_edited_by_hand_keeps_its_strategy(tmp_path: Path) -> None:
     edited = README_FILE.replace("32k", "64k") + "    strategy: in-place\n"
-    change = propose(project(tmp_path, edited), STACK, {}, running=agent_spec())
+    change = change_of(project(tmp_path, edited), STACK, {}, running=agent_spec())
     assert (change.update.strategy, change.update.surge) == ("in-place", None)
     assert change.update.gap_seconds > 0
 
 
 def test_options_over_a_config_edited_by_hand_change_what_the_cluster_has(tmp_path: Path) -> None:
     folder = project(tmp_path, README_FILE.replace("llama3.1-70b-q4", "qwen2.5-72b-q4"))
-    change = propose(folder, STACK, {"parallel": 2}, running=agent_spec())
+    change = change_of(folder, STACK, {"parallel": 2}, running=agent_spec())
     assert (change.new.model, change.new.parallel) == ("qwen2.5-72b-q4", 2)
     assert change.new.previous == README_MODEL
 
@@ -157,7 +158,7 @@ def test_options_over_a_config_edited_by_hand_change_what_the_cluster_has(tmp_pa
 def test_an_edit_that_was_taken_back_by_hand_is_no_change(tmp_path: Path) -> None:
     applied = agent_spec(previous={"model": "phi3-mini-q8", "context": "32k"})
     config = README_FILE + "    previous:\n      model: phi3-mini-q8\n      context: 32k\n"
-    change = propose(project(tmp_path, config), STACK, {}, running=applied)
+    change = change_of(project(tmp_path, config), STACK, {}, running=applied)
     assert change.update.action == "none"
 
 
@@ -169,7 +170,7 @@ def test_an_interrupted_change_that_the_cluster_already_has_is_taken_up_again(
         model="qwen2.5-72b-q4", previous={"model": "llama3.1-70b-q4", "context": "32k"}
     )
     write_pending(folder, STACK, new)
-    change = propose(folder, STACK, {}, running=new)
+    change = change_of(folder, STACK, {}, running=new)
     assert change.interrupted
     assert (change.old, change.new, change.base) == (new, new, agent_spec())
     assert (change.update.action, change.update.added_nodes) == ("none", 0)

@@ -15,7 +15,7 @@ from moltghost.kube.client import Client
 from moltghost.lifecycle.fleets.plan import FleetPlan, plan_fleet
 from tests.examples import agent_spec
 from tests.kube.clusters import client, deployment, node, node_pool, ready_pod, workload
-from tests.lifecycle.projects import project
+from tests.lifecycle.projects import environment, project
 
 SMALL = {"model": "llama3.1-8b-q4"}  # one g6e.xlarge of pool l40s, 1.861 $/h
 LARGE = {"model": "llama3.1-70b-q4"}  # one p5.4xlarge of pool h100, 6.88 $/h
@@ -37,7 +37,8 @@ def fleet(**agents: dict[str, Any]) -> Fleet:
 def planned(
     folder: Path, described: Fleet, cluster: Client | None = None, parallel: int = 16
 ) -> FleetPlan:
-    return plan_fleet(project(folder, None), described, cluster or pools(), parallel=parallel)
+    at = environment(project(folder, None), cluster or pools())
+    return plan_fleet(at, described, parallel=parallel)
 
 
 def needs(plan: FleetPlan) -> dict[str, tuple[int, int]]:

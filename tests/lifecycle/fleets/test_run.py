@@ -12,17 +12,19 @@ from typing import Any
 
 import pytest
 
-from moltghost.config import AgentSpec, StackName, read_agent, stack_file
+from moltghost.config import AgentSpec, StackName, read_agent, read_environment, stack_file
 from moltghost.engines.interface import Op, Result, Step
+from moltghost.environments.embedded import EmbeddedEnvironment
+from moltghost.environments.environment import Environment
 from moltghost.errors import Failed, Interrupted, Refused
 from moltghost.kube.client import Client
-from moltghost.lifecycle.agents.prepare import propose
+from moltghost.lifecycle.agents.prepare import Prepared
+from moltghost.lifecycle.fleets.jobs import Job, News, Outcome, Tools
 from moltghost.lifecycle.fleets.run import run_jobs
-from moltghost.lifecycle.fleets.worker import Job, News, Outcome, Tools
 from moltghost.lifecycle.weights.source import Request
 from moltghost.progress import Event, Report
 from tests.kube.clusters import client, node_pool
-from tests.lifecycle.projects import FakeEngine, project
+from tests.lifecycle.projects import FakeEngine, change_of, project
 
 MODELS = {
     "works": "llama3.1-8b-q4",
@@ -78,28 +80,45 @@ def engine_for(folder: Path) -> ActingEngine:
     return ActingEngine(folder)
 
 
-def connect(_project: Path, _environment: str) -> Client:
-    names = ("l40s", "a100-40", "a100-80", "h100", "cpu", "weights")
-    return client(*(node_pool(name, 4, 0) for name in names))
+class Roomy(EmbeddedEnvironment):
+    """Has a cluster with empty pools."""
+
+    @property
+    def client(self) -> Client:
+        names = ("l40s", "a100-40", "a100-80", "h100", "cpu", "weights")
+        return client(*(node_pool(name, 4, 0) for name in names))
 
 
-def connect_full(_project: Path, _environment: str) -> Client:
-    return client(*(node_pool(name, 4, 4) for name in ("l40s", "h100", "cpu")))
+class Full(EmbeddedEnvironment):
+    """Its pools have no room."""
+
+    @property
+    def client(self) -> Client:
+        return client(*(node_pool(name, 4, 4) for name in ("l40s", "h100", "cpu")))
 
 
-def connect_on_ctrl_c(project: Path, environment: str) -> Client:
-    os.kill(os.getpid(), signal.SIGINT)
-    return connect(project, environment)
+class Stopped(Roomy):
+    """Ctrl-C comes while its cluster is asked."""
+
+    @property
+    def client(self) -> Client:
+        os.kill(os.getpid(), signal.SIGINT)
+        return super().client
 
 
-def connect_without_pools(_project: Path, _environment: str) -> Client:
-    return client()
+class WithoutPools(EmbeddedEnvironment):
+    """Has a cluster without any pool."""
+
+    @property
+    def client(self) -> Client:
+        return client()
 
 
-def build(folder: Path, environment: str, request: Request, report: Report) -> None:
+def build(environment: Environment, request: Request, report: Report) -> None:
     """Behaves as the model's name says, and counts in the project how often it began."""
+    folder = environment.project
     with (folder / f"{request.model}.builds").open("a") as log:
-        log.write(f"{environment}\n")
+        log.write(f"{environment.name}\n")
     report(Event(task="download", state="running", detail="1 GiB of 4 GiB"))
     if request.model == "fails":
         raise Failed("building it failed: no space left", "run the same command again")
@@ -112,20 +131,22 @@ def build(folder: Path, environment: str, request: Request, report: Report) -> N
 def job(folder: Path, name: str, acts: str, store: str = "") -> Job:
     stack = StackName.of_agent(name, "local")
     values = {"model": MODELS[acts], "context": "16k", "owner": "me"}
-    return Job(stack=stack, change=propose(folder, stack, values, running=None), store=store)
+    change = change_of(folder, stack, values, running=None)
+    return Job(stack=stack, prepared=Prepared(change=change), store=store)
 
 
-def tools(folder: Path, connect: Any = connect) -> Tools:
-    return Tools(project=folder, engine_for=engine_for, connect=connect, build=build)
+def tools(folder: Path, kind: type[Environment] = Roomy) -> Tools:
+    at = kind(folder, read_environment(folder, "local"))
+    return Tools(environment=at, engine_for=engine_for, build=build)
 
 
 def run(
-    folder: Path, *jobs: Job, parallel: int = 2, connect: Any = connect
+    folder: Path, *jobs: Job, parallel: int = 2, kind: type[Environment] = Roomy
 ) -> tuple[dict[str, Outcome], list[Job], list[tuple[str, News | Outcome]]]:
     told: list[tuple[str, News | Outcome]] = []
     outcomes, left = run_jobs(
         jobs,
-        tools(folder, connect),
+        tools(folder, kind),
         parallel=parallel,
         watch=lambda name, said: told.append((name, said)),
     )
@@ -192,7 +213,7 @@ def test_ctrl_c_stops_what_runs_between_two_steps_and_begins_nothing_else(tmp_pa
     assert [each.ending for each in outcomes.values()] == ["interrupted", "interrupted"]
     assert [each.stack.agent for each in left] == ["a2", "a3"]
     # An interrupted change is taken up by the next command.
-    assert propose(folder, jobs[0].stack, {}, running=None).interrupted
+    assert change_of(folder, jobs[0].stack, {}, running=None).interrupted
 
 
 def test_a_change_waits_for_room_and_stops_waiting_on_ctrl_c(tmp_path: Path) -> None:
@@ -207,7 +228,7 @@ def test_a_change_waits_for_room_and_stops_waiting_on_ctrl_c(tmp_path: Path) -> 
 
     outcomes, _ = run_jobs(
         [job(folder, "one", "works")],
-        tools(folder, connect_full),
+        tools(folder, Full),
         parallel=1,
         watch=watch,
     )
@@ -219,7 +240,7 @@ def test_a_change_waits_for_room_and_stops_waiting_on_ctrl_c(tmp_path: Path) -> 
 
 def test_only_a_lack_of_room_is_waited_for(tmp_path: Path) -> None:
     folder = project(tmp_path)
-    outcomes, _, told = run(folder, job(folder, "one", "works"), connect=connect_without_pools)
+    outcomes, _, told = run(folder, job(folder, "one", "works"), kind=WithoutPools)
     assert outcomes["one"].ending == "refused"
     assert "has no pool l40s in its cluster" in outcomes["one"].message
     assert "waiting for room" not in {said.phase for _, said in told if isinstance(said, News)}
@@ -233,7 +254,7 @@ def test_ctrl_c_that_comes_before_the_engine_listens_stops_it_all_the_same(tmp_p
 
 def test_ctrl_c_while_it_is_checked_deploys_nothing(tmp_path: Path) -> None:
     folder = project(tmp_path)
-    outcomes, _, _ = run(folder, job(folder, "one", "works"), connect=connect_on_ctrl_c)
+    outcomes, _, _ = run(folder, job(folder, "one", "works"), kind=Stopped)
     assert outcomes["one"].ending == "interrupted"
     assert not stack_file(folder, StackName.of_agent("one", "local")).exists()
 

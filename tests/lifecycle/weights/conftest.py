@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
-from moltghost.lifecycle.weights import access
+from moltghost.environments.embedded import EmbeddedEnvironment
 from moltghost.lifecycle.weights import job as running
 from moltghost.weights_store.bucket import Bucket, BucketLocation, Key
 from tests.lifecycle.projects import project
@@ -15,11 +15,11 @@ from tests.lifecycle.projects import project
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """The bucket of environment `local`, at moto."""
-    location = BucketLocation(bucket="moltghost-weights-local", key=Key("access", "secret"))
-    monkeypatch.setattr(access, "_location", lambda _environment: location)
+    place = BucketLocation(bucket="moltghost-weights-local", key=Key("access", "secret"))
+    monkeypatch.setattr(EmbeddedEnvironment, "_location", lambda _environment: place)
     monkeypatch.delenv("AWS_ENDPOINT_URL")  # moto answers at AWS's own addresses only
     with mock_aws():
-        found = Bucket(location)
+        found = Bucket(place)
         found.client.create_bucket(Bucket=found.name)
         yield found
 

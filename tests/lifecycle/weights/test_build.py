@@ -17,6 +17,7 @@ from moltghost.locks import held
 from moltghost.progress import Event, silent
 from moltghost.weights_store.bucket import Bucket
 from moltghost.weights_store.store import StoreState, read_store
+from tests.lifecycle.projects import environment
 from tests.lifecycle.weights.jobs import JobCluster, write_gguf
 from tests.weights_store.stores import WEIGHTS, blob, publish, put
 
@@ -32,16 +33,13 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def adds(
-    here: Path, bucket: Bucket, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Added]:
+def adds(here: Path, bucket: Bucket, file: Path) -> Callable[..., Added]:
     """Runs `add` against a cluster of jobs."""
 
     def run(cluster: JobCluster | None = None, report: Any = silent, **request: Any) -> Added:
         found = cluster or JobCluster(on_run=lambda: publish(bucket, prefix=PREFIX))
-        monkeypatch.setattr(adding, "connect", lambda *_: found)
         asked = {"model": "gemma3-270m-q4", "from_": str(file), "unchecked": True, **request}
-        return add(here, "local", Request(**asked), report)
+        return add(environment(here, found), Request(**asked), report)
 
     return run
 

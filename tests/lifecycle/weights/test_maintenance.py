@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from moltghost.environments.environment import Environment
 from moltghost.errors import Failed, Refused
 from moltghost.kube.pod_diagnosis import LiveObject
 from moltghost.lifecycle.weights import job as running
-from moltghost.lifecycle.weights import maintenance as care
 from moltghost.lifecycle.weights.maintenance import (
     list_sources,
     list_weights,
@@ -24,6 +24,7 @@ from moltghost.weights_store.bucket import Bucket
 from moltghost.weights_store.store import StoreState
 from tests.examples import HELLO, agent_spec
 from tests.kube.clusters import client, deployment
+from tests.lifecycle.projects import environment
 from tests.lifecycle.weights.jobs import SHA256, JobCluster, plan
 from tests.lifecycle.weights.jobs import client as jobs_client
 from tests.weights_store.stores import WEIGHTS, blob, publish, put
@@ -33,7 +34,7 @@ LLAMA = "stores/ollama-0.17.4/llama3.1-8b/Q4_K_M/"
 
 
 def cluster(monkeypatch: pytest.MonkeyPatch, *items: LiveObject) -> None:
-    monkeypatch.setattr(care, "connect", lambda *_: client(*items))
+    monkeypatch.setattr(Environment, "client", client(*items))
 
 
 def hello(**changes: object) -> LiveObject:
@@ -46,7 +47,7 @@ def test_the_list_says_who_uses_what(
     publish(bucket, prefix=PREFIX)
     put(bucket, "blobs/sha256-0", b"half", prefix=LLAMA)
     cluster(monkeypatch, hello())
-    found = {each.store.prefix: each for each in list_weights(here, "local")}
+    found = {each.store.prefix: each for each in list_weights(environment(here))}
     assert found[PREFIX].used_by == ("hello",)
     assert found[PREFIX].store.state is StoreState.COMPLETE
     assert found[LLAMA].used_by == ()
@@ -58,9 +59,9 @@ def test_agents_on_simulated_nodes_use_no_store(
 ) -> None:
     publish(bucket, prefix=LLAMA)
     cluster(monkeypatch, deployment(spec=agent_spec(model="llama3.1-8b-q4")))
-    [found] = list_weights(here, "local")
+    [found] = list_weights(environment(here))
     assert found.used_by == ()
-    removable(here, "local", "llama3.1-8b-q4")
+    removable(environment(here), "llama3.1-8b-q4")
 
 
 def test_the_list_does_without_a_cluster_and_says_so(
@@ -71,11 +72,11 @@ def test_the_list_does_without_a_cluster_and_says_so(
     def absent(*_: object) -> None:
         raise Refused("no cluster")
 
-    monkeypatch.setattr(care, "connect", absent)
-    [found] = list_weights(here, "local")
+    monkeypatch.setattr(Environment, "client", property(absent))
+    [found] = list_weights(environment(here))
     assert found.used_by is None
     with pytest.raises(Refused, match="no cluster"):
-        removable(here, "local", "gemma3-270m-q4")
+        removable(environment(here), "gemma3-270m-q4")
 
 
 def test_a_store_that_an_agent_runs_stays(
@@ -84,7 +85,7 @@ def test_a_store_that_an_agent_runs_stays(
     publish(bucket, prefix=PREFIX)
     cluster(monkeypatch, hello())
     with pytest.raises(Refused, match="is used by hello") as refused:
-        removable(here, "local", "gemma3-270m-q4")
+        removable(environment(here), "gemma3-270m-q4")
     assert "moltghost agent destroy" in refused.value.hint
 
 
@@ -95,7 +96,7 @@ def test_a_store_that_an_agent_would_go_back_to_stays(
     before = agent_spec(**HELLO).model_part
     cluster(monkeypatch, hello(model="gemma3-270m-q8", previous=before.model_dump()))
     with pytest.raises(Refused, match="is used by hello"):
-        removable(here, "local", "gemma3-270m-q4")
+        removable(environment(here), "gemma3-270m-q4")
 
 
 def test_a_store_that_nobody_uses_goes_whole(
@@ -103,11 +104,11 @@ def test_a_store_that_nobody_uses_goes_whole(
 ) -> None:
     publish(bucket, prefix=PREFIX)
     cluster(monkeypatch)
-    store = removable(here, "local", "gemma3-270m-q4")
-    assert remove_weights(here, "local", store) == 4
+    store = removable(environment(here), "gemma3-270m-q4")
+    assert remove_weights(environment(here), store) == 4
     assert bucket.sizes("") == {}
     with pytest.raises(Refused, match="has no store of gemma3-270m Q4_K_M") as refused:
-        removable(here, "local", "gemma3-270m-q4")
+        removable(environment(here), "gemma3-270m-q4")
     assert "moltghost weights add gemma3-270m-q4_K_M --env local" in refused.value.hint
 
 
@@ -118,13 +119,13 @@ def test_a_source_that_a_job_builds_from_stays(
         put(bucket, f"sources/{sha256}.gguf", b"GGUF", prefix="")
     jobs = JobCluster(ending="")
     running.begin(jobs_client(jobs), plan(), None)
-    monkeypatch.setattr(care, "connect", lambda *_: jobs)
-    assert removable_sources(here, "local") == {f"sources/{'cd' * 32}.gguf": 4}
+    monkeypatch.setattr(Environment, "client", jobs)
+    assert removable_sources(environment(here)) == {f"sources/{'cd' * 32}.gguf": 4}
     jobs.jobs[plan().name]["status"]["conditions"] = [{"type": "Complete", "status": "True"}]
-    sources = removable_sources(here, "local")
+    sources = removable_sources(environment(here))
     assert len(sources) == 2
-    assert remove_sources(here, "local", sources) == 2
-    assert list_sources(here, "local") == {}
+    assert remove_sources(environment(here), sources) == 2
+    assert list_sources(environment(here)) == {}
 
 
 def test_an_agent_whose_config_can_not_be_read_still_keeps_its_store(
@@ -135,7 +136,7 @@ def test_an_agent_whose_config_can_not_be_read_still_keeps_its_store(
     broken["metadata"]["annotations"]["moltghost.dev/spec"] = "{"
     cluster(monkeypatch, broken)
     with pytest.raises((Refused, Failed), match="used by hello"):
-        removable(here, "local", "gemma3-270m-q4")
+        removable(environment(here), "gemma3-270m-q4")
 
 
 def test_verify_finds_the_damaged_one_among_all(here: Path, bucket: Bucket) -> None:
@@ -143,7 +144,9 @@ def test_verify_finds_the_damaged_one_among_all(here: Path, bucket: Bucket) -> N
     publish(bucket, prefix=LLAMA)
     rotten = bytes([WEIGHTS[0] ^ 1]) + WEIGHTS[1:]
     put(bucket, blob(WEIGHTS), rotten, prefix=LLAMA)
-    found = {each.store.prefix: each.findings for each in verify_weights(here, "local", "", silent)}
+    found = {
+        each.store.prefix: each.findings for each in verify_weights(environment(here), "", silent)
+    }
     assert found[PREFIX] == ()
     assert [finding.key for finding in found[LLAMA]] == [LLAMA + blob(WEIGHTS)]
 
@@ -151,14 +154,14 @@ def test_verify_finds_the_damaged_one_among_all(here: Path, bucket: Bucket) -> N
 def test_verify_of_one_model_reads_no_other(here: Path, bucket: Bucket) -> None:
     publish(bucket, prefix=PREFIX)
     publish(bucket, prefix=LLAMA)
-    [found] = verify_weights(here, "local", "gemma3-270m-q4", silent)
+    [found] = verify_weights(environment(here), "gemma3-270m-q4", silent)
     assert found.store.prefix == PREFIX
     with pytest.raises(Refused, match="no store of gemma3-270m Q8_0"):
-        verify_weights(here, "local", "gemma3-270m-q8", silent)
+        verify_weights(environment(here), "gemma3-270m-q8", silent)
 
 
 def test_what_was_never_finished_is_not_verified_unless_it_is_asked_for(
     here: Path, bucket: Bucket
 ) -> None:
     put(bucket, blob(WEIGHTS), WEIGHTS, prefix=PREFIX)
-    assert verify_weights(here, "local", "", silent) == []
+    assert verify_weights(environment(here), "", silent) == []

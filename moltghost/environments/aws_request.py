@@ -12,14 +12,13 @@ from moltghost.aws.request import (
     PreflightRequest,
     RequestedSubnet,
 )
-from moltghost.config import AwsCloudSpec, Environment
-from moltghost.lifecycle.fleets.needs import FleetNeeds
+from moltghost.config import AwsCloudSpec
+from moltghost.environments.needs import FleetNodes, RuntimeNeed
 from moltghost.models import instance_type
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.nodes import NodeGroupPlan
-from moltghost.planning.cloud import plan_cloud
-from moltghost.planning.platform import PlatformPlan, PoolPlan, plan_platform
+from moltghost.planning.platform import PlatformPlan, PoolPlan
 from moltghost.planning.update import UpdatePlan
 
 # A node holds the addresses of the network interface in use and of a spare one (VPC CNI,
@@ -33,8 +32,8 @@ _AMI_PARAMETER = (
 
 
 @dataclass(frozen=True)
-class _Plans:
-    """All that is planned for an environment on AWS."""
+class AwsPlans:
+    """All that is planned for an environment on AWS, and what has to be asked for it."""
 
     spec: AwsCloudSpec
     cloud: AwsCloudPlan
@@ -42,104 +41,85 @@ class _Plans:
 
     @property
     def pools(self) -> tuple[PoolPlan, ...]:
+        """The pools that can have a node."""
         return tuple(pool for pool in self.platform.pools if pool.max_nodes)
 
     def reservations(self, pool: str) -> tuple[str, ...]:
+        """Ids of the capacity reservations of a pool."""
         classes = self.platform.aws.node_classes if self.platform.aws else ()
         return next((each.reservations for each in classes if each.name == pool), ())
 
-
-def environment_request(environment: Environment) -> PreflightRequest:
-    """What has to be asked before an environment comes up.
-
-    Raises:
-        Refused: its plan can't be made.
-    """
-    plans = _plans(environment)
-    fixed = _fixed_needs(plans)
-    pools = tuple(_pool_need(plans, pool) for pool in plans.pools)
-    images = list(plans.cloud.images.model_dump().values())
-    if plans.platform.aws:
-        images += [plans.platform.aws.device_plugin_image, plans.platform.aws.dcgm_image]
-    asked = _request(plans, (*fixed, *pools), images, scope="environment")
-    return replace(
-        asked,
-        principals=tuple(each.principal for each in plans.cloud.cluster.access),
-        permissions_boundary=plans.spec.permissions_boundary or "",
-    )
-
-
-def agent_request(
-    environment: Environment, plan: AgentPlan, update: UpdatePlan, before: AgentPlan | None = None
-) -> PreflightRequest:
-    """What has to be asked before an agent is deployed or changed.
-
-    Args:
-        environment: the agent's.
-        plan: the agent as it shall be.
-        update: what going there does.
-        before: the agent as it runs; None for the first deploy.
-
-    Raises:
-        Refused: the environment's plan can't be made.
-    """
-    plans = _plans(environment)
-    needs = tuple(_agent_needs(plans, plan, update))
-    request = _request(plans, needs, plan.images.model_dump().values(), scope="agent")
-    # A paused agent has no node to give back.
-    runs = before if update.from_pool else None
-    frees = (runs.model_server.instance_type,) if runs and update.started_nodes else ()
-    return replace(request, frees=frees, frees_first=update.strategy == "in-place")
-
-
-def fleet_request(
-    environment: Environment, plans: Sequence[AgentPlan], fleet: FleetNeeds
-) -> PreflightRequest:
-    """What has to be asked before a fleet is applied.
-
-    Args:
-        environment: the agents'.
-        plans: the agents as they shall be.
-        fleet: the nodes that they need beyond those that run.
-
-    Raises:
-        Refused: the environment's plan can't be made.
-    """
-    known = _plans(environment)
-    needs = [
-        NodeNeed(
-            name=f"pool {each.pool}",
-            instance_types=(each.instance_type,),
-            nodes=each.kept,
-            surge_nodes=each.surge,
-            nodes_now=each.nodes,
-            reservation_ids=known.reservations(each.pool),
+    def environment_request(self) -> PreflightRequest:
+        """What has to be asked before the environment comes up."""
+        fixed = _fixed_needs(self)
+        pools = tuple(_pool_need(self, pool) for pool in self.pools)
+        images = list(self.cloud.images.model_dump().values())
+        if self.platform.aws:
+            images += [self.platform.aws.device_plugin_image, self.platform.aws.dcgm_image]
+        asked = _request(self, (*fixed, *pools), images, scope="environment")
+        return replace(
+            asked,
+            principals=tuple(each.principal for each in self.cloud.cluster.access),
+            permissions_boundary=self.spec.permissions_boundary or "",
         )
-        for each in fleet.servers
-    ]
-    if fleet.runtimes and fleet.runtimes.most:
-        pool = known.platform.pool(fleet.runtimes.pool)
-        needs.append(
+
+    def agent_request(
+        self, plan: AgentPlan, update: UpdatePlan, before: AgentPlan | None = None
+    ) -> PreflightRequest:
+        """What has to be asked before an agent is deployed or changed.
+
+        Args:
+            plan: the agent as it shall be.
+            update: what going there does.
+            before: the agent as it runs; None for the first deploy.
+        """
+        needs = tuple(_agent_needs(self, plan, update))
+        request = _request(self, needs, plan.images.model_dump().values(), scope="agent")
+        # A paused agent has no node to give back.
+        runs = before if update.from_pool else None
+        frees = (runs.model_server.instance_type,) if runs and update.started_nodes else ()
+        return replace(request, frees=frees, frees_first=update.strategy == "in-place")
+
+    def fleet_request(
+        self,
+        plans: Sequence[AgentPlan],
+        servers: Sequence[FleetNodes],
+        runtimes: RuntimeNeed | None,
+    ) -> PreflightRequest:
+        """What has to be asked before a fleet is applied.
+
+        Args:
+            plans: the agents as they shall be.
+            servers: the nodes of model servers that they need beyond those that run.
+            runtimes: the same of their runtimes.
+        """
+        needs = [
             NodeNeed(
-                name=f"pool {pool.name}",
-                instance_types=pool.instance_types,
-                nodes=fleet.runtimes.most,
-                nodes_now=fleet.runtimes.fewest,
+                name=f"pool {each.pool}",
+                instance_types=(each.instance_type,),
+                nodes=each.kept,
+                surge_nodes=each.surge,
+                nodes_now=each.nodes,
+                reservation_ids=self.reservations(each.pool),
             )
-        )
-    images = [image for plan in plans for image in plan.images.model_dump().values()]
-    return replace(_request(known, tuple(needs), images, scope="agent"), together=True)
-
-
-def _plans(environment: Environment) -> _Plans:
-    cloud = plan_cloud(environment)
-    assert isinstance(environment.cloud, AwsCloudSpec)  # noqa: S101 the caller told them apart
-    assert isinstance(cloud, AwsCloudPlan)  # noqa: S101 follows from the spec
-    return _Plans(environment.cloud, cloud, plan_platform(environment))
+            for each in servers
+        ]
+        if runtimes and runtimes.most:
+            pool = self.platform.pool(runtimes.pool)
+            needs.append(
+                NodeNeed(
+                    name=f"pool {pool.name}",
+                    instance_types=pool.instance_types,
+                    nodes=runtimes.most,
+                    nodes_now=runtimes.fewest,
+                )
+            )
+        images = [image for plan in plans for image in plan.images.model_dump().values()]
+        return replace(_request(self, tuple(needs), images, scope="agent"), together=True)
 
 
 def _request(
-    plans: _Plans, needs: tuple[NodeNeed, ...], images: Iterable[str], *, scope: str
+    plans: AwsPlans, needs: tuple[NodeNeed, ...], images: Iterable[str], *, scope: str
 ) -> PreflightRequest:
     cloud, spec = plans.cloud, plans.spec
     return PreflightRequest(
@@ -173,7 +153,7 @@ def _addresses(types: Iterable[str]) -> int:
     return max(_INTERFACES_HELD * instance_type(each).ipv4_per_eni for each in types)
 
 
-def _pool_need(plans: _Plans, pool: PoolPlan) -> NodeNeed:
+def _pool_need(plans: AwsPlans, pool: PoolPlan) -> NodeNeed:
     """A pool's nodes; its limit has room for the surge already."""
     return NodeNeed(
         name=f"pool {pool.name}",
@@ -183,7 +163,7 @@ def _pool_need(plans: _Plans, pool: PoolPlan) -> NodeNeed:
     )
 
 
-def _fixed_needs(plans: _Plans) -> tuple[NodeNeed, ...]:
+def _fixed_needs(plans: AwsPlans) -> tuple[NodeNeed, ...]:
     groups = [_group_need(group) for group in plans.cloud.fixed_groups if group.nodes]
     return (_group_need(plans.cloud.system_nodes), *groups)
 
@@ -203,7 +183,7 @@ def _group_need(group: NodeGroupPlan) -> NodeNeed:
     )
 
 
-def _agent_needs(plans: _Plans, plan: AgentPlan, update: UpdatePlan) -> Iterable[NodeNeed]:
+def _agent_needs(plans: AwsPlans, plan: AgentPlan, update: UpdatePlan) -> Iterable[NodeNeed]:
     """The model server's new node, and on the first deploy perhaps one for the runtime."""
     server, first = plan.model_server, update.action == "create"
     added = update.started_nodes
@@ -227,7 +207,7 @@ def _agent_needs(plans: _Plans, plan: AgentPlan, update: UpdatePlan) -> Iterable
         )
 
 
-def _ami_parameters(plans: _Plans) -> tuple[str, ...]:
+def _ami_parameters(plans: AwsPlans) -> tuple[str, ...]:
     classes = plans.platform.aws.node_classes if plans.platform.aws else ()
     gpu = {pool.name for pool in plans.pools if pool.gpu}
     version = plans.spec.kubernetes_version
@@ -245,7 +225,7 @@ def _ami_parameters(plans: _Plans) -> tuple[str, ...]:
     )
 
 
-def _holdings(plans: _Plans) -> Holdings:
+def _holdings(plans: AwsPlans) -> Holdings:
     doors = sum(endpoint.kind == "Interface" for endpoint in plans.cloud.network.endpoints)
     return Holdings(
         fixed=_fixed_needs(plans),

@@ -10,14 +10,13 @@ import pytest
 
 from moltghost import paths
 from moltghost.aws.leftovers import Leftovers
-from moltghost.config import Environment, read_environment
+from moltghost.environments.environment import Environment
 from moltghost.errors import Failed, Refused
-from moltghost.lifecycle.kubeconfig import kubeconfig_of
-from moltghost.lifecycle.teardown import require_no_agents, take_down
+from moltghost.lifecycle.layers import take_down
 from moltghost.progress import silent
 from tests.aws import projects
 from tests.kube.clusters import FakeCluster
-from tests.lifecycle.projects import FakeEngine
+from tests.lifecycle.projects import FakeEngine, environment
 
 KUBECONFIG = json.dumps({"users": [{"name": "p", "user": {"exec": {"command": "aws"}}}]})
 
@@ -36,16 +35,13 @@ class World:
         self.cluster = FakeCluster()
         self.left = Leftovers(region="us-east-1")
         self.drained: list[int] = []
-        for name, stand_in in {
-            "connect": lambda *_: self.cluster,
-            "drain_pools": self._drain,
-            "find_leftovers": lambda *_: self.left,
-        }.items():
-            monkeypatch.setattr(f"moltghost.lifecycle.teardown.{name}", stand_in)
+        aws = "moltghost.environments.aws"
+        monkeypatch.setattr(f"{aws}.drain_pools", self._drain)
+        monkeypatch.setattr(f"{aws}.find_leftovers", lambda *_: self.left)
 
     @property
     def environment(self) -> Environment:
-        return read_environment(self.project, "prod")
+        return environment(self.project, self.cluster, "prod")
 
     def _drain(self, *_: Any, timeout_seconds: float) -> list[str]:
         assert timeout_seconds > 1800  # the pools' terminationGracePeriod
@@ -53,7 +49,7 @@ class World:
         return ["ip-10-40-0-9"]
 
     def require(self) -> None:
-        require_no_agents(self.project, self.environment, self.engine)
+        self.environment.require_no_agents(self.engine)
 
 
 @pytest.fixture
@@ -66,7 +62,7 @@ def test_pools_are_drained_before_the_platform_and_the_platform_goes_before_the_
     world: World,
 ) -> None:
     world.require()
-    went = take_down(world.project, world.environment, world.engine, silent)
+    went = take_down(world.environment, world.engine, silent)
     assert world.drained == [0]
     assert world.engine.destroyed == [("platform.prod", "refuse"), ("prod", "keep")]
     assert went.removed[0] == "node ip-10-40-0-9"
@@ -99,7 +95,7 @@ def test_an_environment_that_the_engine_does_not_have_is_not_called_gone(world: 
 def test_after_a_failure_of_the_platform_the_cloud_layer_goes_alone(world: World) -> None:
     world.engine.known.remove("platform.prod")
     world.require()
-    take_down(world.project, world.environment, world.engine, silent)
+    take_down(world.environment, world.engine, silent)
     assert world.drained == []
     assert world.engine.destroyed == [("prod", "keep")]
 
@@ -107,18 +103,18 @@ def test_after_a_failure_of_the_platform_the_cloud_layer_goes_alone(world: World
 def test_a_machine_that_is_left_is_a_failure_with_the_command_that_ends_it(world: World) -> None:
     world.left = Leftovers(region="us-east-1", instances=("i-0123",))
     with pytest.raises(Failed, match="prod has left 1 EC2 instances, which cost: i-0123") as failed:
-        take_down(world.project, world.environment, world.engine, silent)
+        take_down(world.environment, world.engine, silent)
     assert "terminate-instances --region us-east-1 --instance-ids i-0123" in failed.value.hint
 
 
 def test_disks_that_are_left_are_said(world: World) -> None:
     world.left = Leftovers(region="us-east-1", volumes=("vol-1", "vol-2"))
-    went = take_down(world.project, world.environment, world.engine, silent)
+    went = take_down(world.environment, world.engine, silent)
     assert [note for note in went.notes if note.startswith("2 disks are left")]
 
 
 def test_the_kubeconfig_is_written_private_and_holds_no_token(world: World) -> None:
-    path = kubeconfig_of(world.environment, world.engine)
+    path = world.environment.kubeconfig(world.engine)
     assert path == paths.state_home() / "kubeconfigs" / "prod.yaml"
     assert path.stat().st_mode & 0o777 == 0o600
     assert json.loads(path.read_text()) == json.loads(KUBECONFIG)
@@ -133,5 +129,5 @@ def test_without_the_cloud_stack_there_is_no_kubeconfig(
 ) -> None:
     engine = FakeEngine(world.project, known=known)
     with pytest.raises(Refused, match=message) as refused:
-        kubeconfig_of(world.environment, engine)
+        world.environment.kubeconfig(engine)
     assert "moltghost up prod" in refused.value.hint

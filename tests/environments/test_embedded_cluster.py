@@ -11,8 +11,8 @@ from moltghost import paths
 from moltghost.engines.pulumi.passphrase import Keyring
 from moltghost.engines.pulumi.state import ResourceState, StackState, StateStore
 from moltghost.engines.pulumi.urn import ROOT_TYPE
+from moltghost.environments.embedded_cluster import remove_cluster
 from moltghost.errors import Refused
-from moltghost.lifecycle.embedded import remove_cluster
 from moltghost.local.cluster.cluster import EmbeddedCluster
 
 PROVIDER = "pulumi:providers:kubernetes"

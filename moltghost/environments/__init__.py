@@ -1,0 +1,1 @@
+"""Environments as objects: one class per provider, chosen by `factory.open_environment`."""
