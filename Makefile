@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-up: $(INSTALLED) ## Bring up the environment `local` and deploy the README's agent
+up: install ## Bring up the environment `local` and deploy the README's agent
 	@$(BIN)/moltghost up local --yes
 	@$(BIN)/moltghost up my-agent.local --yes
 	@if [ -n "$$($(BIN)/moltghost local node)" ]; then $(BIN)/moltghost up hello.local --yes; fi
@@ -22,7 +22,9 @@ up: $(INSTALLED) ## Bring up the environment `local` and deploy the README's age
 down: ## Remove the embedded cluster, its processes and its data
 	@if [ -x $(BIN)/moltghost ]; then $(BIN)/moltghost local down --yes; else echo "nothing is installed, so nothing runs"; fi
 
-install: $(INSTALLED) ## Set up the Python environment in .venv
+# The stacks of the README are yours to change: what git tracks of them stays as it is.
+install: $(INSTALLED) ## Set up the Python environment in .venv, and the example stacks
+	@for file in examples/Pulumi.*.yaml; do [ -e "$${file#examples/}" ] || cp "$$file" .; done
 
 $(INSTALLED): requirements.txt requirements-dev.txt tools/bootstrap.sh
 	@tools/bootstrap.sh

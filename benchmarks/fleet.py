@@ -31,6 +31,7 @@ from moltghost.kube.agents import SIMULATED_ANNOTATION
 from moltghost.kube.client import Client
 
 PROJECT = Path(__file__).parents[1]
+EXAMPLES = PROJECT / "examples"
 COMMAND = Path(sys.executable).with_name("moltghost")
 FILES = ("Pulumi.yaml", "__main__.py", "Pulumi.local.yaml", "Pulumi.platform.local.yaml")
 # Mostly small models, as fleets have; every other deploy moves to another pool when updated.
@@ -128,7 +129,7 @@ class Fleet:
     def __init__(self, folder: Path, state: Path, agents: int) -> None:
         self.project, self.state, self.agents = folder, state, agents
         for name in FILES:
-            shutil.copy(PROJECT / name, folder)
+            shutil.copy(EXAMPLES / name, folder)
         (folder / "infra").symlink_to(PROJECT / "infra")
         shutil.copytree(PROJECT / "policies", folder / "policies")
         room = agents + int(PARALLEL)

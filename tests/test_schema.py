@@ -21,7 +21,7 @@ from moltghost.config import (
     read_environment,
     read_spec,
 )
-from tests.examples import PROJECT as FOLDER
+from tests.examples import EXAMPLES as FOLDER
 
 STACK_FILES = sorted(FOLDER.glob("Pulumi.*.yaml"))
 

@@ -28,6 +28,7 @@ __all__ = ["clusters", "running_cluster"]
 
 FOLDER = Path(__file__).parent
 REPOSITORY = FOLDER.parents[1]
+EXAMPLES = REPOSITORY / "examples"
 COMMAND = Path(sys.executable).with_name("moltghost")
 _FILES = ("Pulumi.yaml", "__main__.py", "Pulumi.local.yaml", "Pulumi.platform.local.yaml")
 
@@ -112,7 +113,7 @@ def _command(
 ) -> Iterator[Moltghost]:
     """The command in a copy of the project, with environment `local` up."""
     for name in _FILES:
-        shutil.copy(REPOSITORY / name, project)
+        shutil.copy(EXAMPLES / name, project)
     (project / "infra").symlink_to(REPOSITORY / "infra")
     spec = {"kind": "cloud", "provider": "embedded", **environment}
     (project / "Pulumi.local.yaml").write_text(json.dumps({"config": {"moltghost:spec": spec}}))
