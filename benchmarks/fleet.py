@@ -203,7 +203,7 @@ class Fleet:
         homes = [each["metadata"]["name"] for each in client.list("v1", "Namespace")]
         assert not [name for name in homes if name.startswith("agent-")]
         assert not client.list("v1", "Pod")
-        assert not list((self.state / "stacks").glob("fleet-*.json"))
+        assert not list((self.state / "projects/moltghost/stacks").glob("fleet-*.json"))
         while client.list("karpenter.sh/v1", "NodeClaim") or simulated_nodes(client):
             assert time.monotonic() - began < LEFT_SECONDS, "nodes are left"
             time.sleep(1)

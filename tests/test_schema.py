@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from moltghost.config import (
-    PROJECT,
+    NAMESPACE,
     SPEC_KEY,
     AgentSpec,
     AwsCloudSpec,
@@ -38,7 +38,7 @@ def stack_of(file: Path) -> StackName:
 
 def test_the_project_declares_one_key_an_object_without_a_default() -> None:
     project = load(FOLDER / "Pulumi.yaml")
-    assert project["name"] == PROJECT
+    assert project["name"] == NAMESPACE
     assert list(project["config"]) == [SPEC_KEY]
     declared = project["config"][SPEC_KEY]
     assert declared["type"] == "object"

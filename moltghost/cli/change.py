@@ -19,6 +19,7 @@ from moltghost.config import StackName, read_environment
 from moltghost.kube.agents import list_agents
 from moltghost.lifecycle.agents.apply import carry_out
 from moltghost.lifecycle.agents.prepare import AgentChange, check, propose, running_agent
+from moltghost.lifecycle.agents.project import require_own
 from moltghost.lifecycle.environments import connect
 from moltghost.lifecycle.preflight import require_change
 from moltghost.lifecycle.weights.build import add
@@ -40,6 +41,7 @@ def change_agent(
     # The plan first: what is wrong with it needs no cluster to be said.
     propose(project, stack, values, running=None, must_exist=must_exist)
     client = connect(project, stack.environment)
+    require_own(project, stack, client)
     change = propose(
         project,
         stack,

@@ -26,6 +26,7 @@ from moltghost.lifecycle.kubeconfig import kubeconfig_of
 from moltghost.planning.aws.names import AwsScope
 from moltghost.planning.karpenter import NODE_TERMINATION_GRACE_SECONDS
 from moltghost.progress import Report
+from moltghost.project import read_project
 
 # After its grace a node still has to detach volumes and end; EC2 takes minutes for large types.
 _MARGIN_SECONDS = 900
@@ -48,6 +49,8 @@ def require_no_agents(project: Path, environment: Environment, engine: Engine) -
             AWS, the cluster can't be asked.
     """
     refuse_while_agents(engine, environment.name)
+    if is_embedded(environment):
+        _refuse_others(project, environment.name)
     if not isinstance(environment.cloud, AwsCloudSpec):
         return
     layers = layer_stacks(environment.name)
@@ -67,6 +70,20 @@ def require_no_agents(project: Path, environment: Environment, engine: Engine) -
                 "moltghost agent destroy NAME --delete-data removes one for good; one that "
                 "another machine deployed is destroyed from there",
             )
+
+
+def _refuse_others(project: Path, environment: str) -> None:
+    """Refuse while other projects have stacks in the embedded cluster, which is removed whole."""
+    from moltghost.lifecycle.embedded import recorded_stacks
+
+    own = read_project(project).name
+    others = [f"{stack} of {name}" for name, stack in recorded_stacks() if name != own]
+    if others:
+        raise Refused(
+            f"the cluster of environment {environment} still has stacks of other projects: "
+            f"{', '.join(others)}",
+            "moltghost agent destroy NAME --delete-data, in that project's folder, removes one",
+        )
 
 
 def take_down(project: Path, environment: Environment, engine: Engine, report: Report) -> TakenDown:

@@ -29,6 +29,7 @@ from moltghost.lifecycle.teardown import require_no_agents, take_down
 from moltghost.planning.cloud import plan_cloud
 from moltghost.planning.platform import plan_platform
 from moltghost.planning.update import plan_json
+from moltghost.project import read_project, require_environments
 
 
 @click.command()
@@ -133,6 +134,7 @@ def up(ctx: click.Context, stack: str, yes: bool, as_json: bool) -> None:
     if name.layer == "agent":
         change_agent(project, name, {}, yes=yes, as_json=as_json, must_exist=True)
         return
+    require_environments(read_project(project), f"environment {name.environment}")
     environment = read_environment(project, name.environment)
     engine = engine_for(project, name.environment)
     if not as_json and name.layer == "cloud":
@@ -188,6 +190,7 @@ def down(ctx: click.Context, environment: str, yes: bool, as_json: bool) -> None
             f"{environment} is no environment",
             f"moltghost down {name.environment}; moltghost agent destroy removes an agent",
         )
+    require_environments(read_project(project), f"environment {environment}")
     spec, engine = read_environment(project, environment), engine_for(project, environment)
     require_no_agents(project, spec, engine)
     confirm(f"Take environment {environment} down?", yes=yes)

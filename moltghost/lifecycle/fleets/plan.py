@@ -17,6 +17,7 @@ from moltghost.errors import Refused
 from moltghost.kube.agents import AgentStatus, list_agents
 from moltghost.kube.client import Client
 from moltghost.lifecycle.agents.prepare import AUTO, AgentChange, propose, running_spec
+from moltghost.lifecycle.agents.project import require_own
 from moltghost.lifecycle.fleets.needs import FleetNeeds, fleet_needs, require_room_for_fleet
 from moltghost.lifecycle.weights.missing import Missing, missing_store
 from moltghost.planning.platform import plan_platform
@@ -81,6 +82,7 @@ def plan_fleet(project: Path, fleet: Fleet, client: Client, *, parallel: int) ->
     for name, spec in fleet.agents.items():
         stack = StackName.of_agent(name, fleet.environment)
         try:
+            require_own(project, stack, client)
             running = running_spec(found[name], stack) if name in found else None
             changes.append(
                 propose(project, stack, _values(spec), running=running, environment=environment)
