@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-from infra.program import run
+from moltghost.infra.program import run
 
 run(Path(__file__).parent)

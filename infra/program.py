@@ -7,13 +7,13 @@ from typing import Any
 
 import pulumi
 
-from infra.agent import declare_agent
-from infra.cloud import declare_cloud
-from infra.layers import project as running_project
-from infra.owner import require_owner
-from infra.platform import declare_platform
 from moltghost.config import NAMESPACE, AgentSpec, StackName, parse_spec, read_environment
 from moltghost.errors import MoltghostError
+from moltghost.infra.agent import declare_agent
+from moltghost.infra.cloud import declare_cloud
+from moltghost.infra.layers import project as running_project
+from moltghost.infra.owner import require_owner
+from moltghost.infra.platform import declare_platform
 from moltghost.ownership import EngineName, running_engine
 from moltghost.planning.agent import plan_agent
 from moltghost.planning.cloud import plan_cloud

@@ -43,7 +43,7 @@ NODE_USD_PER_HOUR_ANNOTATION = f"{PREFIX}/node-usd-per-hour"
 WEIGHTS_ANNOTATION = f"{PREFIX}/weights"
 """Of a weights job: what it builds, as JSON."""
 
-PROJECT_ANNOTATION = "moltghost.dev/project"
+PROJECT_ANNOTATION = f"{PREFIX}/project"
 """On agents' namespaces: the project that the agent is of."""
 ENGINE_ANNOTATION = f"{PREFIX}/engine"
 """Of namespaces: the engine that owns the stack."""

@@ -15,8 +15,8 @@ import pulumi
 import pulumi.runtime
 from pulumi.runtime import mocks
 
-from infra.program import declare
 from moltghost.config import StackName, read_spec, stack_file
+from moltghost.infra.program import declare
 from moltghost.ownership import EngineName
 from tests.examples import EXAMPLES
 

@@ -122,7 +122,11 @@ def test_a_circle_in_planning_is_caught(tmp_path: Path) -> None:
     ("module", "imports", "contract"),
     [
         ("moltghost.planning", "moltghost.paths", "a plan is the same on every machine"),
-        ("components.runtime", "moltghost.planning.karpenter", "only Karpenter's providers"),
+        (
+            "moltghost.components.runtime",
+            "moltghost.planning.karpenter",
+            "only Karpenter's providers",
+        ),
     ],
 )
 def test_what_a_room_may_not_know_is_caught(

@@ -95,7 +95,7 @@ def _render_with(stack: str, spec: Mapping[str, Any]) -> list[Rendered]:
     changed = type(original)(
         original.name, type(original.cloud).model_validate(spec), original.platform
     )
-    with mock.patch("infra.program.read_environment", lambda *_: changed):
+    with mock.patch("moltghost.infra.program.read_environment", lambda *_: changed):
         return render(stack, json.loads(json.dumps(spec)))
 
 

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from infra import owner
 from moltghost import paths
 from moltghost.errors import Refused
+from moltghost.infra import owner
 from tests.rendering import objects, render
 
 

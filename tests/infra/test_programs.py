@@ -104,6 +104,6 @@ def test_a_program_refuses_what_cannot_be_planned(monkeypatch: pytest.MonkeyPatc
     pools = {"l40s": {"max_nodes": 1}, "cpu": {"max_nodes": 1}}
     platform = PlatformSpec.model_validate({"kind": "platform", "pools": pools})
     small = Environment("local", LOCAL.cloud, platform)
-    monkeypatch.setattr("infra.program.read_environment", lambda *_: small)
+    monkeypatch.setattr("moltghost.infra.program.read_environment", lambda *_: small)
     with pytest.raises(Refused, match="fits no pool"):
         render("my-agent.local", agent_values(model="llama3.1-405b-f16"))
