@@ -79,6 +79,9 @@ docs: $(INSTALLED) ## Write docs/reference and docs/policies anew from the code
 	$(BIN)/python -m tools.gen_flows_reference
 	$(BIN)/python -m tools.policy_pages
 
+wheel: $(INSTALLED) ## Build the wheel into dist/, without network
+	@$(BIN)/python -c 'from setuptools import build_meta; print("dist/" + build_meta.build_wheel("dist"))'
+
 lock: ## Pin dependencies anew (needs uv)
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra dev pyproject.toml -o requirements-dev.txt
@@ -87,5 +90,5 @@ lock: ## Pin dependencies anew (needs uv)
 clean: ## Remove caches: built programs, .venv and tool caches; not the cluster's data
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/moltghost" .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help up down install check check-style check-types check-layers check-units check-go
+.PHONY: help up down install wheel check check-style check-types check-layers check-units check-go
 .PHONY: test test-clusters test-long scan bench docs lock clean

@@ -29,7 +29,6 @@ class Bench:
         self._project.mkdir()
         for name in (*FILES, "Pulumi.my-agent.local.yaml"):
             shutil.copy(EXAMPLES / name, self._project)
-        (self._project / "infra").symlink_to(PROJECT / "infra")
         self._environ = {**os.environ, "MOLTGHOST_STATE": str(folder / "state")}
 
     def __call__(self, *args: str) -> None:

@@ -76,8 +76,7 @@ def copied(folder: Path) -> Path:
     project.mkdir()
     for file in (*EXAMPLES.glob("Pulumi*.yaml"), EXAMPLES / "__main__.py"):
         shutil.copy(file, project)
-    for name in ("infra", "components", "policies"):
-        (project / name).symlink_to(PROJECT / name)
+    (project / "policies").symlink_to(PROJECT / "policies")
     (project / ".venv").symlink_to(sys.prefix)
     return project
 

@@ -130,7 +130,6 @@ class Fleet:
         self.project, self.state, self.agents = folder, state, agents
         for name in FILES:
             shutil.copy(EXAMPLES / name, folder)
-        (folder / "infra").symlink_to(PROJECT / "infra")
         shutil.copytree(PROJECT / "policies", folder / "policies")
         room = agents + int(PARALLEL)
         names = ("l40s", "a100-40", "a100-80", "h100", "cpu")

@@ -54,7 +54,6 @@ def _project(folder: Path) -> Path:
     """The repository's stacks, and the README's agent on AWS too."""
     for file in (*EXAMPLES.glob("Pulumi*.yaml"), EXAMPLES / "__main__.py"):
         shutil.copy(file, folder)
-    (folder / "infra").symlink_to(PROJECT / "infra")
     shutil.copy(folder / "Pulumi.my-agent.local.yaml", folder / "Pulumi.my-agent.dev.yaml")
     return folder
 

@@ -20,6 +20,7 @@ from tests.examples import PROJECT
 from tests.lifecycle.projects import FakeEngine
 
 COMMANDS = {
+    "init",
     "deploy",
     "environment",
     "fleet",

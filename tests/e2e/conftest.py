@@ -114,7 +114,6 @@ def _command(
     """The command in a copy of the project, with environment `local` up."""
     for name in _FILES:
         shutil.copy(EXAMPLES / name, project)
-    (project / "infra").symlink_to(REPOSITORY / "infra")
     spec = {"kind": "cloud", "provider": "embedded", **environment}
     (project / "Pulumi.local.yaml").write_text(json.dumps({"config": {"moltghost:spec": spec}}))
     command = Moltghost(project, cluster)

@@ -31,8 +31,7 @@ class Pulumi:
         self.project.mkdir()
         for name in ("Pulumi.yaml", "__main__.py", *(f"Pulumi.{each}.yaml" for each in STACKS)):
             shutil.copy(EXAMPLES / name, self.project)
-        for name, target in (("infra", REPOSITORY / "infra"), (".venv", Path(sys.prefix))):
-            (self.project / name).symlink_to(target)
+        (self.project / ".venv").symlink_to(Path(sys.prefix))
         (folder / "backend").mkdir()
         self.environ = {
             **os.environ,

@@ -44,7 +44,7 @@ def run(
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the project with one agent whose image is no longer pinned."""
-    for name in ("policies", "infra", "components"):
+    for name in ("policies", "moltghost"):
         shutil.copytree(PROJECT / name, tmp_path / name)
     for file in [*EXAMPLES.glob("Pulumi*.yaml"), EXAMPLES / "__main__.py"]:
         shutil.copy(file, tmp_path)
@@ -52,7 +52,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def break_runtime(checkout: Path) -> None:
-    file = checkout / "components" / "runtime.py"
+    file = checkout / "moltghost" / "components" / "runtime.py"
     text = file.read_text()
     assert 'type="ClusterIP"' in text
     file.write_text(text.replace('type="ClusterIP"', 'type="NodePort"'))
@@ -98,7 +98,7 @@ def test_an_agent_in_production_without_digests_is_refused(checkout: Path) -> No
 
 
 def run_in(checkout: Path, *arguments: str) -> tuple[int, str]:
-    """In a process of its own: the checkout's `components`, not those that tests have loaded."""
+    """In a process of its own: the checkout's `moltghost`, not the one that tests have loaded."""
     done = subprocess.run(
         [Path(sys.executable).with_name("moltghost"), "-C", checkout, *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join((str(checkout), str(PROJECT)))},
