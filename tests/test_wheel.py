@@ -184,7 +184,13 @@ def test_a_team_shares_the_environment_and_cannot_take_it_down(
     options = ("--environment-project", str(project), "--yes")
     moltghost("init", "team-b", *options, cwd=moltghost.folder)
     team = moltghost.folder / "team-b"
-    assert "2 stacks" in moltghost("policy", "check", cwd=team)
+    said = moltghost("policy", "check", cwd=team, code=2)
+    assert "has no stack to check" in said, "the environment's stacks are the other project's"
+    config = (
+        "config: {'moltghost:spec': {kind: agent, owner: b, model: llama3.1-8b-q4, context: 32k}}"
+    )
+    (team / "Pulumi.theirs.local.yaml").write_text(config)
+    assert "1 stacks" in moltghost("policy", "check", cwd=team)
     said = moltghost("up", "local", "--yes", cwd=team, code=2)
     assert "environment local belongs to project my-platform" in said
 

@@ -42,7 +42,7 @@ _AWS = {
 @click.option(
     "--environment-project",
     "shared",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="Folder of the project whose environments are used; this one then has agents only.",
 )
 @click.option("--owner", default="team-a", show_default=True, help="Owner in the example fleet.")
@@ -72,7 +72,7 @@ def init(
     \b
     Examples:
       moltghost init my-platform
-      moltghost init my-platform --no-local --aws dev --region us-east-1 ...
+      moltghost init my-platform --no-local --aws dev
       moltghost init team-b --environment-project ../my-platform
     """
     require_free(folder)
