@@ -173,6 +173,11 @@ def test_a_team_gets_copies_of_the_environment_that_it_shares(init: Any, tmp_pat
     assert "Copied from project my-platform" in (team / "Pulumi.platform.local.yaml").read_text()
 
 
+def test_the_folder_of_the_other_project_has_to_be_one(init: Any, tmp_path: Path) -> None:
+    options = ("--environment-project", str(tmp_path / "nowhere"))
+    assert "has no Pulumi.yaml" in refusal(init(str(tmp_path / "team-b"), *options)).message
+
+
 def test_another_wheel_than_the_installed_one_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "moltghost-9.9.9-py3-none-any.whl"
     other.touch()
