@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-up: $(INSTALLED) ## Bring up the environment `local` and deploy the README's agent
+up: install ## Bring up the environment `local` and deploy the README's agent
 	@$(BIN)/moltghost up local --yes
 	@$(BIN)/moltghost up my-agent.local --yes
 	@if [ -n "$$($(BIN)/moltghost local node)" ]; then $(BIN)/moltghost up hello.local --yes; fi
@@ -22,7 +22,9 @@ up: $(INSTALLED) ## Bring up the environment `local` and deploy the README's age
 down: ## Remove the embedded cluster, its processes and its data
 	@if [ -x $(BIN)/moltghost ]; then $(BIN)/moltghost local down --yes; else echo "nothing is installed, so nothing runs"; fi
 
-install: $(INSTALLED) ## Set up the Python environment in .venv
+# The stacks of the README are yours to change: what git tracks of them stays as it is.
+install: $(INSTALLED) ## Set up the Python environment in .venv, and the example stacks
+	@for file in examples/Pulumi.*.yaml; do [ -e "$${file#examples/}" ] || cp "$$file" .; done
 
 $(INSTALLED): requirements.txt requirements-dev.txt tools/bootstrap.sh
 	@tools/bootstrap.sh
@@ -77,6 +79,9 @@ docs: $(INSTALLED) ## Write docs/reference and docs/policies anew from the code
 	$(BIN)/python -m tools.gen_flows_reference
 	$(BIN)/python -m tools.policy_pages
 
+wheel: $(INSTALLED) ## Build the wheel into dist/, without network
+	@$(BIN)/python -c 'from setuptools import build_meta; print("dist/" + build_meta.build_wheel("dist"))'
+
 lock: ## Pin dependencies anew (needs uv)
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra dev pyproject.toml -o requirements-dev.txt
@@ -85,5 +90,5 @@ lock: ## Pin dependencies anew (needs uv)
 clean: ## Remove caches: built programs, .venv and tool caches; not the cluster's data
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/moltghost" .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help up down install check check-style check-types check-layers check-units check-go
+.PHONY: help up down install wheel check check-style check-types check-layers check-units check-go
 .PHONY: test test-clusters test-long scan bench docs lock clean

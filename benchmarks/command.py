@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks.timing import machine, seconds, table
 
 PROJECT = Path(__file__).parents[1]
+EXAMPLES = PROJECT / "examples"
 COMMAND = Path(sys.executable).with_name("moltghost")
 FILES = ("Pulumi.yaml", "__main__.py", "Pulumi.local.yaml", "Pulumi.platform.local.yaml")
 
@@ -27,8 +28,7 @@ class Bench:
         self._project = folder / "project"
         self._project.mkdir()
         for name in (*FILES, "Pulumi.my-agent.local.yaml"):
-            shutil.copy(PROJECT / name, self._project)
-        (self._project / "infra").symlink_to(PROJECT / "infra")
+            shutil.copy(EXAMPLES / name, self._project)
         self._environ = {**os.environ, "MOLTGHOST_STATE": str(folder / "state")}
 
     def __call__(self, *args: str) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from moltghost.ownership import EngineName
 
 PROJECT = Path(__file__).parents[1]
+EXAMPLES = PROJECT / "examples"
 REPEATS = 5
 ONE_PREVIEW = """
 import sys
@@ -73,10 +74,9 @@ def copied(folder: Path) -> Path:
     """The project without what the CLI would write to: it notes salts down in stack files."""
     project = folder / "project"
     project.mkdir()
-    for file in (*PROJECT.glob("Pulumi*.yaml"), PROJECT / "__main__.py"):
+    for file in (*EXAMPLES.glob("Pulumi*.yaml"), EXAMPLES / "__main__.py"):
         shutil.copy(file, project)
-    for name in ("infra", "components", "policies"):
-        (project / name).symlink_to(PROJECT / name)
+    (project / "policies").symlink_to(PROJECT / "policies")
     (project / ".venv").symlink_to(sys.prefix)
     return project
 

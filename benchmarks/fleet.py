@@ -31,6 +31,7 @@ from moltghost.kube.agents import SIMULATED_ANNOTATION
 from moltghost.kube.client import Client
 
 PROJECT = Path(__file__).parents[1]
+EXAMPLES = PROJECT / "examples"
 COMMAND = Path(sys.executable).with_name("moltghost")
 FILES = ("Pulumi.yaml", "__main__.py", "Pulumi.local.yaml", "Pulumi.platform.local.yaml")
 # Mostly small models, as fleets have; every other deploy moves to another pool when updated.
@@ -128,8 +129,7 @@ class Fleet:
     def __init__(self, folder: Path, state: Path, agents: int) -> None:
         self.project, self.state, self.agents = folder, state, agents
         for name in FILES:
-            shutil.copy(PROJECT / name, folder)
-        (folder / "infra").symlink_to(PROJECT / "infra")
+            shutil.copy(EXAMPLES / name, folder)
         shutil.copytree(PROJECT / "policies", folder / "policies")
         room = agents + int(PARALLEL)
         names = ("l40s", "a100-40", "a100-80", "h100", "cpu")
@@ -202,7 +202,7 @@ class Fleet:
         homes = [each["metadata"]["name"] for each in client.list("v1", "Namespace")]
         assert not [name for name in homes if name.startswith("agent-")]
         assert not client.list("v1", "Pod")
-        assert not list((self.state / "stacks").glob("fleet-*.json"))
+        assert not list((self.state / "projects/moltghost/stacks").glob("fleet-*.json"))
         while client.list("karpenter.sh/v1", "NodeClaim") or simulated_nodes(client):
             assert time.monotonic() - began < LEFT_SECONDS, "nodes are left"
             time.sleep(1)

@@ -34,7 +34,7 @@ def main() -> None:
     pack = Pack(ROOT / FOLDER)
     print(f"load the pack: {(time.perf_counter() - began) * 1000:.0f} ms, {len(pack.rules)} rules")
     for stack in STACKS:
-        resources = declared_resources(ROOT, stack)
+        resources = declared_resources(ROOT / "examples", stack)
         taken = seconds(lambda s=stack, r=resources: pack.check(s, r, PackConfig()))
         each = [value / len(resources) * 1000 for value in taken]
         print(

@@ -12,7 +12,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 from pulumi_kubernetes.admissionregistration import v1 as admission
 
-from components.admission_nodes import (
+from moltghost.components.admission_nodes import (
     POOLS_OF_SPACE,
     selector_keys,
     selects_a_pool,

@@ -6,9 +6,9 @@ from typing import Any
 
 from pulumi_kubernetes.core import v1 as core
 
-from components.gate import HEALTH_PATH, TOKEN_FILE
-from components.naming import seconds
-from components.pod_parts import (
+from moltghost.components.gate import HEALTH_PATH, TOKEN_FILE
+from moltghost.components.naming import seconds
+from moltghost.components.pod_parts import (
     LAST_LINES,
     PROBE_PERIOD_SECONDS,
     container_security,

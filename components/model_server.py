@@ -15,15 +15,15 @@ import pulumi_kubernetes as k8s
 from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 
-from components.gate import TOKEN_FILE, caddyfile
-from components.model_containers import (
+from moltghost.components.gate import TOKEN_FILE, caddyfile
+from moltghost.components.model_containers import (
     CUDA_CACHE,
     CUDA_CACHE_BYTES,
     init_containers,
     main_containers,
 )
-from components.naming import NOT_AWAITED, content_name, seconds
-from components.pod_parts import pod_security, scratch, tolerations
+from moltghost.components.naming import NOT_AWAITED, content_name, seconds
+from moltghost.components.pod_parts import pod_security, scratch, tolerations
 from moltghost.labels import (
     AGENT_LABEL,
     CONTEXT_ANNOTATION,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.naming import seconds
+from moltghost.components.naming import seconds
 from moltghost.labels import INSTANCE_TYPE_LABEL
 from moltghost.planning.karpenter import API_VERSION, CAPACITY_TYPE_LABEL
 from moltghost.planning.platform import PoolPlan

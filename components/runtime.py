@@ -10,8 +10,8 @@ import pulumi_kubernetes as k8s
 from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 
-from components.naming import NOT_AWAITED, content_name
-from components.pod_parts import (
+from moltghost.components.naming import NOT_AWAITED, content_name
+from moltghost.components.pod_parts import (
     PROBE_PERIOD_SECONDS,
     container_security,
     env,

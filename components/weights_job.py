@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from components.pod_parts import (
+from moltghost.components.pod_parts import (
     LAST_LINES,
     container_security,
     env,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pulumi
 
-from components.agent_namespace import AgentNamespace
-from components.agent_tokens import AgentTokens
-from components.model_server import ModelServer, ModelServerInputs
-from components.runtime import Runtime, RuntimeInputs
-from infra.layers import cluster_provider, output_of
+from moltghost.components.agent_namespace import AgentNamespace
+from moltghost.components.agent_tokens import AgentTokens
+from moltghost.components.model_server import ModelServer, ModelServerInputs
+from moltghost.components.runtime import Runtime, RuntimeInputs
 from moltghost.config import StackName
+from moltghost.infra.layers import cluster_provider, output_of
 from moltghost.ownership import EngineName
 from moltghost.planning.agent import AgentPlan
 
@@ -25,7 +25,7 @@ def declare_agent(plan: AgentPlan, engine: EngineName) -> None:
     before_tokens: list[pulumi.Resource] = [space.namespace]
     if plan.aws:
         # Loading AWS's SDK takes a second that no other environment has to wait for.
-        from infra.aws_agent import declare_deployers, declare_identity
+        from moltghost.infra.aws_agent import declare_deployers, declare_identity
 
         server_ready += declare_identity(plan, plan.aws, space.ready, cluster)
         before_tokens.append(declare_deployers(plan, plan.aws, space.namespace, cluster))

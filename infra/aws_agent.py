@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.aws.agent_deployers import AgentDeployers
-from components.aws.agent_role import AgentRole
-from infra.aws_access import aws_provider
+from moltghost.components.aws.agent_deployers import AgentDeployers
+from moltghost.components.aws.agent_role import AgentRole
+from moltghost.infra.aws_access import aws_provider
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.aws.agent import AwsAgent
 

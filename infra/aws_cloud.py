@@ -5,21 +5,21 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
-from components.aws.addons import Addons
-from components.aws.cluster import Cluster, ClusterInputs
-from components.aws.dns_firewall import DnsFirewall
-from components.aws.endpoints import Endpoints
-from components.aws.flow_logs import FlowLogs
-from components.aws.guards import Guards
-from components.aws.karpenter_identity import KarpenterIdentity
-from components.aws.keys import Keys
-from components.aws.network import Network
-from components.aws.node_group import NodeGroup, NodeGroupInputs
-from components.aws.people import People
-from components.aws.repositories import Repositories
-from components.aws.role import Role
-from components.aws.weights_store import WeightsStore
-from infra.aws_access import aws_provider, kubeconfig
+from moltghost.components.aws.addons import Addons
+from moltghost.components.aws.cluster import Cluster, ClusterInputs
+from moltghost.components.aws.dns_firewall import DnsFirewall
+from moltghost.components.aws.endpoints import Endpoints
+from moltghost.components.aws.flow_logs import FlowLogs
+from moltghost.components.aws.guards import Guards
+from moltghost.components.aws.karpenter_identity import KarpenterIdentity
+from moltghost.components.aws.keys import Keys
+from moltghost.components.aws.network import Network
+from moltghost.components.aws.node_group import NodeGroup, NodeGroupInputs
+from moltghost.components.aws.people import People
+from moltghost.components.aws.repositories import Repositories
+from moltghost.components.aws.role import Role
+from moltghost.components.aws.weights_store import WeightsStore
+from moltghost.infra.aws_access import aws_provider, kubeconfig
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.nodes import NodeGroupPlan
 

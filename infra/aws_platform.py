@@ -5,14 +5,14 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.aws.addons import Addons
-from components.aws.deployers import Deployers
-from components.aws.ec2_node_class import Ec2NodeClass
-from components.aws.gpu_support import GpuSupport
-from components.aws.karpenter import Karpenter
-from components.system_policies import SystemPolicies
-from components.weights_namespace import WeightsNamespace
-from infra.aws_access import aws_provider
+from moltghost.components.aws.addons import Addons
+from moltghost.components.aws.deployers import Deployers
+from moltghost.components.aws.ec2_node_class import Ec2NodeClass
+from moltghost.components.aws.gpu_support import GpuSupport
+from moltghost.components.aws.karpenter import Karpenter
+from moltghost.components.system_policies import SystemPolicies
+from moltghost.components.weights_namespace import WeightsNamespace
+from moltghost.infra.aws_access import aws_provider
 from moltghost.planning.aws.platform import AwsPlatform
 
 

@@ -13,7 +13,7 @@ def declare_cloud(plan: CloudPlan) -> None:
     """Declare what the provider has to make, and export the facts that the layers above read."""
     if isinstance(plan, AwsCloudPlan):
         # Loading AWS's SDK takes a second that no other environment has to wait for.
-        from infra.aws_cloud import declare_aws_cloud
+        from moltghost.infra.aws_cloud import declare_aws_cloud
 
         declare_aws_cloud(plan)
         return

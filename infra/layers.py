@@ -5,12 +5,21 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as k8s
 
-from moltghost.config import PROJECT, StackName
+from moltghost.config import NAMESPACE, StackName
+from moltghost.project import ENVIRONMENT_PROJECT, Project
+
+
+def project() -> Project:
+    """The project that is running, and the one that has its environments."""
+    name = pulumi.get_project()
+    other = pulumi.Config(NAMESPACE).get(ENVIRONMENT_PROJECT)
+    return Project(name=name, environment_project=other or name)
 
 
 def output_of(stack: StackName, name: str) -> pulumi.Output[str]:
-    """An output of another layer's stack."""
-    reference = pulumi.StackReference(f"{pulumi.get_organization()}/{PROJECT}/{stack}")
+    """An output of a stack of the environment: its cloud or its platform."""
+    owner = project().environment_project
+    reference = pulumi.StackReference(f"{pulumi.get_organization()}/{owner}/{stack}")
     return reference.require_output(name)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.admission import AdmissionPolicies
-from components.node_pool import NodePool
-from components.storage import AgentStorage
-from components.system_policies import SystemPolicies
-from components.weights_namespace import WeightsNamespace
-from infra.layers import cluster_provider, output_of
+from moltghost.components.admission import AdmissionPolicies
+from moltghost.components.node_pool import NodePool
+from moltghost.components.storage import AgentStorage
+from moltghost.components.system_policies import SystemPolicies
+from moltghost.components.weights_namespace import WeightsNamespace
 from moltghost.config import StackName
+from moltghost.infra.layers import cluster_provider, output_of
 from moltghost.planning.platform import PlatformPlan
 
 
@@ -42,7 +42,7 @@ def _node_classes(
     """The node class of each pool; simulated pools share one."""
     if plan.aws:
         # Loading AWS's SDK takes a second that no other environment has to wait for.
-        from infra.aws_platform import declare_aws_platform
+        from moltghost.infra.aws_platform import declare_aws_platform
 
         return declare_aws_platform(plan.aws, plan.labels, cluster)
     shared = _node_class(plan, opts)

@@ -1,19 +1,44 @@
-"""Which program a stack runs, told by its config."""
+"""The program of every stack; its config says which kind of stack it is."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from infra.agent import declare_agent
-from infra.cloud import declare_cloud
-from infra.owner import require_owner
-from infra.platform import declare_platform
-from moltghost.config import AgentSpec, StackName, parse_spec, read_environment
-from moltghost.ownership import EngineName
+import pulumi
+
+from moltghost.config import NAMESPACE, AgentSpec, StackName, parse_spec, read_environment
+from moltghost.errors import MoltghostError
+from moltghost.infra.agent import declare_agent
+from moltghost.infra.cloud import declare_cloud
+from moltghost.infra.layers import project as running_project
+from moltghost.infra.owner import require_owner
+from moltghost.infra.platform import declare_platform
+from moltghost.ownership import EngineName, running_engine
 from moltghost.planning.agent import plan_agent
 from moltghost.planning.cloud import plan_cloud
 from moltghost.planning.platform import plan_platform
+from moltghost.project import require_environments
+
+
+def run(project: Path) -> None:
+    """Declare the stack that is running; all that a project's ``__main__.py`` has to call.
+
+    Args:
+        project: folder with ``Pulumi.yaml``.
+
+    Raises:
+        MoltghostError: under the embedded engine.
+        pulumi.RunError: the same under the CLI, which shows this one without its traceback.
+    """
+    engine = running_engine()
+    spec = pulumi.Config(NAMESPACE).require_object("spec")
+    try:
+        declare(project, pulumi.get_stack(), spec, engine)
+    except MoltghostError as error:
+        if engine == "embedded":
+            raise
+        raise pulumi.RunError(str(error)) from error
 
 
 def declare(project: Path, stack: str, spec: Any, engine: EngineName) -> None:
@@ -30,6 +55,8 @@ def declare(project: Path, stack: str, spec: Any, engine: EngineName) -> None:
     """
     name = StackName.parse(stack)
     parsed = parse_spec(spec, name)
+    if name.layer != "agent":
+        require_environments(running_project(), f"stack {name}")
     environment = read_environment(project, name.environment)
     if isinstance(parsed, AgentSpec):
         plan = plan_agent(name, parsed, environment)

@@ -33,8 +33,9 @@ from moltghost.errors import Refused
 from moltghost.sizing.request import MOST_SLOTS
 from moltghost.units import format_context, parse_context, parse_gpu_memory_gb
 
-PROJECT = "moltghost"
-SPEC_KEY = f"{PROJECT}:spec"
+NAMESPACE = "moltghost"
+"""Of our config keys, whatever the project is called."""
+SPEC_KEY = f"{NAMESPACE}:spec"
 PLATFORM_PREFIX = "platform"
 
 PoolName = Literal[GpuPoolName, "cpu", "weights"]

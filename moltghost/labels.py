@@ -43,6 +43,8 @@ NODE_USD_PER_HOUR_ANNOTATION = f"{PREFIX}/node-usd-per-hour"
 WEIGHTS_ANNOTATION = f"{PREFIX}/weights"
 """Of a weights job: what it builds, as JSON."""
 
+PROJECT_ANNOTATION = f"{PREFIX}/project"
+"""On agents' namespaces: the project that the agent is of."""
 ENGINE_ANNOTATION = f"{PREFIX}/engine"
 """Of namespaces: the engine that owns the stack."""
 STACK_ANNOTATION = f"{PREFIX}/stack"

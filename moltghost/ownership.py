@@ -39,9 +39,22 @@ def program_of(engine: EngineName) -> Iterator[None]:
         _RUNNING.reset(token)
 
 
-def embedded_stacks() -> list[str]:
-    """The stacks that the embedded engine has on this machine."""
-    return sorted(file.stem for file in paths.stacks_home().glob("*.json"))
+def embedded_stacks(project: str) -> list[str]:
+    """The stacks of a project that the embedded engine has on this machine."""
+    return sorted(file.stem for file in paths.stacks_home(project).glob("*.json"))
+
+
+def embedded_projects() -> list[str]:
+    """The projects that the embedded engine has stacks of on this machine."""
+    return sorted(folder.parent.name for folder in paths.projects_home().glob("*/stacks"))
+
+
+def of_another_project(owner: str, agent: str) -> Refused:
+    """The refusal of an agent's name that another project has taken."""
+    return Refused(
+        f"agent {agent} belongs to project {owner}, which shares this environment",
+        f"choose another name, or change it in the folder of project {owner}",
+    )
 
 
 def belongs_to(owner: str, stack: str, engine: EngineName) -> Refused:

@@ -1,7 +1,7 @@
 """Where things live outside the repository, by the XDG base directory specification.
 
 ``cache`` can be deleted at any time and is rebuilt; ``state`` cannot: it holds the embedded
-cluster, the embedded engine's stacks and their key.
+cluster, and each project's stacks of the embedded engine with their key.
 """
 
 from __future__ import annotations
@@ -30,9 +30,19 @@ def cluster_home() -> Path:
     return state_home() / "cluster"
 
 
-def stacks_home() -> Path:
-    """The embedded engine's state files, one per stack."""
-    return state_home() / "stacks"
+def projects_home() -> Path:
+    """What the embedded engine keeps, a folder for each project."""
+    return state_home() / "projects"
+
+
+def stacks_home(project: str) -> Path:
+    """The embedded engine's state files of a project, one per stack."""
+    return projects_home() / project / "stacks"
+
+
+def key_file(project: str) -> Path:
+    """The key of a project's secrets; another project has another one."""
+    return projects_home() / project / "key"
 
 
 def kubeconfig() -> Path:

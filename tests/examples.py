@@ -17,6 +17,8 @@ from moltghost.planning.agent import AgentPlan, plan_agent
 from moltghost.planning.update import UpdatePlan, plan_update
 
 PROJECT = Path(__file__).parents[1]
+EXAMPLES = PROJECT / "examples"
+"""A whole project, which tests only read: the stacks of the docs."""
 STACK = StackName.parse("my-agent.local")
 
 # The pools of `local` and `prod` in this repository.

@@ -9,18 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pulumi
 import pulumi.runtime
 from pulumi.runtime import mocks
 
-from infra.program import declare
 from moltghost.config import StackName, read_spec, stack_file
+from moltghost.infra.program import declare
 from moltghost.ownership import EngineName
-
-PROJECT = Path(__file__).parents[1]
+from tests.examples import EXAMPLES
 
 
 @dataclass(frozen=True)
@@ -82,10 +80,10 @@ class _Recorder(mocks.Mocks):
 def render(
     stack: str, spec: Mapping[str, Any] | None = None, *, engine: EngineName = "stock"
 ) -> list[Rendered]:
-    """Objects of ``stack``, from ``spec`` or from its config file in the repository."""
+    """Objects of ``stack``, from ``spec`` or from its config file in examples/."""
     name = StackName.parse(stack)
     if spec is None:
-        spec = read_spec(stack_file(PROJECT, name), name).model_dump(mode="json")
+        spec = read_spec(stack_file(EXAMPLES, name), name).model_dump(mode="json")
     recorder = _Recorder()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -95,7 +93,7 @@ def render(
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def program() -> None:
-        declare(PROJECT, stack, spec, engine)
+        declare(EXAMPLES, stack, spec, engine)
 
     try:
         program()

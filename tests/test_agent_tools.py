@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from components.weights_job import weights_job
+from moltghost.components.weights_job import weights_job
 from moltghost.local.build import programs
 from tests.components.cases import container
 from tests.lifecycle.weights.jobs import plan

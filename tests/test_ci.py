@@ -94,7 +94,7 @@ def test_every_action_is_named_by_its_commit_with_its_version_beside_it(
 
 
 def test_the_commands_are_commands_of_ours() -> None:
-    called = set(re.findall(r"moltghost ([a-z]+(?: check)?)", TEXT))
+    called = set(re.findall(r"bin/moltghost ([a-z]+(?: check)?)", TEXT))
     assert called == {"preflight", "policy check"}
     for name in called:
         assert cli.get_command(click.Context(cli), name.split()[0])

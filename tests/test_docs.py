@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from moltghost.cli.main import cli
 from moltghost.environments.factory import open_environment
-from tests.examples import PROJECT
+from tests.examples import EXAMPLES, PROJECT
 from tests.pages import DECISIONS, DOCS, PAGES, name
 from tools import (
     gen_cli_reference,
@@ -196,12 +196,12 @@ def test_what_the_readme_shows_of_a_sizing_is_what_the_command_prints() -> None:
 # Generated pages
 
 
-@pytest.mark.parametrize("file", ["docs/guide/aws.md", "Pulumi.dev.yaml"])
+@pytest.mark.parametrize("file", ["docs/guide/aws.md", "examples/Pulumi.dev.yaml"])
 def test_an_idle_environment_costs_what_the_plan_says(
     file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # the catalogue's prices alone
-    cost = open_environment(PROJECT, "dev").cost_at_most()
+    cost = open_environment(EXAMPLES, "dev").cost_at_most()
     assert cost is not None
     written = (PROJECT / file).read_text(encoding="utf-8")
     assert f"about {cost.idle_usd_per_month:.0f} USD" in written

@@ -53,7 +53,17 @@ def test_every_room_of_the_library_is_in_a_layer() -> None:
     package = PROJECT / "moltghost"
     inside = {f"moltghost.{each.stem}" for each in package.glob("*.py")}
     inside |= {f"moltghost.{each.parent.name}" for each in package.glob("*/__init__.py")}
-    assert inside - OUTSIDE_THE_LAYERS == rooms() - {"infra", "components"}
+    assert inside - OUTSIDE_THE_LAYERS == rooms()
+
+
+def test_no_room_may_import_the_policy_pack() -> None:
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    [found] = [
+        each
+        for each in settings["tool"]["importlinter"]["contracts"]
+        if each.get("forbidden_modules") == ["moltghost.policies"]
+    ]
+    assert set(found["source_modules"]) == rooms() - {"moltghost.policies"}
 
 
 def house(folder: Path) -> Path:
@@ -88,8 +98,8 @@ def test_empty_rooms_keep_the_contract(tmp_path: Path) -> None:
     ("room", "imports"),
     [
         ("moltghost.sizing", "moltghost.planning"),
-        ("moltghost.planning", "components"),
-        ("components", "moltghost.engines"),
+        ("moltghost.planning", "moltghost.components"),
+        ("moltghost.components", "moltghost.engines"),
         ("moltghost.models", "moltghost.config"),
         ("moltghost.engines.stock", "moltghost.engines.embedded"),
         ("moltghost.engines.embedded", "moltghost.engines.stock"),
@@ -122,7 +132,11 @@ def test_a_circle_in_planning_is_caught(tmp_path: Path) -> None:
     ("module", "imports", "contract"),
     [
         ("moltghost.planning", "moltghost.paths", "a plan is the same on every machine"),
-        ("components.runtime", "moltghost.planning.karpenter", "only Karpenter's providers"),
+        (
+            "moltghost.components.runtime",
+            "moltghost.planning.karpenter",
+            "only Karpenter's providers",
+        ),
     ],
 )
 def test_what_a_room_may_not_know_is_caught(
@@ -155,7 +169,12 @@ def test_sizing_and_models_load_neither_pulumi_nor_a_client_of_anything(room: st
 
 @pytest.mark.parametrize(
     ("module", "imported"),
-    [("policies", "moltghost.planning"), ("moltghost.policy", "policies")],
+    [
+        ("moltghost.policies", "moltghost.planning"),
+        ("moltghost.policies", "moltghost.errors"),
+        ("moltghost.policy", "moltghost.policies"),
+        ("moltghost.cli", "moltghost.policies"),
+    ],
 )
 def test_the_policy_pack_and_the_library_import_nothing_of_each_other(
     tmp_path: Path, module: str, imported: str

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from moltghost.config import (
-    PROJECT,
+    NAMESPACE,
     SPEC_KEY,
     AgentSpec,
     AwsCloudSpec,
@@ -21,7 +21,7 @@ from moltghost.config import (
     read_environment,
     read_spec,
 )
-from tests.examples import PROJECT as FOLDER
+from tests.examples import EXAMPLES as FOLDER
 
 STACK_FILES = sorted(FOLDER.glob("Pulumi.*.yaml"))
 
@@ -38,7 +38,7 @@ def stack_of(file: Path) -> StackName:
 
 def test_the_project_declares_one_key_an_object_without_a_default() -> None:
     project = load(FOLDER / "Pulumi.yaml")
-    assert project["name"] == PROJECT
+    assert project["name"] == NAMESPACE
     assert list(project["config"]) == [SPEC_KEY]
     declared = project["config"][SPEC_KEY]
     assert declared["type"] == "object"

@@ -46,9 +46,9 @@ Its `kind` says which of the three kinds of stack it is, and has to match the st
 
 | stack | kind | example |
 |---|---|---|
-| `local` | `cloud` | [Pulumi.local.yaml](../../Pulumi.local.yaml) |
-| `platform.local` | `platform` | [Pulumi.platform.local.yaml](../../Pulumi.platform.local.yaml) |
-| `my-agent.local` | `agent` | [Pulumi.my-agent.local.yaml](../../Pulumi.my-agent.local.yaml) |
+| `local` | `cloud` | [in examples](../../examples/Pulumi.local.yaml) |
+| `platform.local` | `platform` | [in examples](../../examples/Pulumi.platform.local.yaml) |
+| `my-agent.local` | `agent` | [in examples](../../examples/Pulumi.my-agent.local.yaml) |
 
 An unknown key is an error. A spec holds no secret.
 """

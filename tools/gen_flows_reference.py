@@ -19,6 +19,7 @@ from moltghost.planning.cloud import plan_cloud
 from moltghost.planning.embedded import MACHINE_NETWORK
 
 PROJECT = Path(__file__).parents[1]
+EXAMPLES = PROJECT / "examples"
 PAGE = PROJECT / "docs" / "reference" / "flows.md"
 EVERYTHING = "every pod"
 _NAME_LABELS = ("app.kubernetes.io/name", "k8s-app", "app")
@@ -51,9 +52,8 @@ def page() -> str:
 
 def _project(folder: Path) -> Path:
     """The repository's stacks, and the README's agent on AWS too."""
-    for file in (*PROJECT.glob("Pulumi*.yaml"), PROJECT / "__main__.py"):
+    for file in (*EXAMPLES.glob("Pulumi*.yaml"), EXAMPLES / "__main__.py"):
         shutil.copy(file, folder)
-    (folder / "infra").symlink_to(PROJECT / "infra")
     shutil.copy(folder / "Pulumi.my-agent.local.yaml", folder / "Pulumi.my-agent.dev.yaml")
     return folder
 

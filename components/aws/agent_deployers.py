@@ -6,8 +6,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 from pulumi_kubernetes.rbac import v1 as rbac
 
-from components.aws.deployers import IN_AGENTS, RBAC
-from components.aws.options import child_of
+from moltghost.components.aws.deployers import IN_AGENTS, RBAC
+from moltghost.components.aws.options import child_of
 from moltghost.planning.agent import AgentPlan
 
 

@@ -9,8 +9,8 @@ import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 from pulumi_kubernetes.networking import v1 as net
 
-from components.aws.options import child_of
-from components.aws.role import Role
+from moltghost.components.aws.options import child_of
+from moltghost.components.aws.role import Role
 from moltghost.labels import MODEL_SERVER, selector
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.aws.agent import AwsAgent

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.aws.options import child_of
-from components.aws.role import Role
+from moltghost.components.aws.options import child_of
+from moltghost.components.aws.role import Role
 from moltghost.planning.aws.cluster import AccessPlan, ClusterPlan
 
 _HTTPS = 443

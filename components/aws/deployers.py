@@ -15,7 +15,7 @@ import pulumi_kubernetes as k8s
 from pulumi_kubernetes.admissionregistration import v1 as admission
 from pulumi_kubernetes.rbac import v1 as rbac
 
-from components.aws.options import child_of
+from moltghost.components.aws.options import child_of
 from moltghost.labels import AGENT_NAMESPACE_PREFIX
 from moltghost.planning.karpenter import GROUP as KARPENTER
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_aws as aws
 
-from components.aws.options import child_of
+from moltghost.components.aws.options import child_of
 
 # Rules apply in this order; AWS reserves priorities of associations below 100 and above 9900.
 _ALLOW, _BLOCK, _ASSOCIATION = 100, 200, 101

@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.aws.options import child_of
+from moltghost.components.aws.options import child_of
 from moltghost.planning.aws.node_class import Ec2NodeClassPlan
 
 

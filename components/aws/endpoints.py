@@ -5,8 +5,8 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
-from components.aws.network import Network
-from components.aws.options import child_of
+from moltghost.components.aws.network import Network
+from moltghost.components.aws.options import child_of
 from moltghost.planning.aws.network import EndpointPlan, NetworkPlan
 
 _HTTPS = 443

@@ -11,7 +11,7 @@ import pulumi_kubernetes as k8s
 from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 
-from components.aws.options import child_of
+from moltghost.components.aws.options import child_of
 from moltghost.labels import GPU_RESOURCE, NAME_LABEL, SYSTEM_NAMESPACE
 from moltghost.planning.aws.flows import DCGM_PORT
 from moltghost.planning.pools import GPU_TAINT_VALUE, gpu_labels

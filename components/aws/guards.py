@@ -7,8 +7,8 @@ import json
 import pulumi
 import pulumi_aws as aws
 
-from components.aws.options import child_of
-from components.aws.role import Role
+from moltghost.components.aws.options import child_of
+from moltghost.components.aws.role import Role
 from moltghost.planning.aws.alarms import AlarmPlan, BudgetPlan, GuardsPlan, WarningPlan
 
 

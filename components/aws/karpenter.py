@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pulumi
 from pulumi_kubernetes.helm import v3 as helm
 
-from components.aws.options import child_of
-from components.naming import seconds
+from moltghost.components.aws.options import child_of
+from moltghost.components.naming import seconds
 from moltghost.planning.aws.platform import ReleasePlan
 
 _TIMEOUT_SECONDS = 600

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_aws as aws
 
-from components.aws.options import child_of
-from components.aws.role import Role
+from moltghost.components.aws.options import child_of
+from moltghost.components.aws.role import Role
 from moltghost.planning.aws.cloud import AwsCloudPlan, EventPlan
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_aws as aws
 
-from components.aws.options import child_of
+from moltghost.components.aws.options import child_of
 from moltghost.planning.aws.storage import KEY_DELETION_DAYS, KeyName, KeyPlan
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
-from components.aws.options import child_of
+from moltghost.components.aws.options import child_of
 from moltghost.labels import TIER_TAG
 from moltghost.planning.aws.network import NetworkPlan, SubnetPlan, Tier
 

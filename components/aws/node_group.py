@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_aws as aws
 
-from components.aws.options import child_of
+from moltghost.components.aws.options import child_of
 from moltghost.labels import POOL_TAG
 from moltghost.planning.aws.nodes import (
     ROOT_DEVICE,

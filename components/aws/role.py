@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
-from components.aws.options import child_of
+from moltghost.components.aws.options import child_of
 from moltghost.planning.aws.iam import RolePlan, document
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_aws as aws
 
-from components.aws.options import child_of
-from components.aws.role import Role
+from moltghost.components.aws.options import child_of
+from moltghost.components.aws.role import Role
 from moltghost.labels import WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.storage import ABORTED_UPLOAD_DAYS, OLD_VERSION_DAYS

@@ -22,6 +22,7 @@ from moltghost.errors import ExitCode, Failed, MoltghostError, Refused
 
 # Name -> (module, attribute, one line for the list of commands).
 _COMMANDS = {
+    "init": ("init", "init", "Make a project of your own, for version control."),
     "deploy": ("agents", "deploy", "Deploy an agent, or change one, by its model's name."),
     "agent": ("agent", "agent", "Talk to agents; list, update, move and destroy them."),
     "fleet": ("fleet", "fleet", "Deploy, update and destroy many agents from one file."),

@@ -55,11 +55,11 @@ def project_folder(ctx: click.Context) -> Path:
     given = ctx.find_root().obj
     here = [Path(given)] if given else [Path.cwd(), *Path.cwd().parents]
     for folder in here:
-        if (folder / "Pulumi.yaml").is_file() and (folder / "infra").is_dir():
+        if (folder / "Pulumi.yaml").is_file():
             return folder
     raise Refused(
-        f"no MoltGhost project in {here[0]}: no Pulumi.yaml with an infra folder beside it",
-        "go to your checkout, or name it with -C FOLDER",
+        f"no MoltGhost project in {here[0]}: there is no Pulumi.yaml",
+        "go to your project's folder, or name it with -C FOLDER; moltghost init FOLDER makes one",
     )
 
 

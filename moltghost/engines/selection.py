@@ -14,6 +14,7 @@ from moltghost.config import StackName
 from moltghost.engines.stock.installation import find_cli
 from moltghost.errors import Refused
 from moltghost.ownership import EngineName, belongs_to, embedded_stacks
+from moltghost.project import Project, read_project
 
 if TYPE_CHECKING:
     from moltghost.engines.interface import Engine
@@ -21,17 +22,23 @@ if TYPE_CHECKING:
 Wanted = Literal["auto", "stock", "embedded"]
 
 
-def choose(environment: str, wanted: Wanted) -> EngineName:
+def choose(project: Project, environment: str, wanted: Wanted) -> EngineName:
     """The engine for an environment: the one that has its stacks, else the CLI if it is there.
 
     Args:
+        project: whose stacks; another one that has the environment counts as well.
         environment: the environment's name.
         wanted: what the user asked for.
 
     Raises:
         Refused: another engine than the one that was asked for has stacks of the environment.
     """
-    theirs = [name for name in embedded_stacks() if _is_of(name, environment)]
+    theirs = [
+        stack
+        for name in project.names
+        for stack in embedded_stacks(name)
+        if _is_of(stack, environment)
+    ]
     if wanted == "stock" and theirs:
         raise belongs_to("embedded", theirs[0], "stock")
     if wanted != "auto":
@@ -47,7 +54,7 @@ def engine(project: Path, environment: str, wanted: Wanted) -> Engine:
     Raises:
         Refused: there is no CLI for the stock engine, or the environment has another engine.
     """
-    if choose(environment, wanted) == "stock":
+    if choose(read_project(project), environment, wanted) == "stock":
         from moltghost.engines.stock.engine import StockEngine
 
         return StockEngine(project)

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moltghost import paths
+from moltghost.engines.interface import Engine
 from moltghost.environments.environment import Environment, Hints, TakenDown
 from moltghost.errors import Refused
 from moltghost.progress import Report
+from moltghost.project import read_project
 from moltghost.store_layout import bucket_name
 
 if TYPE_CHECKING:
@@ -80,6 +82,24 @@ class EmbeddedEnvironment(Environment):
             raise Refused(
                 f"the cluster of environment {self.name} isn't running",
                 "moltghost local up starts it",
+            )
+
+    def require_no_agents(self, engine: Engine) -> None:
+        """The cluster goes whole, so that no stack of another project may be in it.
+
+        Raises:
+            Refused: there are agents or their data, or stacks of another project.
+        """
+        super().require_no_agents(engine)
+        from moltghost.environments.embedded_cluster import recorded_stacks
+
+        own = read_project(self.project).name
+        others = [f"{stack} of {name}" for name, stack in recorded_stacks() if name != own]
+        if others:
+            raise Refused(
+                f"the cluster of environment {self.name} still has stacks of other projects: "
+                f"{', '.join(others)}",
+                "moltghost agent destroy NAME --delete-data, in that project's folder, removes one",
             )
 
     def end(self) -> TakenDown:

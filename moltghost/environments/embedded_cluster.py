@@ -13,6 +13,7 @@ from moltghost.images import store
 from moltghost.local.build import builder, programs
 from moltghost.local.cluster.cluster import ClusterStatus, EmbeddedCluster
 from moltghost.local.node.requirements import unavailable
+from moltghost.ownership import embedded_projects
 from moltghost.progress import Event, Report
 
 
@@ -71,9 +72,13 @@ def _bring_images(cluster: EmbeddedCluster, report: Report) -> None:
         report(Event(task=task, state="done"))
 
 
-def recorded_stacks() -> list[str]:
-    """The stacks of the embedded engine that are in the embedded cluster."""
-    return _store().names_in(paths.kubeconfig())
+def recorded_stacks() -> list[tuple[str, str]]:
+    """The stacks of the embedded engine that are in the embedded cluster: project and name."""
+    return [
+        (project, stack)
+        for project in embedded_projects()
+        for stack in _store(project).names_in(paths.kubeconfig())
+    ]
 
 
 def remove_cluster(cluster: EmbeddedCluster) -> list[str]:
@@ -85,15 +90,15 @@ def remove_cluster(cluster: EmbeddedCluster) -> list[str]:
     Raises:
         Refused: a stack in the cluster is being changed; nothing was removed.
     """
-    store, stacks = _store(), recorded_stacks()
+    stacks = recorded_stacks()
     with ExitStack() as locks:
-        for stack in stacks:
-            locks.enter_context(store.locked(stack, "local down"))
+        for project, stack in stacks:
+            locks.enter_context(_store(project).locked(stack, "local down"))
         removed = cluster.down()
-        for stack in stacks:
-            store.remove(stack)
-    return [*removed, *(f"record of stack {stack}" for stack in stacks)]
+        for project, stack in stacks:
+            _store(project).remove(stack)
+    return [*removed, *(f"record of stack {stack} of {project}" for project, stack in stacks)]
 
 
-def _store() -> StateStore:
-    return StateStore(paths.stacks_home(), Keyring(paths.state_home() / "key"))
+def _store(project: str) -> StateStore:
+    return StateStore(paths.stacks_home(project), Keyring(paths.key_file(project)))

@@ -52,7 +52,6 @@ BLOCK = """
 
 def project(folder: Path, more: str = "") -> Path:
     """Write the project; ``more`` is added to the cloud's spec."""
-    (folder / "infra").mkdir()
     (folder / "Pulumi.yaml").write_text("name: moltghost\nruntime: python\n")
     (folder / "Pulumi.prod.yaml").write_text(CLOUD + more)
     (folder / "Pulumi.platform.prod.yaml").write_text(PLATFORM)

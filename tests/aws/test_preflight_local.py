@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from moltghost.cli.main import cli
 from moltghost.errors import Refused
 from moltghost.kube.pools import PoolStatus
+from tests.examples import EXAMPLES
 from tests.kube.clusters import pool
 
-PROJECT = Path(__file__).parents[2]
 Preflight = Callable[..., tuple[list[dict[str, str]], int]]
 
 
@@ -24,7 +24,7 @@ def preflight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Preflight:
     monkeypatch.setenv("MOLTGHOST_STATE", str(tmp_path))
 
     def run(*arguments: str) -> tuple[list[dict[str, str]], int]:
-        command = ["-C", str(PROJECT), "preflight", "local", "--json", *arguments]
+        command = ["-C", str(EXAMPLES), "preflight", "local", "--json", *arguments]
         result = CliRunner().invoke(cli, command, standalone_mode=False, catch_exceptions=False)
         return json.loads(result.output)["checks"], result.return_value or 0
 

@@ -8,7 +8,7 @@ from moltghost.errors import ExitCode
 from moltghost.images import store
 from moltghost.local.build import builder
 from tests.cli.command import Command
-from tests.examples import PROJECT
+from tests.examples import EXAMPLES
 from tests.images.examples import small_image
 from tests.images.registries import DESTINATION, OURS, UPSTREAM, Registries
 
@@ -23,8 +23,8 @@ def registries(
     moltghost: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Registries:
     """The registries that `prod` uses, crane and our images as if they were built."""
-    shutil.copy(PROJECT / "Pulumi.prod.yaml", moltghost.project)
-    shutil.copy(PROJECT / "Pulumi.platform.prod.yaml", moltghost.project)
+    shutil.copy(EXAMPLES / "Pulumi.prod.yaml", moltghost.project)
+    shutil.copy(EXAMPLES / "Pulumi.platform.prod.yaml", moltghost.project)
     image = small_image(tmp_path_factory.mktemp("archive") / "a")
     found = Registries()
     monkeypatch.setattr(builder, "ensure_built", lambda _report, _names: None)

@@ -20,6 +20,7 @@ from tests.examples import PROJECT
 from tests.lifecycle.projects import FakeEngine
 
 COMMANDS = {
+    "init",
     "deploy",
     "environment",
     "fleet",
@@ -223,7 +224,7 @@ def test_a_folder_without_a_project_is_refused(
     ran = Command(tmp_path, monkeypatch, capsys)("plan", "my-agent.local")
     assert ran.code == 2
     assert f"no MoltGhost project in {tmp_path}" in ran.err
-    assert "hint: go to your checkout, or name it with -C FOLDER" in ran.err
+    assert "hint: go to your project's folder, or name it with -C FOLDER; moltghost init" in ran.err
 
 
 def test_outside_of_every_project_no_other_is_taken(

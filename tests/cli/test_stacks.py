@@ -128,7 +128,7 @@ def test_taking_down_what_is_not_there_is_done_already(moltghost: Command) -> No
 
 
 def test_taking_down_only_what_is_recorded_of_a_cluster_asks_too(moltghost: Command) -> None:
-    record = paths.stacks_home() / "local.json"
+    record = paths.stacks_home("moltghost") / "local.json"
     root = {"type": "pulumi:pulumi:Stack", "outputs": {"kubeconfig": str(paths.kubeconfig())}}
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"deployment": {"resources": [root]}}))
@@ -139,7 +139,7 @@ def test_taking_down_only_what_is_recorded_of_a_cluster_asks_too(moltghost: Comm
     assert record.exists()
 
     ran = moltghost("local", "down", "--yes", "--json")
-    assert ran.data == {"removed": ["record of stack local"]}
+    assert ran.data == {"removed": ["record of stack local of moltghost"]}
     assert not record.exists()
 
 

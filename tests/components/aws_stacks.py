@@ -12,8 +12,9 @@ from unittest import mock
 from pulumi.runtime.mocks import MockMonitor
 
 from moltghost.config import StackName, read_environment
+from tests.examples import EXAMPLES
 from tests.planning.aws import cloud_values, with_capacity
-from tests.rendering import PROJECT, Rendered, render
+from tests.rendering import Rendered, render
 
 AGENT = {"kind": "agent", "owner": "team-a", "model": "llama3.1-70b-q4", "context": "32k"}
 STACKS: dict[str, tuple[str, Mapping[str, Any] | None]] = {
@@ -90,11 +91,11 @@ def declared(case: str) -> tuple[Declared, ...]:
 def _render_with(stack: str, spec: Mapping[str, Any]) -> list[Rendered]:
     """The stack with another cloud spec than the one in the repository."""
     name = StackName.parse(stack)
-    original = read_environment(PROJECT, name.environment)
+    original = read_environment(EXAMPLES, name.environment)
     changed = type(original)(
         original.name, type(original.cloud).model_validate(spec), original.platform
     )
-    with mock.patch("infra.program.read_environment", lambda *_: changed):
+    with mock.patch("moltghost.infra.program.read_environment", lambda *_: changed):
         return render(stack, json.loads(json.dumps(spec)))
 
 

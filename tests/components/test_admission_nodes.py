@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.admission_nodes import (
+from moltghost.components.admission_nodes import (
     selector_keys,
     selects_a_pool,
     selects_a_type,

@@ -15,7 +15,7 @@ from moltghost.engines.pulumi.values import UNKNOWN
 from moltghost.errors import Refused
 from tests.aws.projects import project
 from tests.components.aws_stacks import AGENT
-from tests.rendering import PROJECT
+from tests.examples import EXAMPLES
 
 # What the issue allows for both layers; each takes about a second once the SDK is loaded. Counted
 # is what this process computes: a preview waits for nobody, and a test can't know what else runs.
@@ -24,7 +24,7 @@ _SECONDS = 10
 
 @pytest.fixture
 def engine(tmp_path: Path) -> EmbeddedEngine:
-    return EmbeddedEngine(PROJECT, state=tmp_path / "stacks", key=tmp_path / "key")
+    return EmbeddedEngine(EXAMPLES, state=tmp_path / "stacks", key=tmp_path / "key")
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
@@ -66,7 +66,7 @@ def test_what_lets_a_network_of_yours_in_is_of_a_group_that_eks_makes_later(
     tmp_path: Path,
 ) -> None:
     folder = project(tmp_path, "    endpoint: { private_cidrs: [10.9.0.0/16] }\n")
-    shutil.copy(PROJECT / "__main__.py", folder)
+    shutil.copy(EXAMPLES / "__main__.py", folder)
     engine = EmbeddedEngine(folder, state=tmp_path / "stacks", key=tmp_path / "key")
     preview = engine.preview("prod", report=lambda event: None)
     (rule,) = (each for each in preview.resources if each.name == "api-from-0")

@@ -121,7 +121,7 @@ def with_a_weights_store(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]
         cidrs = {"weights_egress_cidrs": ("198.51.100.0/28",)}
         return plan.model_copy(update={"isolation": plan.isolation.model_copy(update=cidrs)})
 
-    monkeypatch.setattr("infra.program.plan_agent", planned)
+    monkeypatch.setattr("moltghost.infra.program.plan_agent", planned)
     return list(objects(render("my-agent.local", agent_values()), "NetworkPolicy").values())
 
 

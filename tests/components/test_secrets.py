@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from components.naming import content_name
+from moltghost.components.naming import content_name
 from tests.components.cases import AGENTS, agent, containers, everything, options, pods
 from tests.rendering import objects
 from tests.wire import is_secret

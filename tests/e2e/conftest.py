@@ -27,6 +27,7 @@ __all__ = ["clusters", "running_cluster"]
 
 FOLDER = Path(__file__).parent
 REPOSITORY = FOLDER.parents[1]
+EXAMPLES = REPOSITORY / "examples"
 COMMAND = Path(sys.executable).with_name("moltghost")
 _FILES = ("Pulumi.yaml", "__main__.py", "Pulumi.local.yaml", "Pulumi.platform.local.yaml")
 
@@ -107,8 +108,7 @@ def _command(
 ) -> Iterator[Moltghost]:
     """The command in a copy of the project, with environment `local` up."""
     for name in _FILES:
-        shutil.copy(REPOSITORY / name, project)
-    (project / "infra").symlink_to(REPOSITORY / "infra")
+        shutil.copy(EXAMPLES / name, project)
     spec = {"kind": "cloud", "provider": "embedded", **environment}
     (project / "Pulumi.local.yaml").write_text(json.dumps({"config": {"moltghost:spec": spec}}))
     command = Moltghost(project, cluster)

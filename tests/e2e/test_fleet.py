@@ -103,7 +103,7 @@ def test_a_fleet_is_deployed_updated_pruned_and_destroyed_and_nothing_is_left(
     moltghost("fleet", "destroy", write(moltghost, few), "--delete-data", "--yes")
     homes = [each["metadata"]["name"] for each in moltghost.cluster.client.list("v1", "Namespace")]
     assert not [name for name in homes if name.startswith("agent-crew-")]
-    assert not list((moltghost.cluster.state / "stacks").glob("crew-*.json"))
+    assert not list((moltghost.cluster.state / "projects/moltghost/stacks").glob("crew-*.json"))
 
 
 def test_one_agent_that_somebody_else_is_changing_stops_no_other_and_the_next_run_goes_on(

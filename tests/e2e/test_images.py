@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from components.gate import caddyfile
+from moltghost.components.gate import caddyfile
 from moltghost.images import store
 from moltghost.images.archive import Archive
 from moltghost.images.oci import write_archive

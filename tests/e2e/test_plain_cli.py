@@ -13,7 +13,7 @@ import pytest
 from moltghost.engines.stock.installation import find_cli
 
 from .cluster_fixture import RunningCluster
-from .conftest import REPOSITORY
+from .conftest import EXAMPLES, REPOSITORY
 from .stock_cli import needs_cli
 
 pytestmark = [pytest.mark.e2e, needs_cli]
@@ -30,9 +30,8 @@ class Pulumi:
         self.project = folder / "project"
         self.project.mkdir()
         for name in ("Pulumi.yaml", "__main__.py", *(f"Pulumi.{each}.yaml" for each in STACKS)):
-            shutil.copy(REPOSITORY / name, self.project)
-        for name, target in (("infra", REPOSITORY / "infra"), (".venv", Path(sys.prefix))):
-            (self.project / name).symlink_to(target)
+            shutil.copy(EXAMPLES / name, self.project)
+        (self.project / ".venv").symlink_to(Path(sys.prefix))
         (folder / "backend").mkdir()
         self.environ = {
             **os.environ,

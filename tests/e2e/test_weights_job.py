@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.weights_job import weights_job
+from moltghost.components.weights_job import weights_job
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
 from moltghost.kube.transport import Object

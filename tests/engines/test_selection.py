@@ -10,6 +10,9 @@ from moltghost import paths
 from moltghost.engines import selection
 from moltghost.engines.selection import Wanted, choose
 from moltghost.errors import ExitCode, Refused
+from moltghost.project import Project
+
+OURS = Project(name="moltghost", environment_project="moltghost")
 
 
 @pytest.fixture(autouse=True)
@@ -25,18 +28,18 @@ def cli(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def embedded_has(*stacks: str) -> None:
     for stack in stacks:
-        file = paths.stacks_home() / f"{stack}.json"
+        file = paths.stacks_home("moltghost") / f"{stack}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("{}")
 
 
 def test_without_a_cli_it_is_the_embedded_engine() -> None:
-    assert choose("local", "auto") == "embedded"
+    assert choose(OURS, "local", "auto") == "embedded"
 
 
 @pytest.mark.usefixtures("cli")
 def test_with_a_cli_it_is_the_stock_engine() -> None:
-    assert choose("local", "auto") == "stock"
+    assert choose(OURS, "local", "auto") == "stock"
 
 
 @pytest.mark.usefixtures("cli")
@@ -44,13 +47,13 @@ def test_with_a_cli_it_is_the_stock_engine() -> None:
 def test_an_environment_stays_with_the_embedded_engine_that_has_a_stack_of_it(stack: str) -> None:
     embedded_has(stack)
 
-    assert choose("local", "auto") == "embedded"
-    assert choose("dev", "auto") == "stock"
+    assert choose(OURS, "local", "auto") == "embedded"
+    assert choose(OURS, "dev", "auto") == "stock"
 
 
 @pytest.mark.parametrize("wanted", ["stock", "embedded"])
 def test_what_was_asked_for_is_taken(wanted: Wanted) -> None:
-    assert choose("local", wanted) == wanted
+    assert choose(OURS, "local", wanted) == wanted
 
 
 @pytest.mark.usefixtures("cli")
@@ -60,7 +63,7 @@ def test_the_stock_engine_is_refused_for_stacks_of_the_embedded_one() -> None:
     with pytest.raises(
         Refused, match=r"stack my-agent\.local belongs to the embedded engine"
     ) as refusal:
-        choose("local", "stock")
+        choose(OURS, "local", "stock")
 
     assert refusal.value.exit_code is ExitCode.REFUSED
     assert "moltghost stack adopt local --engine stock" in refusal.value.hint

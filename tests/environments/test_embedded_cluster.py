@@ -41,7 +41,7 @@ def save(store: StateStore, stack: str, type_: str, **properties: Any) -> Path:
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateStore:
     monkeypatch.setenv("MOLTGHOST_STATE", str(tmp_path / "state"))
-    return StateStore(paths.stacks_home(), Keyring(paths.state_home() / "key"))
+    return StateStore(paths.stacks_home("moltghost"), Keyring(paths.key_file("moltghost")))
 
 
 @pytest.fixture
@@ -77,9 +77,9 @@ def test_the_records_of_its_stacks_go_and_those_of_other_clusters_stay(
     assert all(file.exists() for file in stay)
     assert removed == [
         "etcd",
-        "record of stack local",
-        "record of stack my-agent.local",
-        "record of stack platform.local",
+        "record of stack local of moltghost",
+        "record of stack my-agent.local of moltghost",
+        "record of stack platform.local of moltghost",
     ]
 
 
@@ -89,7 +89,7 @@ def test_neither_the_key_nor_a_whole_file_is_needed_to_tell_whose_a_record_is(
     gone = save(store, "platform.local", PROVIDER, inputs=ours())
     damaged = store.path("my-agent.local")
     damaged.write_text('{"deployment": []}')
-    (paths.state_home() / "key").unlink()
+    (paths.key_file("moltghost")).unlink()
 
     down(cluster)
 
@@ -102,7 +102,7 @@ def test_a_record_that_a_killed_move_has_put_aside_goes_too(
 ) -> None:
     save(store, "a.local", PROVIDER, inputs=ours()).rename(store.aside("a.local"))
 
-    assert down(cluster) == ["etcd", "record of stack a.local"]
+    assert down(cluster) == ["etcd", "record of stack a.local of moltghost"]
     assert not store.aside("a.local").exists()
 
 

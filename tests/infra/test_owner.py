@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from infra import owner
 from moltghost import paths
 from moltghost.errors import Refused
+from moltghost.infra import owner
 from tests.rendering import objects, render
 
 
@@ -38,7 +38,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def record(stack: str) -> None:
-    file = paths.stacks_home() / f"{stack}.json"
+    file = paths.stacks_home("moltghost") / f"{stack}.json"
     file.parent.mkdir(parents=True)
     file.write_text("{}")
 
@@ -78,3 +78,12 @@ def test_the_embedded_engine_is_not_asked_here() -> None:
 
     space = objects(resources, "Namespace")["agent-my-agent"]
     assert space["metadata"]["annotations"]["moltghost.dev/engine"] == "embedded"
+    assert space["metadata"]["annotations"]["moltghost.dev/project"] == "moltghost"
+
+
+def test_an_agent_of_another_project_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = {"moltghost.dev/engine": "stock", "moltghost.dev/project": "team-b"}
+    monkeypatch.setattr(FakeClient, "annotations", notes)
+
+    with pytest.raises(Refused, match="agent my-agent belongs to project team-b"):
+        render("my-agent.local")

@@ -51,6 +51,16 @@ def test_each_layer_reads_the_one_below(stack: str, below: list[str]) -> None:
     assert references(stack) == below
 
 
+def test_an_agent_reads_the_platform_of_the_project_that_has_it() -> None:
+    pulumi.runtime.set_config("moltghost:environment_project", "my-platform")
+    try:
+        assert references("my-agent.local") == ["an-organization/my-platform/platform.local"]
+        with pytest.raises(Refused, match=r"stack platform\.local belongs to project my-platform"):
+            render("platform.local")
+    finally:
+        pulumi.runtime.set_all_config({})
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_outputs_are_flat_and_hold_no_credentials(stack: str) -> None:
     found = outputs_of(stack)
@@ -94,6 +104,6 @@ def test_a_program_refuses_what_cannot_be_planned(monkeypatch: pytest.MonkeyPatc
     pools = {"l40s": {"max_nodes": 1}, "cpu": {"max_nodes": 1}}
     platform = PlatformSpec.model_validate({"kind": "platform", "pools": pools})
     small = EnvironmentConfig("local", LOCAL.cloud, platform)
-    monkeypatch.setattr("infra.program.read_environment", lambda *_: small)
+    monkeypatch.setattr("moltghost.infra.program.read_environment", lambda *_: small)
     with pytest.raises(Refused, match="fits no pool"):
         render("my-agent.local", agent_values(model="llama3.1-405b-f16"))

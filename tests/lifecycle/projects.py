@@ -16,7 +16,7 @@ from moltghost.environments.factory import open_environment
 from moltghost.lifecycle.agents.change import AgentChange, plan_wanted, read_wanted
 from moltghost.lifecycle.agents.patch import AgentPatch
 from moltghost.progress import Event, Report
-from tests.examples import PROJECT, STACK
+from tests.examples import EXAMPLES, STACK
 
 README_FILE = """\
 # Our agent. Ask team-a before you change it.
@@ -31,10 +31,10 @@ config:
 
 
 def project(folder: Path, agent: str | None = README_FILE) -> Path:
-    """A checkout with environment `local` and, unless None, this config of `my-agent`."""
-    (folder / "infra").mkdir(parents=True)
+    """A project with environment `local` and, unless None, this config of `my-agent`."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name in ("Pulumi.yaml", "Pulumi.local.yaml", "Pulumi.platform.local.yaml"):
-        shutil.copy(PROJECT / name, folder / name)
+        shutil.copy(EXAMPLES / name, folder / name)
     if agent is not None:
         stack_file(folder, STACK).write_text(agent, encoding="utf-8")
     return folder

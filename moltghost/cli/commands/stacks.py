@@ -25,6 +25,7 @@ from moltghost.lifecycle.agents.patch import AgentPatch
 from moltghost.lifecycle.agents.preflight import passed
 from moltghost.lifecycle.layers import bring_up, take_down
 from moltghost.planning.update import plan_json
+from moltghost.project import read_project, require_environments
 
 
 @click.command()
@@ -127,6 +128,7 @@ def up(ctx: click.Context, stack: str, yes: bool, as_json: bool) -> None:
     if name.layer == "agent":
         change_agent(environment, name, AgentPatch(), yes=yes, as_json=as_json, must_exist=True)
         return
+    require_environments(read_project(project), f"environment {name.environment}")
     engine = engine_for(project, name.environment)
     if not as_json and name.layer == "cloud":
         show_platform(environment.platform)
@@ -168,6 +170,7 @@ def down(ctx: click.Context, environment: str, yes: bool, as_json: bool) -> None
             f"{environment} is no environment",
             f"moltghost down {name.environment}; moltghost agent destroy removes an agent",
         )
+    require_environments(read_project(project), f"environment {environment}")
     opened, engine = open_environment(project, environment), engine_for(project, environment)
     opened.require_no_agents(engine)
     confirm(f"Take environment {environment} down?", yes=yes)

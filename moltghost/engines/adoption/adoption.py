@@ -47,7 +47,9 @@ class Adoption:
     def __init__(self, project: Path, report: Report) -> None:
         self._project = read_project(project)
         self._report = report
-        self._store = StateStore(paths.stacks_home(), Keyring(paths.state_home() / "key"))
+        self._store = StateStore(
+            paths.stacks_home(self._project.name), Keyring(paths.key_file(self._project.name))
+        )
         self._backend = Stacks(self._project)
         self._stock = StockEngine(project)
         self._embedded = EmbeddedEngine(project)

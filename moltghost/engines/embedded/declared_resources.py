@@ -28,7 +28,7 @@ def declared_resources(project: Path, stack: str) -> tuple[AnalyzedResource, ...
         Refused: the project, its config or its program is invalid.
     """
     described = read_project(project)
-    config = read_config(described, stack, None, Keyring(paths.state_home() / "key"))
+    config = read_config(described, stack, None, Keyring(paths.key_file(described.name)))
     collector = _Collector(stack, described.name)
     monitor = Monitor(collector, dry_run=True)
     run_program(described, stack, config, monitor, collector, dry_run=True)

@@ -20,6 +20,7 @@ from moltghost.engines.embedded.monitor import Monitor
 from moltghost.engines.embedded.policy_gate import Analyze, PolicyGate, no_policies
 from moltghost.engines.embedded.preview_run import PreviewRun
 from moltghost.engines.embedded.program import run_program
+from moltghost.engines.embedded.references import foreign_outputs
 from moltghost.engines.embedded.run import Run
 from moltghost.engines.embedded.update_run import UpdateRun
 from moltghost.engines.interface import Drift, Preview, Protected, Result, StackSummary
@@ -27,7 +28,7 @@ from moltghost.engines.interrupt import interruptible
 from moltghost.engines.pulumi.passphrase import Keyring
 from moltghost.engines.pulumi.project import read_config, read_project
 from moltghost.engines.pulumi.state import ENGINE, ResourceState, StackState, StateStore
-from moltghost.engines.pulumi.urn import is_provider, stack_of
+from moltghost.engines.pulumi.urn import is_provider, project_of, stack_of
 from moltghost.engines.pulumi.values import masked, plain
 from moltghost.errors import Failed, Interrupted, MoltghostError, Refused
 from moltghost.progress import Event, Report
@@ -38,8 +39,8 @@ class EmbeddedEngine:
 
     Args:
         project: the folder of ``Pulumi.yaml``.
-        state: the folder of the state files; by default the user's.
-        key: the file of the key that secrets are encrypted with; by default the user's.
+        state: the folder of the state files; by default the project's.
+        key: the file of the key that secrets are encrypted with; by default the project's.
         analyze: the policies; none by default.
 
     Raises:
@@ -57,9 +58,9 @@ class EmbeddedEngine:
         analyze: Analyze | None = None,
     ) -> None:
         self._project = read_project(project)
-        self._keyring = Keyring(key or paths.state_home() / "key")
+        self._keyring = Keyring(key or paths.key_file(self._project.name))
         self._analyze = analyze or no_policies
-        self._store = StateStore(state or paths.stacks_home(), self._keyring)
+        self._store = StateStore(state or paths.stacks_home(self._project.name), self._keyring)
 
     def preview(self, stack: str, *, config: Path | None = None, report: Report) -> Preview:
         """What ``up`` would do.
@@ -264,7 +265,9 @@ class EmbeddedEngine:
 
     def _references(self, name: str) -> dict[str, Any] | None:
         """The outputs of another stack, None if it has a configuration and was never applied."""
-        stack = stack_of(name)
+        stack, project = stack_of(name), project_of(name) or self._project.name
+        if project != self._project.name:
+            return foreign_outputs(project, stack)
         state = self._store.load(stack)
         if state and state.root():
             return state.outputs()

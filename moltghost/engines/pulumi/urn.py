@@ -43,3 +43,8 @@ def provider_urn(reference: str) -> str:
 def stack_of(reference: str) -> str:
     """The stack that a reference names: ``organization/project/stack``, or shorter."""
     return reference.rpartition("/")[2]
+
+
+def project_of(reference: str) -> str:
+    """The project that a reference names: ``organization/project/stack``; else ""."""
+    return reference.split("/")[1] if reference.count("/") == 2 else ""

@@ -260,7 +260,7 @@ class StockEngine:
         return options
 
     def _require_ours(self, stack: str) -> None:
-        if stack in embedded_stacks():
+        if stack in embedded_stacks(self._project.name):
             raise belongs_to("embedded", stack, "stock")
 
     def _basis(self, stack: str, found: Stack | None, config: Path | None) -> str:

@@ -220,7 +220,7 @@ class Stacks:
             work_dir=str(self._project.folder),
             pulumi_command=self.command,
             secrets_provider=secrets_provider,
-            env_vars=_passphrase(),
+            env_vars=_passphrase(self._project.name),
         )
 
 
@@ -262,14 +262,14 @@ def _secrets_provider(file: Path) -> str | None:
     return named or os.environ.get(_SECRETS_PROVIDER)
 
 
-def _passphrase() -> dict[str, str]:
+def _passphrase(project: str) -> dict[str, str]:
     """The embedded engine's key as passphrase, unless the user has one.
 
     So a ``secure:`` value that one engine wrote can be read by the other.
     """
     if any(name in os.environ for name in _PASSPHRASES):
         return {}
-    key = paths.state_home() / "key"
+    key = paths.key_file(project)
     Keyring(key).passphrase()  # generated, if this is the first use of either engine
     return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(key)}
 

@@ -11,6 +11,7 @@ from moltghost.environments.environment import Environment
 from moltghost.lifecycle.agents.change import AgentChange, plan_wanted, read_wanted
 from moltghost.lifecycle.agents.patch import AgentPatch
 from moltghost.lifecycle.agents.preflight import account_checks, passed
+from moltghost.lifecycle.agents.project import require_own
 from moltghost.lifecycle.agents.room import check_room
 from moltghost.lifecycle.agents.running import running_agent
 
@@ -46,12 +47,14 @@ def prepare(
 
     Raises:
         NoRoom: a pool has no room for what the change needs.
-        Refused: the agent isn't there, a value is invalid, nothing fits, the cluster can't be
+        Refused: the agent isn't there or is another project's, a value is invalid, nothing
+            fits, the cluster can't be
             asked, or preflight found a blocker.
     """
     wanted = read_wanted(environment.project, stack, patch, must_exist=must_exist)
     # The plan first: what is wrong with it needs no cluster to be said.
     plan_wanted(environment, wanted, None)
+    require_own(environment.project, stack, environment.client)
     change = plan_wanted(environment, wanted, running_agent(environment.client, stack))
     check_room(change, environment.client)
     checks = passed(account_checks(environment, change))

@@ -21,6 +21,7 @@ from moltghost.lifecycle.agents.change import AgentChange, plan_wanted, read_wan
 from moltghost.lifecycle.agents.patch import AgentPatch
 from moltghost.lifecycle.agents.preflight import passed
 from moltghost.lifecycle.agents.prepare import Prepared, missing_of
+from moltghost.lifecycle.agents.project import require_own
 from moltghost.lifecycle.agents.running import running_spec
 from moltghost.lifecycle.fleets.needs import FleetNeeds, fleet_needs, require_room_for_fleet
 
@@ -93,6 +94,7 @@ def plan_fleet(environment: Environment, fleet: Fleet, *, parallel: int) -> Flee
     for name, spec in fleet.agents.items():
         stack = StackName.of_agent(name, fleet.environment)
         try:
+            require_own(environment.project, stack, client)
             running = running_spec(found[name], stack) if name in found else None
             patch = AgentPatch.to(spec, AGENT_FIELDS)
             wanted = read_wanted(environment.project, stack, patch)

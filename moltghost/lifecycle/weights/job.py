@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from components.weights_job import key_secret, weights_job
+from moltghost.components.weights_job import key_secret, weights_job
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
 from moltghost.kube.errors import AlreadyExists, ApiError, Invalid, NotFound

@@ -34,6 +34,9 @@ NEEDED_BYTES = 7 * GIB
 _HEADERS = Path("/usr/include")
 _REPORT_EVERY_SECONDS = 2.0
 
+#: C and C++ compiler to the Debian package that has it.
+_COMPILERS = {"cc": "gcc", "c++": "g++"}
+
 
 def is_built(names: Iterable[str] = programs.CONTROL_PLANE) -> bool:
     """Whether nothing of these is left to build."""
@@ -123,23 +126,23 @@ def _refuse_full_disk(home: Path) -> None:
 
 
 def _refuse_without_compiler(missing: Iterable[Program]) -> None:
-    names = [program.name for program in missing if program.cgo]
-    absent = [compiler for compiler in ("cc", "c++") if shutil.which(compiler) is None]
-    if names and absent:
+    """Refuse at once, with all that is missing, what would fail after minutes of building."""
+    compiled = [program for program in missing if program.cgo]
+    absent = [name for name in _COMPILERS if compiled and shutil.which(name) is None]
+    headers = [
+        each
+        for program in missing
+        for each in program.headers
+        if not (_HEADERS / each.file).exists()
+    ]
+    lacking = [*(_COMPILERS[name] for name in absent), *(each.package for each in headers)]
+    if lacking:
+        what = [*(f"the compiler {name}" for name in absent), *(each.file for each in headers)]
         raise Refused(
-            f"building {', '.join(names)} needs a C and C++ compiler; there is no "
-            f"{' and no '.join(absent)}",
-            "apt-get install gcc g++ (as root), then run the same command again",
+            f"building {', '.join(program.name for program in compiled)} needs what this machine "
+            f"lacks: {', '.join(what)}",
+            f"apt-get install {' '.join(lacking)} (as root), then run the same command again",
         )
-    for program in missing:
-        lacking = [each for each in program.headers if not (_HEADERS / each.file).exists()]
-        if lacking:
-            raise Refused(
-                f"building {program.name} needs {', '.join(each.file for each in lacking)} "
-                f"in {_HEADERS}",
-                f"apt-get install {' '.join(each.package for each in lacking)} (as root), then run "
-                "the same command again",
-            )
 
 
 def _packages_to_compile(go: golang.Go, missing: Iterable[Program]) -> dict[str, int]:

@@ -33,7 +33,7 @@ KUBERNETES_HOME = TOOLCHAIN / "kubernetes"
 OLLAMA_HOME = TOOLCHAIN / "ollama"
 CADDY_HOME = TOOLCHAIN / "caddy"
 #: Our own program, for the image of that name.
-AGENT_TOOLS_HOME = Path(__file__).parents[3] / "images" / "agent-tools"
+AGENT_TOOLS_HOME = Path(__file__).parents[2] / "images" / "agent-tools"
 
 _VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 

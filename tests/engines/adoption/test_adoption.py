@@ -92,7 +92,7 @@ def state(tmp_path: Path) -> StackState:
 
 @pytest.fixture
 def store(cli: Cli) -> StateStore:
-    return StateStore(paths.stacks_home(), Keyring(paths.state_home() / "key"))
+    return StateStore(paths.stacks_home("moltghost"), Keyring(paths.key_file("moltghost")))
 
 
 @pytest.fixture

@@ -245,7 +245,7 @@ def test_a_locked_stack_is_refused(engine: StockEngine, cli: Cli) -> None:
 def test_a_stack_of_the_embedded_engine_is_refused_before_the_cli_is_asked(
     engine: StockEngine, cli: Cli
 ) -> None:
-    record = paths.stacks_home() / "a.local.json"
+    record = paths.stacks_home("moltghost") / "a.local.json"
     record.parent.mkdir(parents=True, exist_ok=True)
     record.write_text("{}")
 
@@ -420,5 +420,5 @@ def test_drift_that_the_cli_cannot_tell_is_refused_with_its_reason(
 def test_both_engines_open_secrets_with_one_passphrase(engine: StockEngine) -> None:
     engine.up("a.local", report=lambda _event: None)
 
-    key = paths.state_home() / "key"
+    key = paths.key_file("moltghost")
     assert key.stat().st_mode & 0o777 == 0o600

@@ -168,7 +168,7 @@ def test_a_program_in_c_is_refused_without_a_compiler(monkeypatch: pytest.Monkey
     in_c = replace(programs.program("kubelet"), cgo=True)
     monkeypatch.setattr(programs, "PROGRAMS", (in_c,))
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "cc" else name)
-    with pytest.raises(Refused, match=r"building kubelet needs a C .* there is no cc\n"):
+    with pytest.raises(Refused, match=r"building kubelet needs .* lacks: the compiler cc\n"):
         builder.ensure_built(names=["kubelet"])
     assert built() == []
 
@@ -195,11 +195,13 @@ def test_headers_that_the_machine_lacks_are_named_with_their_packages(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: name)
     monkeypatch.setattr(builder, "_HEADERS", tmp_path)
-    with pytest.raises(
-        Refused, match=r"ollama needs nlohmann/json\.hpp, stb/stb_image\.h in"
-    ) as no:
+    with pytest.raises(Refused, match=r"lacks: nlohmann/json\.hpp, stb/stb_image\.h\n") as no:
         builder.ensure_built(names=["ollama"])
     assert no.value.hint.startswith("apt-get install nlohmann-json3-dev libstb-dev (as root)")
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "c++" else name)
+    with pytest.raises(Refused, match=r"lacks: the compiler c\+\+, nlohmann/json") as no:
+        builder.ensure_built(names=["ollama"])
+    assert no.value.hint.startswith("apt-get install g++ nlohmann-json3-dev libstb-dev (as root)")
     assert built() == []
 
 

@@ -28,7 +28,7 @@ from moltghost.engines.pulumi.values import plain
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
 from moltghost.kube.errors import UnknownKind
-from moltghost.labels import ENGINE_ANNOTATION, STACK_ANNOTATION
+from moltghost.labels import ENGINE_ANNOTATION, PROJECT_ANNOTATION, STACK_ANNOTATION
 from moltghost.ownership import belongs_to
 
 _CLI_MANAGER = "pulumi-kubernetes"  # what the CLI's provider calls itself, and a random suffix
@@ -199,6 +199,8 @@ class Planner:
         self._refuse_owned(live)
         mark = live["metadata"].get("annotations", {}).get(STACK_ANNOTATION)
         owner = f"it belongs to stack {mark}" if mark else "it wasn't made by this stack"
+        if project := live["metadata"].get("annotations", {}).get(PROJECT_ANNOTATION):
+            owner += f" of project {project}"
         raise Refused(
             f"{who.title} exists already, and {owner}",
             f"choose another name, or delete it if nothing needs it{self._adoption(live)}",

@@ -1,0 +1,1 @@
+"""A project of one's own: what `moltghost init` writes, and nothing is written over."""
