@@ -34,7 +34,7 @@ from tests.e2e.registries import (
     read_blobs,
     registry,
 )
-from tests.examples import PROJECT
+from tests.examples import EXAMPLES
 from tests.images.examples import small_image
 from tests.images.registries import OURS, UPSTREAM
 
@@ -163,7 +163,7 @@ def test_a_rate_limit_and_a_registry_that_is_gone_are_told_apart(
 def test_one_command_fills_and_pins_the_registry_of_an_environment(
     upstream: str, target: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for file in PROJECT.glob("Pulumi*.yaml"):
+    for file in EXAMPLES.glob("Pulumi*.yaml"):
         shutil.copy(file, tmp_path / file.name)
     expected = {}
     for name, source in UPSTREAM.items():

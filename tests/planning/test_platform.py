@@ -20,7 +20,7 @@ from moltghost.planning.cloud import plan_cloud
 from moltghost.planning.images import pinned_images
 from moltghost.planning.platform import PoolPlan, plan_platform
 from moltghost.planning.pools import NodesPlan
-from tests.examples import LOCAL, NO_MACHINE, PROJECT, agent_plan
+from tests.examples import EXAMPLES, LOCAL, NO_MACHINE, agent_plan
 
 GPU_POOLS = POOL_NAMES[:-2]
 
@@ -150,7 +150,7 @@ def test_a_plan_is_the_same_on_every_machine(name: str, monkeypatch: pytest.Monk
     def plans(home: str) -> str:
         for variable in ("HOME", "MOLTGHOST_STATE", "XDG_STATE_HOME"):
             monkeypatch.setenv(variable, home)
-        where = read_environment(PROJECT, name)
+        where = read_environment(EXAMPLES, name)
         return plan_cloud(where).model_dump_json() + plan_platform(where).model_dump_json()
 
     one = plans("/home/one")
