@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from moltghost import paths
+from moltghost.environments import embedded_cluster
 from moltghost.environments.aws import AwsEnvironment
 from moltghost.environments.embedded import EmbeddedEnvironment
 from moltghost.environments.environment import Environment, agent_stacks
@@ -158,3 +159,16 @@ def test_an_environment_goes_only_after_its_agents(tmp_path: Path) -> None:
         open_environment(project(tmp_path), "local").require_no_agents(engine)
     engine.known = ["local", "platform.local", "c.dev"]
     open_environment(tmp_path, "local").require_no_agents(engine)
+
+
+def test_the_embedded_cluster_goes_only_after_the_stacks_of_other_projects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = [("moltghost", "platform.local"), ("team-b", "theirs.local")]
+    monkeypatch.setattr(embedded_cluster, "recorded_stacks", lambda: recorded)
+    environment = open_environment(project(tmp_path), "local")
+    engine = FakeEngine(tmp_path, known=["local", "platform.local"])
+    with pytest.raises(Refused, match=r"stacks of other projects: theirs\.local of team-b"):
+        environment.require_no_agents(engine)
+    recorded.pop()
+    environment.require_no_agents(engine)
