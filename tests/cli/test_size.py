@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from moltghost.cli.main import cli
 from moltghost.errors import Refused
 from moltghost.models import find_model
+from tests.examples import EXAMPLES
 from tests.sizing.sparse_gguf import write_sparse
 
 CPU_SECONDS = 0.3
@@ -74,7 +75,8 @@ def test_the_default_context_is_no_longer_than_the_models() -> None:
     assert answer("gemma2-9b")["context"] == 8192
 
 
-def test_an_environments_pools_are_those_of_its_file() -> None:
+def test_an_environments_pools_are_those_of_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(EXAMPLES)
     assert (
         answer("llama3.1-70b-q4", "--env", "local")["placement"]
         == (answer("llama3.1-70b-q4")["placement"])

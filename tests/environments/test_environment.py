@@ -20,7 +20,7 @@ from moltghost.environments.own_cluster import OwnClusterEnvironment
 from moltghost.errors import Refused
 from moltghost.progress import silent
 from tests.aws import projects
-from tests.examples import PROJECT
+from tests.examples import EXAMPLES
 from tests.kube.api_server import failure, kubeconfig_text, serving
 from tests.lifecycle.projects import FakeEngine, project
 
@@ -102,7 +102,7 @@ def test_an_environment_loads_nothing_of_the_other_providers(name: str, loaded: 
     )
     ran = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=PROJECT,
+        cwd=EXAMPLES,
         capture_output=True,
         text=True,
         timeout=60,

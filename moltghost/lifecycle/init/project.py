@@ -16,7 +16,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from moltghost.config import SPEC_KEY, AwsCloudSpec, StackName, parse_spec, read_environment
+from moltghost.config import SPEC_KEY, StackName, parse_spec, read_environment
 from moltghost.errors import Refused
 from moltghost.lifecycle.init.wheel import sha256
 from moltghost.project import ENVIRONMENT_PROJECT_KEY, FILE, Project, read_project
@@ -164,12 +164,11 @@ def _environment_files(new: NewProject, other: Project | None) -> dict[str, str]
         found[f"policies/config/{LOCAL}.json"] = _rules(LOCAL)
     for name, values in new.aws.items():
         stack = StackName.parse(name).cloud
-        spec = parse_spec(dict(values), stack, where="the command's options")
-        assert isinstance(spec, AwsCloudSpec)  # noqa: S101 the provider is in the values
+        parse_spec(dict(values), stack, where="the command's options")
         found[f"Pulumi.{name}.yaml"] = _yaml(values)
         found[f"Pulumi.platform.{name}.yaml"] = _template("Pulumi.platform.aws.yaml")
         rules = json.loads(_rules("dev"))
-        rules["eks-admin-access-limited"]["principals"] = list(spec.admins)
+        rules["eks-admin-access-limited"]["principals"] = values["admins"]
         found[f"policies/config/{name}.json"] = json.dumps(rules, indent=2) + "\n"
     return found
 
