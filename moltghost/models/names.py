@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from itertools import accumulate
 from types import MappingProxyType
@@ -164,6 +163,8 @@ def _only(found: tuple[Model, ...], name: str) -> Model | None:
 
 def _unknown(name: str, base: str) -> Refused:
     ids = [m.id for m in models()]
+    from difflib import get_close_matches  # only a wrong name pays for it
+
     near = get_close_matches(base, ids, n=_NEAREST, cutoff=0.5) or get_close_matches(
         _plain(base), ids, n=_NEAREST, cutoff=0.0
     )
@@ -199,4 +200,5 @@ def _exact() -> Mapping[str, Model]:
 
 
 def _plain(text: str) -> str:
+
     return "".join(word for word in _SEPARATORS.split(text.lower()) if word not in _NOISE)

@@ -19,8 +19,8 @@ from moltghost.planning.platform import plan_platform
 from moltghost.planning.update import plan_change
 from tests.aws.projects import BLOCK, RESERVED, project
 from tests.aws.simulated import SimulatedAccount, offerings
+from tests.examples import EXAMPLES
 
-SHIPPED = Path(__file__).parents[2]
 STACK = StackName.parse("my-agent.prod")
 
 
@@ -41,7 +41,7 @@ def spec(**changes: Any) -> AgentSpec:
 def test_a_shipped_environment_has_no_blocker_in_an_account_where_all_is_well(
     name: str, account: SimulatedAccount
 ) -> None:
-    asked = plans(SHIPPED, name).environment_request()
+    asked = plans(EXAMPLES, name).environment_request()
     account.answer(
         "DescribeInstanceTypeOfferings",
         offerings({kind.type: kind.zone_ids[asked.region] for kind in instance_types().values()}),
@@ -124,7 +124,7 @@ def test_an_update_in_place_needs_no_node_beside_the_old_one(tmp_path: Path) -> 
 
 def test_a_larger_node_in_place_is_asked_for_and_the_old_one_given_back_first() -> None:
     larger = spec(gpu="l40s", memory="192gb", strategy="in-place")
-    asked = change(SHIPPED, spec(gpu="l40s"), larger)
+    asked = change(EXAMPLES, spec(gpu="l40s"), larger)
 
     (need,) = asked.needs
     assert (need.instance_types, need.nodes_now) == (("g6e.12xlarge",), 1)

@@ -14,8 +14,6 @@ from moltghost.cli.views.fit_chart import draw
 from moltghost.cli.views.size import show_sizing
 from moltghost.errors import Refused
 from moltghost.models import ModelChoice, find_model
-from moltghost.models.gguf import read_gguf
-from moltghost.models.gguf_model import model_of
 from moltghost.sizing import Pool, SizingRequest, best_quantization, parse_gpus, size, what_fits
 from moltghost.sizing.request import DEFAULT_CONTEXT, check
 from moltghost.units import parse_context, parse_gpu_memory_gb
@@ -110,6 +108,10 @@ def _choice(model: str | None, gguf: Path | None) -> ModelChoice:
             "moltghost size MODEL, or moltghost size --gguf FILE; `moltghost models` lists models",
         )
     if gguf is not None:
+        # Models of the catalogue need no reader of files.
+        from moltghost.models.gguf import read_gguf  # noqa: PLC0415
+        from moltghost.models.gguf_model import model_of  # noqa: PLC0415
+
         return model_of(read_gguf(gguf))
 
     return find_model(model or "")
