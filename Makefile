@@ -46,22 +46,22 @@ check-types:
 check-layers:
 	$(BIN)/lint-imports
 
-# At a low priority: beside it, `make test` has tests that count seconds.
 check-units:
-	nice $(BIN)/pytest -q -n auto -m "not e2e and not scan and not long"
+	$(BIN)/pytest -q -n auto -m "not e2e and not scan and not long"
 
 check-go: $(INSTALLED) ## Format, vet and tests of our own Go programs; minutes at first, then cached
 	$(BIN)/python -m tools.check_go
 
+# The fast checks first; then the clusters alone, whose tests count seconds.
 test: $(INSTALLED) ## Every check and the end-to-end tests; builds what isn't in the cache
-	$(TOGETHER) $(CHECKS) check-go test-clusters
+	$(TOGETHER) $(CHECKS) check-go
+	@$(MAKE) --no-print-directory test-clusters
 
 # Two groups of tests/e2e/groups.py at a time, each on its cluster, the longest first.
 CLUSTERS = $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
-# The `+` lets its output through as it comes.
 test-clusters: $(INSTALLED)
-	+$(CLUSTERS) -m "e2e and not long"
+	$(CLUSTERS) -m "e2e and not long"
 
 test-long: $(INSTALLED) ## What is run before an issue is closed: whole enumerations (CONTRIBUTING.md)
 	$(CLUSTERS) --timeout 3600 -m long
