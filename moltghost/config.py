@@ -389,7 +389,9 @@ def read_agent(project: Path, stack: StackName, file: Path | None = None) -> Age
         Refused: the file is missing or invalid, or the stack is no agent's.
     """
     if stack.layer != "agent":
-        raise Refused(f"{stack} is no agent's stack", "agents' stacks are called NAME.ENVIRONMENT")
+        raise Refused(
+            f"{stack} isn't an agent's stack", "agents' stacks are called NAME.ENVIRONMENT"
+        )
     spec = read_spec(file or stack_file(project, stack), stack)
     assert isinstance(spec, AgentSpec)  # noqa: S101 the kind was checked
     return spec

@@ -54,7 +54,7 @@ def zone_prefix(region: str) -> str:
     area, _, rest = region.partition("-")
     direction, _, number = rest.rpartition("-")
     if direction not in _DIRECTIONS or not number.isdigit():
-        raise ValueError(f"{region!r} is no region; write it like us-east-1")
+        raise ValueError(f"{region!r} isn't a region; write it like us-east-1")
     return f"{area}{_DIRECTIONS[direction]}{number}"
 
 
@@ -100,7 +100,7 @@ def _checked_private(text: str) -> str:
 def _checked_principal(arn: str) -> str:
     if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:(role|user)/[\w+=,.@/-]+", arn):
         raise ValueError(
-            f"{arn!r} is no role; write arn:aws:iam::ACCOUNT:role/NAME. For people of IAM "
+            f"{arn!r} isn't a role; write arn:aws:iam::ACCOUNT:role/NAME. For people of IAM "
             f"Identity Center that is the role .../aws-reserved/sso.amazonaws.com/..."
         )
     return arn

@@ -69,7 +69,8 @@ def read_fleet(file: Path, environment: str | None, default: str = "local") -> F
         raise _invalid(file, [_problem(each) for each in error.errors()]) from error
     if environment and spec.environment and environment != spec.environment:
         raise Refused(
-            f"{file} is of environment {spec.environment}, and the command was told {environment}",
+            f"{file} belongs to environment {spec.environment}, "
+            f"but the command names {environment}",
             "leave --env (or MOLTGHOST_ENV) out, or correct the file",
         )
     chosen = environment or spec.environment or default

@@ -271,7 +271,7 @@ def test_an_environment_with_one_layer_is_none(tmp_path: Path) -> None:
 
 
 def test_a_stack_that_is_no_agents_has_no_agent_spec(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"platform\.local is no agent's stack"):
+    with pytest.raises(Refused, match=r"platform\.local isn't an agent's stack"):
         read_agent(tmp_path, PLATFORM)
 
 

@@ -59,7 +59,7 @@ def test_a_file_without_an_environment_takes_the_commands(
 
 def test_a_file_of_another_environment_than_the_commands_is_refused(tmp_path: Path) -> None:
     message = refusal(tmp_path, GOOD, "prod")
-    assert "is of environment dev, and the command was told prod" in message
+    assert "belongs to environment dev, but the command names prod" in message
 
 
 def test_every_problem_is_told_with_its_place(tmp_path: Path) -> None:

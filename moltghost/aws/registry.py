@@ -24,7 +24,7 @@ def credentials(clients: Clients, account_id: str) -> tuple[str, str]:
         [found] = clients.ecr().get_authorization_token()["authorizationData"]
     except (BotoCoreError, ClientError) as error:
         raise Refused(
-            f"AWS gives no access to the registry of account {account_id}: {error}",
+            f"AWS refuses access to the registry of account {account_id}: {error}",
             "log in to that account (aws sts get-caller-identity shows which one you are in); "
             "ecr:GetAuthorizationToken is needed",
         ) from error

@@ -30,7 +30,7 @@ _COMMANDS = {
     "size": ("size", "size_model", "Say which GPUs a model needs and what they cost."),
     "plan": ("stacks", "plan", "Show what a stack will be, without touching anything."),
     "preview": ("stacks", "preview", "Show what `up` would change, resource by resource."),
-    "drift": ("drift", "drift", "Show what somebody changed by hand since the last `up`."),
+    "drift": ("drift", "drift", "Show manual changes since the last `up`."),
     "preflight": ("preflight", "preflight", "Ask whether an environment or an agent can come up."),
     "up": ("stacks", "up", "Bring up an environment, or one stack of it."),
     "down": ("stacks", "down", "Take an environment down."),
@@ -39,7 +39,7 @@ _COMMANDS = {
     "kubeconfig": ("stacks", "kubeconfig", "Print the path of an environment's kubeconfig."),
     "policy": ("policy", "policy", "Check stacks against the policy pack, list and explain it."),
     "weights": ("weights", "weights", "Build, list, verify and remove model stores."),
-    "stack": ("stack", "stack", "Move stacks between engines, mend their records."),
+    "stack": ("stack", "stack", "Move stacks between engines, repair their records."),
     "local": ("local", "local", "The embedded cluster of environment `local`."),
     "completion": ("completion", "completion", "Print a completion script for your shell."),
 }
@@ -112,7 +112,7 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except click.ClickException as error:
         if "--json" in sys.argv:
-            _explain(Refused(error.format_message(), "the command's --help says what it takes"))
+            _explain(Refused(error.format_message(), "see the command's --help"))
         else:
             error.show()
         sys.exit(ExitCode.REFUSED)
@@ -121,7 +121,9 @@ def main() -> NoReturn:
         sys.exit(ExitCode.FAILED)
     except OSError as error:
         show_traceback(error)
-        _explain(Failed(_os_message(error), "free the disk or mend the path, then run it again"))
+        _explain(
+            Failed(_os_message(error), "free disk space or correct the path, then run it again")
+        )
         sys.exit(ExitCode.FAILED)
     except Exception as error:
         show_traceback(error)

@@ -28,7 +28,7 @@ that one run: the state's protection isn't changed, so that whatever ends the ru
 them stays protected."""
 
 UNDONE = "a change made by hand is undone"
-MADE_ANEW = "it is gone from the cluster and made anew"
+MADE_ANEW = "it was deleted from the cluster and is created again"
 
 
 class Op(StrEnum):

@@ -50,7 +50,7 @@ def interruptible(work: Callable[[threading.Event], T]) -> T:
     if failed or cancelled.is_set():
         raise Interrupted(
             "stopped on request; the state has what was done until then",
-            "run the same command again to go on",
+            "run the same command again to continue",
         )
     return done[0]
 

@@ -75,7 +75,7 @@ class AwsEnvironment(Environment):
         text = engine.outputs(str(stack)).get("kubeconfig")
         if not isinstance(text, str) or text == UNKNOWN_TEXT:
             raise Refused(
-                f"stack {stack} has no output kubeconfig: its last up didn't end",
+                f"stack {stack} has no output kubeconfig: its last up didn't finish",
                 f"moltghost up {stack}",
             )
         write_private(path, text, durable=True)
@@ -138,7 +138,7 @@ class AwsEnvironment(Environment):
         if not known & {cloud, platform}:
             raise Refused(
                 f"engine {engine.name} has no stack of environment {self.name}",
-                f"it was never up, or another engine has it: pulumi destroy --stack {platform}, "
+                f"it was never deployed, or another engine has it: pulumi destroy --stack {platform}, "
                 "after docs/runbooks/aws-remove.md",
             )
         if platform in known:

@@ -43,7 +43,7 @@ class EmbeddedEnvironment(Environment):
         """The environment's bucket in the cluster's own store.
 
         Raises:
-            Refused: the cluster was never up.
+            Refused: the cluster has never been started.
         """
         from moltghost.weights_store.bucket import Bucket
 
@@ -53,7 +53,7 @@ class EmbeddedEnvironment(Environment):
         """The bucket, made first: the store is ours.
 
         Raises:
-            Refused: the cluster was never up.
+            Refused: the cluster has never been started.
             Failed: the store doesn't answer.
         """
         from moltghost.local.cluster import weights_store

@@ -163,7 +163,7 @@ class Environment(ABC):
         """The bucket of its model stores; nothing is asked of it yet.
 
         Raises:
-            Refused: there is none, or its cluster was never up.
+            Refused: there is none, or its cluster has never been started.
         """
 
     def ensure_bucket(self) -> Bucket:

@@ -72,8 +72,7 @@ class DigestMismatch(RegistryError):
     """A registry has, or sends, another content than the digest names."""
 
     next_step = (
-        "trust neither of the two before you know why: compare them with what the image's "
-        "publisher says"
+        "trust neither image until you know why: compare them with what the image's publisher says"
     )
 
 

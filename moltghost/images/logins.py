@@ -77,7 +77,7 @@ def _users_config() -> Mapping[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise Refused(
-            f"your Docker config {file} can't be read: {error}", "mend it, or move it away"
+            f"your Docker config {file} can't be read: {error}", "repair it, or move it away"
         ) from error
     return document if isinstance(document, dict) else {}
 

@@ -105,5 +105,5 @@ def _stuck(claims: list[LiveObject], seconds: float) -> Failed:
     first = claims[0]["metadata"]["name"]
     return Failed(
         f"{len(claims)} nodes are still there after {seconds / 60:.0f} minutes, and cost:\n{lines}",
-        f"kubectl describe nodeclaim {first} says why; the same command again goes on",
+        f"kubectl describe nodeclaim {first} says why; run the same command again to continue",
     )

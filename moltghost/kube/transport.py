@@ -46,7 +46,9 @@ class _Credentials(httpx.Auth):
             yield from self._auth.sync_auth_flow(request)
         except Exception as error:  # of a file, a program, or of what the program printed
             known = isinstance(error, ConfigError | OSError)
-            why = str(error).strip() if known else "what the program printed holds no token"
+            why = (
+                str(error).strip() if known else "what the program printed doesn't contain a token"
+            )
             raise NoCredentials(
                 f"no credentials for {self._server}: {why}", self._hint(error)
             ) from error

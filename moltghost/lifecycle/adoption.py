@@ -22,7 +22,7 @@ def stacks_to_adopt(project: Path, environment: str, engine: EngineName) -> list
     cloud = StackName.parse(environment)
     if cloud.layer != "cloud":
         raise Refused(
-            f"{environment} is no environment, and stacks move with all that they read",
+            f"{environment} isn't an environment, and stacks move with all that they read",
             f"moltghost stack adopt {cloud.environment} --engine {engine}",
         )
     adoption = Adoption(project, silent)

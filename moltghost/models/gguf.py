@@ -125,7 +125,7 @@ def _parts(path: Path) -> list[Path]:
     missing = [name for name in names if not (path.parent / name).is_file()]
     if missing:
         raise Refused(
-            f"{path} is one of {count} parts, and {missing[0]} is not beside it",
+            f"{path} is one of {count} parts, and {missing[0]} isn't in the same folder",
             "put all parts in one folder",
         )
     return [path.parent / name for name in names]
@@ -134,7 +134,7 @@ def _parts(path: Path) -> list[Path]:
 def _read(path: Path) -> GgufFile:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer
-            raise _broken(path, "it is no regular file")
+            raise _broken(path, "it isn't a regular file")
         with path.open("rb", buffering=0) as stream:
             return _Header(path, stream, os.fstat(stream.fileno()).st_size).read()
     except OSError as error:

@@ -197,7 +197,7 @@ def _types_here(name: PoolName, cloud: CloudPlan, environment: str) -> tuple[str
     if not here:
         elsewhere = sorted({zone for each in regional for zone in zones[each]})
         raise Refused(
-            f"pool {name} of environment {environment}: none of its types is on offer in "
+            f"pool {name} of environment {environment}: none of its types is offered in "
             f"{', '.join(cloud.zones)} of {cloud.region}",
             f"add one of {', '.join(elsewhere)} to zone_ids in Pulumi.{environment}.yaml"
             if elsewhere

@@ -111,9 +111,9 @@ def read_config(file: Path, policies: Mapping[str, PolicyInfo]) -> PackConfig:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise _wrong(file, f"is no JSON: {error}") from error
+        raise _wrong(file, f"isn't JSON: {error}") from error
     if not isinstance(document, dict):
-        raise _wrong(file, "holds no object of rules")
+        raise _wrong(file, "doesn't contain an object of rules")
     rules = {}
     for name, entry in document.items():
         if name != _ALL and name not in policies:
@@ -129,7 +129,7 @@ def _check_rule(file: Path, name: str, rule: Any, schema: Mapping[str, Any]) -> 
     if not isinstance(rule, dict):
         raise _wrong(file, f"gives the rule {name} neither a level nor settings")
     if rule.get(_LEVEL, "mandatory") not in _LEVELS:
-        raise _wrong(file, f"gives the rule {name} a level that is none of {', '.join(_LEVELS)}")
+        raise _wrong(file, f"gives the rule {name} a level that isn't one of {', '.join(_LEVELS)}")
     for key, value in rule.items():
         if key == _LEVEL:
             continue

@@ -13,7 +13,7 @@ from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
 class Resource(Protocol):
     """A resource as policies see it: checked inputs in plain text and its options.
 
-    A value in ``inputs`` that is no JSON stands for one that isn't known yet.
+    A value in ``inputs`` that isn't JSON stands for one that isn't known yet.
     """
 
     @property

@@ -86,12 +86,12 @@ def parse_gpus(text: str) -> Gpus:
     """GPUs of `l40s`, `4xl40s` or `2 x h100`.
 
     Raises:
-        Refused: the text names no GPUs.
+        Refused: the text doesn't name any GPUs.
     """
     match = _GPUS.fullmatch(text.strip())
     count = int(match["count"] or 1) if match else 0
     if match is None or not count:
-        raise Refused(f"{text!r} names no GPUs", "write them like l40s or 2xh100")
+        raise Refused(f"{text!r} doesn't name any GPUs", "write them like l40s or 2xh100")
     if count > MOST_GPUS:
         raise Refused(f"a model is split over {MOST_GPUS} GPUs at most", f"ask for {MOST_GPUS}")
     kind = match["kind"].lower()

@@ -146,6 +146,8 @@ def check(request: SizingRequest, choice: ModelChoice | None = None) -> ModelCho
             f"ask for --parallel {model.slots_with_quantized_kv}, or for --kv-cache {UNQUANTIZED}",
         )
     if request.memory_gb is not None and request.memory_gb < 1:
-        raise Refused(f"{request.memory_gb} GB is no GPU memory", "write it like --memory 160gb")
+        raise Refused(
+            f"{request.memory_gb} GB isn't an amount of GPU memory", "write it like --memory 160gb"
+        )
     _ = request.gpu_kinds  # an unknown kind is refused here
     return choice

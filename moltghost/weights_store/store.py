@@ -153,7 +153,7 @@ def remove_store(bucket: Bucket, prefix: str) -> int:
 def _store(bucket: Bucket, prefix: str, sizes: Mapping[str, int]) -> Store:
     key = StoreKey.of(prefix)
     if key is None or key.prefix != prefix:
-        raise ValueError(f"{prefix} is no prefix of a store")
+        raise ValueError(f"{prefix} isn't a prefix of a store")
     record, problems = _record(bucket, prefix) if prefix + RECORD in sizes else (None, ())
     if record:
         problems = tuple(_missing(record, prefix, sizes))

@@ -138,7 +138,7 @@ ACCOUNTS: dict[str, tuple[Spoil, str, int, list[str]]] = {
         spot_only,
         "",
         2,
-        ["the 384 vCPU of spot quota L-C4BD4855 are no use for on-demand nodes"],
+        ["the 384 vCPU of spot quota L-C4BD4855 can't be used for on-demand nodes"],
     ),
     "well": (well, "", 0, ["nothing stops environment prod: all 30 checks are ok"]),
     "throttled": (

@@ -716,7 +716,7 @@ def test_the_quota_of_the_other_way_to_buy_is_named_as_no_use(account: Simulated
 
     found = run(account)["quota.L-417A185B"].found
 
-    assert "the 192 vCPU of spot quota L-C4BD4855 are no use for on-demand nodes" in found
+    assert "the 192 vCPU of spot quota L-C4BD4855 can't be used for on-demand nodes" in found
 
 
 def test_spot_nodes_count_in_the_quota_of_their_generation(account: SimulatedAccount) -> None:

@@ -39,5 +39,5 @@ def test_no_credentials_are_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-    with pytest.raises(Refused, match="AWS gives no access to the registry of account 1111"):
+    with pytest.raises(Refused, match="AWS refuses access to the registry of account 1111"):
         credentials(Clients("us-east-1"), "111122223333")

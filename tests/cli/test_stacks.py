@@ -57,7 +57,7 @@ def test_an_environments_plan_says_what_its_pools_cost_at_most(moltghost: Comman
         (("up", "nobody.local", "--yes"), "there is no agent nobody in local"),
         (("up", "local"), "can't ask for confirmation: not a terminal"),
         (("down", "local"), "can't ask for confirmation: not a terminal"),
-        (("down", "my-agent.local", "--yes"), "my-agent.local is no environment"),
+        (("down", "my-agent.local", "--yes"), "my-agent.local isn't an environment"),
         (("preview", "local"), "the cluster of environment local isn't running"),
         (("local", "kubeconfig"), "the embedded cluster isn't running"),
     ],

@@ -426,7 +426,10 @@ def test_an_object_deleted_by_hand_is_made_anew(
     result = harness.up("a.local", objects=objects)
 
     step = next(step for step in result.steps if step.name == "s")
-    assert (step.op, step.note) == (Op.CREATE, "it is gone from the cluster and made anew")
+    assert (step.op, step.note) == (
+        Op.CREATE,
+        "it was deleted from the cluster and is created again",
+    )
 
 
 def test_an_up_waits_for_what_is_still_being_deleted_and_makes_it_anew(

@@ -1,4 +1,4 @@
-"""Ctrl-C: the run is asked to stop, stops between two steps, and says how to go on."""
+"""Ctrl-C: the run is asked to stop, stops between two steps, and says how to continue."""
 
 from __future__ import annotations
 

@@ -206,7 +206,12 @@ def asks(program: Path, script: str | None) -> dict[str, str]:
     [
         ("aws", f"echo '{EXPIRED}' >&2; exit 255", EXPIRED, "aws; aws sso login opens a new"),
         ("other", "exit 1", "other returned 1", "find out why it gives none: /"),
-        ("other", "echo hello", "what the program printed holds no token", "why it gives none"),
+        (
+            "other",
+            "echo hello",
+            "what the program printed doesn't contain a token",
+            "why it gives none",
+        ),
         ("aws", None, "No such file or directory", "the AWS CLI is needed"),
     ],
 )

@@ -69,7 +69,7 @@ def test_an_environment_without_stacks_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_single_stack_is_refused_with_the_environments_name(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"my-agent\.local is no environment") as refusal:
+    with pytest.raises(Refused, match=r"my-agent\.local isn't an environment") as refusal:
         stacks_to_adopt(tmp_path, "my-agent.local", "embedded")
 
     assert refusal.value.hint == "moltghost stack adopt local --engine embedded"

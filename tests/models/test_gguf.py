@@ -285,5 +285,5 @@ def test_parts_of_a_split_file_count_as_one(tmp_path: Path) -> None:
     assert found.tensors == (GgufTensor("a", (4, 1), "F32"), GgufTensor("b", (4, 1), "F32"))
     assert found.file_bytes == sum(p.stat().st_size for p in tmp_path.iterdir())
     (tmp_path / "m-00001-of-00002.gguf").unlink()
-    with pytest.raises(Refused, match=r"m-00001-of-00002\.gguf is not beside it"):
+    with pytest.raises(Refused, match=r"m-00001-of-00002\.gguf isn't in the same folder"):
         read_gguf(tmp_path / "m-00002-of-00002.gguf")

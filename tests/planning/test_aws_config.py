@@ -27,14 +27,17 @@ from tests.planning.aws import (
         ({"zone_ids": ["use1-az4", "use1-az6", "use1-az4"]}, "a zone is listed twice"),
         ({"zone_ids": ["use1-az4", "euc1-az1"]}, "euc1-az1 is not in us-east-1; .* use1-"),
         ({"zone_ids": ["us-east-1a", "us-east-1b"]}, r"zone_ids\.0: String should match"),
-        ({"region": "mars-1"}, "region: 'mars-1' is no region; write it like us-east-1"),
+        ({"region": "mars-1"}, "region: 'mars-1' isn't a region; write it like us-east-1"),
         ({"vpc_cidr": "10.0.0.0/20"}, "vpc_cidr: 10.0.0.0/20 doesn't hold a /20 for each zone"),
         ({"vpc_cidr": "52.0.0.0/16"}, "52.0.0.0/16 is not private IPv4 space"),
         ({"vpc_cidr": "172.20.0.0/16"}, "overlaps the cluster's services"),
         ({"vpc_cidr": "ten"}, "write a network like 10.40.0.0/16"),
         ({"account_id": "12345"}, "account_id: String should match"),
         ({"admins": []}, "admins: Tuple should have at least 1 item"),
-        ({"admins": ["bob"]}, r"admins\.0: 'bob' is no role; write arn:aws:iam::ACCOUNT:role/NAME"),
+        (
+            {"admins": ["bob"]},
+            r"admins\.0: 'bob' isn't a role; write arn:aws:iam::ACCOUNT:role/NAME",
+        ),
         ({"endpoint": {"public_cidrs": ["0.0.0.0/0"]}}, "opens the API server to everyone"),
         ({"endpoint": {"private_cidrs": ["52.0.0.0/16"]}}, "52.0.0.0/16 is not private space"),
         ({"endpoint": {"private_cidrs": ["0.0.0.0/0"]}}, "0.0.0.0/0 is not private space"),
@@ -96,7 +99,7 @@ def test_a_version_without_pinned_add_ons_is_refused() -> None:
 
 def test_a_fixed_group_of_a_type_that_its_pool_has_not_is_refused() -> None:
     group = {**FIXED, "instance_type": "g6e.xlarge", "reservation": None}
-    with pytest.raises(Refused, match=r"g6e\.xlarge is no type of pool h100") as caught:
+    with pytest.raises(Refused, match=r"g6e\.xlarge isn't a type of pool h100") as caught:
         cloud_plan(fixed_groups={"odd": group})
     assert "p5.48xlarge" in caught.value.hint
 

@@ -164,11 +164,11 @@ def test_levels_come_from_the_config_and_settings_alone_leave_them(pack: Pack) -
 @pytest.mark.parametrize(
     ("document", "says"),
     [
-        ("{", "is no JSON"),
-        ("[]", "holds no object of rules"),
+        ("{", "isn't JSON"),
+        ("[]", "doesn't contain an object of rules"),
         ('{"no-such-rule": "advisory"}', "names the rule no-such-rule"),
         ('{"kms-rotation": 1}', "neither a level nor settings"),
-        ('{"kms-rotation": "always"}', "a level that is none of advisory, mandatory, disabled"),
+        ('{"kms-rotation": "always"}', "a level that isn't one of advisory, mandatory, disabled"),
         ('{"kms-rotation": {"days": 1}}', "sets days of the rule kms-rotation"),
         ('{"gpu-scale-bounds": {"maxNodes": "8"}}', "sets maxNodes .* to no number"),
         (

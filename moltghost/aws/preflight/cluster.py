@@ -136,8 +136,8 @@ def _endpoint(context: Context) -> Sequence[Check]:
                 name,
                 f"the API server {host}:{port} can't be reached from here: {error}",
                 f"in Pulumi.{request.environment}.yaml, add your network to endpoint.private_cidrs "
-                "(it comes by VPN or peering), or your address to endpoint.public_cidrs; somebody "
-                f"who reaches AWS's APIs then runs moltghost up {request.environment}",
+                "(it comes by VPN or peering), or your address to endpoint.public_cidrs; then "
+                f"someone with access to AWS's APIs runs moltghost up {request.environment}",
             )
         ]
     return [ok(name, f"the API server {host}:{port} accepts connections")]

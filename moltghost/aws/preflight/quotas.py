@@ -167,7 +167,9 @@ def _other_quota(context: Context, demand: _Demand) -> str:
         return ""
     way = "on-demand" if wants_spot else "spot"
     own = "spot" if wants_spot else "on-demand"
-    return f"; the {limit} vCPU of {way} quota {other} are no use for {own} nodes" if limit else ""
+    return (
+        f"; the {limit} vCPU of {way} quota {other} can't be used for {own} nodes" if limit else ""
+    )
 
 
 QUOTAS = Probe("quotas", _PERMISSIONS, _quotas)

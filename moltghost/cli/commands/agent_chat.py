@@ -31,7 +31,7 @@ def _opened(environment: Environment, stack: StackName) -> Iterator[Endpoint]:
 @click.command()
 @click.argument("name")
 @click.option("-m", "--message", help="Ask this and end; `-` reads it from standard input.")
-@click.option("--session", help="Go on with an earlier conversation of this name.")
+@click.option("--session", help="Continue an earlier conversation of this name.")
 @env_option
 @json_option
 @click.pass_context

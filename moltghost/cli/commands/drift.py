@@ -31,12 +31,11 @@ _SIGNS = {"gone": ("-", "red"), "changed": ("~", "yellow")}
 @engine_option
 @click.pass_context
 def drift(ctx: click.Context, stack: str | None, environment: str, as_json: bool) -> None:
-    """Show what somebody changed by hand since the last `up`. Changes nothing.
+    """Show manual changes since the last `up`. Changes nothing.
 
-    Field by field and with who wrote it and when, as far as the API server recorded that; objects
-    that were deleted; and objects that others made in our namespaces. Without STACK: every stack
-    of the environment.
-    The code is 1 if there is drift.
+    Shows each changed field, with who changed it and when if the API server recorded that; deleted
+    objects; and objects that others created in MoltGhost's namespaces. Without STACK, checks every
+    stack of the environment. Exits with 1 if there is drift.
 
     \b
     Examples:

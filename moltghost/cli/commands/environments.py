@@ -23,7 +23,7 @@ def environment() -> None:
 
 @environment.command()
 @click.argument("name", default="local")
-@click.option("--from", "begin_with", metavar="AGENT", help="Go on with this one, by name.")
+@click.option("--from", "begin_with", metavar="AGENT", help="Start with this agent.")
 @yes_option
 @json_option
 @engine_option
@@ -32,7 +32,7 @@ def roll(ctx: click.Context, name: str, begin_with: str | None, yes: bool, as_js
     """Move every agent of environment NAME to a fresh node, one after the other, without a gap.
 
     New nodes have the AMI and Kubernetes version that the environment's stacks now name. It stops
-    at the first agent that can't be moved, and says how to go on.
+    at the first agent that can't be moved, and says how to continue.
 
     \b
     Examples:

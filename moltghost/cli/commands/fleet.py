@@ -68,11 +68,12 @@ def apply_command(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Deploy or update every agent of FILE, side by side.
+    """Deploy or update every agent of FILE, in parallel.
 
-    All of it is checked before anything changes. One agent that fails stops no other. Run it again
-    to go on after an interruption: what is as FILE says stays as it is, and changes made by hand
-    are undone. Agents that aren't in FILE are left alone without --prune.
+    All of it is checked before anything changes. An agent that fails doesn't stop the
+    others. Run it again to continue after an interruption: agents that already match FILE stay as
+    they are, and manual changes are undone. Without --prune, agents that aren't in FILE are left
+    alone.
 
     \b
     Examples:

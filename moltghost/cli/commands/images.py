@@ -30,10 +30,10 @@ def images() -> None:
 @json_option
 @click.pass_context
 def list_images(ctx: click.Context, environment: str, as_json: bool) -> None:
-    """List the images of an environment; asks no registry.
+    """List the images of an environment, without asking a registry.
 
-    What this machine builds in the place of an image of upstream says so, and a substitute that
-    holds another version is marked.
+    Images that this machine builds in place of upstream ones are marked, and so are substitutes
+    with another version.
 
     \b
     Examples:

@@ -83,7 +83,7 @@ def list_models(
     if recommended:
         if fits or within or context is not None or any(filters.values()):
             raise Refused(
-                "--recommended is a list of its own", "only --gpu, --env and --json go with it"
+                "--recommended prints a separate list", "only --gpu, --env and --json go with it"
             )
         _show_recommended(recommend(gpu, pools_of(ctx, environment)), gpu, as_json=as_json)
         return
@@ -162,7 +162,7 @@ def _tokens(context: str | None) -> int:
 def _parameters(text: str) -> int:
     match = _PARAMETERS.fullmatch(text.strip())
     if not match:
-        raise Refused(f"{text!r} is no number of parameters", "write it like 13b (13 billion)")
+        raise Refused(f"{text!r} isn't a number of parameters", "write it like 13b (13 billion)")
     return int(float(match["number"]) * _BILLION)
 
 
@@ -172,7 +172,7 @@ def _usd(text: str) -> Decimal:
     except InvalidOperation:
         amount = Decimal(0)
     if not amount.is_finite() or amount <= 0:
-        raise Refused(f"{text!r} is no price", "write dollars per hour, like --within 7.50")
+        raise Refused(f"{text!r} isn't a price", "write dollars per hour, like --within 7.50")
     return amount
 
 
@@ -252,7 +252,7 @@ def _show_affordable(found: tuple[Affordable, ...], *, as_json: bool) -> None:
         [tuple(cell(each) for cell in columns.values()) for each in found],
         right=("params", "$/h"),
     )
-    click.echo("The best quantization of each model at that price, on a node of its own.")
+    click.echo("The best quantization of each model at that price, on its own node.")
 
 
 def _show_recommended(found: tuple[Recommendation, ...], gpu: str | None, *, as_json: bool) -> None:
@@ -260,7 +260,7 @@ def _show_recommended(found: tuple[Recommendation, ...], gpu: str | None, *, as_
         click.echo(json.dumps([_recommended_json(each) for each in found]))
         return
     if not found:
-        click.echo(f"one {gpu} holds none of the recommended models; leave --gpu out to see all")
+        click.echo(f"none of the recommended models fits on one {gpu}; leave --gpu out to see all")
         return
     columns: dict[str, Callable[[Recommendation], str]] = {
         "name": lambda each: each.choice.name,
@@ -280,7 +280,7 @@ def _show_recommended(found: tuple[Recommendation, ...], gpu: str | None, *, as_
         right=("params", "context", "$/h"),
     )
     click.echo(
-        "Best first, for one agent on a node of its own. One slot: Ollama answers one request at a "
+        "Best first, for one agent on its own node. One slot: Ollama answers one request at a "
         "time, so take one of many slots where several share it.\n"
         f"moltghost deploy my-agent --model {found[0].choice.name} --context "
         f"{format_context(found[0].context)}" + (f" --gpu {gpu}" if gpu else "")

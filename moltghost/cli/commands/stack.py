@@ -16,7 +16,7 @@ from moltghost.ownership import EngineName
 
 @click.group()
 def stack() -> None:
-    """Move stacks between engines, and mend the embedded engine's records."""
+    """Move stacks between engines, and repair the embedded engine's records."""
 
 
 @stack.command()
@@ -64,7 +64,7 @@ def adopt(
 @json_option
 @click.pass_context
 def forget(ctx: click.Context, stack: str, yes: bool, as_json: bool) -> None:
-    """Drop the record of STACK, whose cluster is gone. Deletes nothing in any cluster.
+    """Drop the record of STACK, whose cluster no longer exists. Deletes nothing in any cluster.
 
     \b
     Example:

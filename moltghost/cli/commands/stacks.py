@@ -61,7 +61,7 @@ def plan(ctx: click.Context, stack: str, as_json: bool) -> None:
 @json_option
 @engine_option
 @click.option("--diff", is_flag=True, help="Show each changed field.")
-@click.option("--refresh", is_flag=True, help="Show first what somebody changed by hand.")
+@click.option("--refresh", is_flag=True, help="Show manual changes first.")
 @click.pass_context
 def preview(ctx: click.Context, stack: str, diff: bool, refresh: bool, as_json: bool) -> None:
     """Show what `up` would create, change and delete. Changes nothing.
@@ -167,7 +167,7 @@ def down(ctx: click.Context, environment: str, yes: bool, as_json: bool) -> None
     name = StackName.parse(environment)
     if name.layer != "cloud":
         raise Refused(
-            f"{environment} is no environment",
+            f"{environment} isn't an environment",
             f"moltghost down {name.environment}; moltghost agent destroy removes an agent",
         )
     require_environments(read_project(project), f"environment {environment}")
@@ -193,7 +193,7 @@ def down(ctx: click.Context, environment: str, yes: bool, as_json: bool) -> None
 def kubeconfig(ctx: click.Context, environment: str) -> None:
     """Print the path of an environment's kubeconfig; on AWS, write it first.
 
-    It holds no credential: on AWS each use asks `aws eks get-token` for one.
+    It doesn't contain a credential: on AWS each use asks `aws eks get-token` for one.
 
     \b
     Example:
@@ -203,7 +203,7 @@ def kubeconfig(ctx: click.Context, environment: str) -> None:
     name = StackName.parse(environment)
     if name.layer != "cloud":
         raise Refused(
-            f"{environment} is no environment", f"moltghost kubeconfig {name.environment}"
+            f"{environment} isn't an environment", f"moltghost kubeconfig {name.environment}"
         )
     opened, engine = open_environment(project, environment), engine_for(project, environment)
     click.echo(opened.kubeconfig(engine))

@@ -42,7 +42,7 @@ def weights() -> None:
 @click.option("--sha256", help="Of the file that --from names; an address needs it.")
 @click.option("--quantize", metavar="TYPE", help="Make this of an F16, BF16 or F32 file: q4_K_M.")
 @click.option("--unchecked", is_flag=True, help="Take a file whose header names another model.")
-@click.option("--replace", is_flag=True, help="Build the store anew even if it is there.")
+@click.option("--replace", is_flag=True, help="Rebuild the store even if it exists.")
 @env_option
 @json_option
 @click.pass_context
@@ -61,7 +61,7 @@ def add(
     """Build the store of MODEL in an environment; one that is good already is left alone.
 
     The source is fetched, held against its sha256 and its header, uploaded, and built into a store
-    by a job in the cluster. Interrupted, the same command goes on where it ended.
+    by a job in the cluster. Interrupted, the same command continues where it stopped.
 
     \b
     Examples:
@@ -238,9 +238,9 @@ def _print_verified(found: Verified, environment: str) -> None:
     for finding in found.findings:
         click.echo(f"  {finding.key}: {finding.why}")
     click.echo(
-        "  agents that run have their own copy and go on; new pods refuse this store\n"
+        "  running agents have their own copy and aren't affected; new pods refuse this store\n"
         f"  moltghost weights add {store.model}-{store.quantization} --replace "
-        f"--env {environment} builds it anew"
+        f"--env {environment} rebuilds it"
     )
 
 

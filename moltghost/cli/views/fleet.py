@@ -177,7 +177,7 @@ def show_outcomes(outcomes: Sequence[Outcome], unbegun: Sequence[str]) -> None:
         counts["not begun"] = len(unbegun)
     click.echo(", ".join(f"{count} {ending}" for ending, count in counts.items()))
     if any(not each.succeeded for each in outcomes) or unbegun:
-        click.echo("the same command goes on with what is left")
+        click.echo("run the same command to continue with what is left")
 
 
 def _warnings(outcomes: Sequence[Outcome]) -> Counter[str]:

@@ -157,7 +157,7 @@ class EmbeddedEngine:
         ]
 
     def forget(self, stack: str) -> int:
-        """Drop the state of a stack whose cluster is gone. Nothing is deleted in any cluster.
+        """Drop the state of a stack whose cluster no longer exists. Deletes nothing in any cluster.
 
         Returns:
             How many resources were forgotten.
@@ -250,7 +250,7 @@ class EmbeddedEngine:
             run.delete([*leaving, *journal.unfinished()], also_gone=leaving)
             if cancelled.is_set():
                 raise Interrupted("stopped on request")
-            _raise_failures(run.failures, Failed, f"stack {state.stack} is not all gone")
+            _raise_failures(run.failures, Failed, f"stack {state.stack} isn't fully destroyed")
             root = state.root()
             if root and root.urn in kept:
                 journal.record(replace(root, outputs={}))

@@ -80,8 +80,8 @@ class Providers:
         package = package_of(type_)
         if package == "kubernetes":
             raise Refused(
-                "a Kubernetes resource has no provider; the embedded engine takes no cluster "
-                "from the surroundings",
+                "a Kubernetes resource has no provider; the embedded engine doesn't read a "
+                "cluster from the process's environment",
                 "pass opts=pulumi.ResourceOptions(provider=...) with a "
                 "pulumi_kubernetes.Provider, or set it on the component",
             )

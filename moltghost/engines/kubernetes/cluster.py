@@ -75,8 +75,8 @@ class Cluster:
         kubeconfig = self._inputs.get("kubeconfig")
         if not kubeconfig:
             raise Refused(
-                "the Kubernetes provider has no kubeconfig; the embedded engine takes none from "
-                "the surroundings",
+                "the Kubernetes provider has no kubeconfig; the embedded engine doesn't read one "
+                "from the process's environment",
                 "give pulumi_kubernetes.Provider the argument kubeconfig",
             )
         text = str(kubeconfig)

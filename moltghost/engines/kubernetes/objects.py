@@ -86,13 +86,13 @@ def checked_inputs(inputs: Mapping[str, Any], resource: str, *, namespaced: bool
     if not isinstance(plain(metadata), dict) or not plain(metadata).get("name"):
         raise Refused(
             f"{checked.get('kind', 'object')} {resource} has no metadata.name; the embedded "
-            "engine makes up no names",
+            "engine doesn't generate names",
             "name it in the program",
         )
     opened: Object = metadata.value if isinstance(metadata, Secret) else metadata or {}
     if not isinstance(plain(opened.get("annotations", {})), (dict, Unknown)):
         raise Refused(
-            f"metadata.annotations of {checked['kind']} {opened['name']} is no mapping",
+            f"metadata.annotations of {checked['kind']} {opened['name']} isn't a mapping",
             "give names and texts",
         )
     if namespaced and "namespace" not in opened:

@@ -138,7 +138,7 @@ class Keyring:
         """
         if salt and not self._path.exists():
             raise Refused(
-                f"the key {self._path} is gone, and there are secrets that only it opens",
+                f"the key {self._path} is missing, and there are secrets that only it opens",
                 "restore the file from a backup; without it, moltghost local down removes the "
                 "embedded cluster with its stacks",
             )

@@ -52,7 +52,7 @@ def read_project(folder: Path) -> Project:
         Refused: there is none, or it isn't a Python project.
     """
     path = folder / "Pulumi.yaml"
-    document = _read_yaml(path, f"{folder} is no Pulumi project: it has no Pulumi.yaml")
+    document = _read_yaml(path, f"{folder} isn't a Pulumi project: it has no Pulumi.yaml")
     runtime = document.get("runtime")
     language = runtime.get("name") if isinstance(runtime, Mapping) else runtime
     if language != "python" or not document.get("name"):
@@ -120,7 +120,7 @@ def _read_yaml(path: Path, missing: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise Refused(f"{path} is not valid YAML: {error}", "correct it") from error
     if not isinstance(document, dict):
-        raise Refused(f"{path} holds no mapping", "correct it")
+        raise Refused(f"{path} doesn't contain a mapping", "correct it")
     return document
 
 

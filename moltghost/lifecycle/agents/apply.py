@@ -83,7 +83,7 @@ def _require_unchanged(change: AgentChange) -> None:
     now = read_agent(change.project, change.stack) if file.is_file() else None
     if now != change.base:
         raise Refused(
-            f"agent {change.stack.agent} was changed by somebody else since this was planned",
+            f"agent {change.stack.agent} was changed by someone else since this was planned",
             "look at the new plan: run the command again",
         )
 
@@ -107,7 +107,7 @@ def _taken_back(
     except MoltghostError as second:
         return Failed(
             f"{failure.message}\nTaking the change back failed as well: {second.message}",
-            f"moltghost up {change.stack} goes on taking it back",
+            f"moltghost up {change.stack} continues the rollback",
         )
     discard_pending(change.project, change.stack)
     return Failed(

@@ -65,7 +65,7 @@ def rollback_patch(
         differing = [number for number, part in earlier.items() if part != spec.model_part]
         if not differing:
             raise Refused(
-                f"agent {stack.agent} has run nothing else that the cluster still knows",
+                f"agent {stack.agent} has no other revision left in the cluster",
                 f"moltghost agent update {stack.agent} --model MODEL changes what it runs",
             )
         to = max(differing)

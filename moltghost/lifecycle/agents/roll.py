@@ -104,6 +104,6 @@ def roll(
             raise Failed(
                 f"{number} of {len(moves)} agents were moved; then {name}: {error.message}",
                 f"{error.hint + '; then ' if error.hint else ''}moltghost environment roll "
-                f"{planned.stack.environment} --from {name} goes on",
+                f"{planned.stack.environment} --from {name} continues",
             ) from error
         done(name)

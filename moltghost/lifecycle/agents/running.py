@@ -30,11 +30,11 @@ def running_spec(status: AgentStatus, stack: StackName) -> AgentSpec:
     try:
         spec = parse_spec(json.loads(status.spec), stack, where="the cluster")
     except (ValueError, Refused) as error:
-        why = error.message if isinstance(error, Refused) else f"it is no JSON: {error}"
+        why = error.message if isinstance(error, Refused) else f"it isn't JSON: {error}"
         raise Refused(
             f"{place} can't be read, so what runs isn't known; {why}",
-            "another version of moltghost wrote it: use that one; or start the agent anew, with a "
-            f"gap and with its memory: moltghost agent destroy {stack.agent}, then "
+            "another version of moltghost wrote it: use that one; or stop the agent and start it "
+            f"again, keeping its memory: moltghost agent destroy {stack.agent}, then "
             f"moltghost up {stack}",
         ) from error
     assert isinstance(spec, AgentSpec)  # noqa: S101 the stack's name says so

@@ -121,5 +121,5 @@ def lost(task: Job | Build, exit_code: int | None) -> Outcome:
         seconds=0.0,
         changes={},
         message=f"the process that worked on it ended with {exit_code}",
-        hint="what was done is in the stack's state; the same command goes on from there",
+        hint="what was done is in the stack's state; run the same command to continue from there",
     )

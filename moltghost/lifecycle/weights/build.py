@@ -86,7 +86,7 @@ def add(environment: Environment, request: Request, report: Report) -> Added:
         raise Failed(
             f"the job ended, and the store of {store.name} is {built.state}"
             + "".join(f"\n  {problem}" for problem in built.problems),
-            f"moltghost weights add {choice.name} --replace --env {name} builds it anew",
+            f"moltghost weights add {choice.name} --replace --env {name} rebuilds it",
         )
     return Added(store=built, built=True, joined=joined)
 
@@ -113,7 +113,7 @@ def _refuse_damaged(store: Store, environment: str) -> None:
         raise Refused(
             f"the store of {store.name} is damaged:\n{found}",
             f"moltghost weights add {store.model}-{store.quantization} --replace "
-            f"--env {environment} builds it anew",
+            f"--env {environment} rebuilds it",
         )
 
 

@@ -160,7 +160,7 @@ def _from_url(url: str, target: Path, report: Report) -> None:
         report(Event(task="fetch source", state="failed"))
         raise Failed(
             f"{url} can't be downloaded: {error or type(error).__name__}",
-            "run the same command again: it goes on where this ended",
+            "run the same command again: it continues where this stopped",
         ) from error
 
 

@@ -200,7 +200,7 @@ class EmbeddedCluster:
         reason = unavailable() if wanted else ""
         if reason:
             raise Refused(
-                f"this machine can't have a node of its own: {reason}",
+                f"this machine can't have its own node: {reason}",
                 "do that, or leave the node out: moltghost local up --no-machine",
             )
         return wanted

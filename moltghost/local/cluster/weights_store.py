@@ -45,12 +45,14 @@ def location(home: Path, bucket: str) -> BucketLocation:
     """Where a bucket of the cluster's store is, for who is on this machine.
 
     Raises:
-        Refused: the cluster has no store, because it was never up.
+        Refused: the cluster has no store, because it has never been started.
     """
     layout = Layout(home)
     key, ports = read_key(layout.weights_key), read_ports(layout.ports)
     if key is None or PROCESS not in ports:
-        raise Refused(f"the cluster in {home} has no weights store: it was never up", _START)
+        raise Refused(
+            f"the cluster in {home} has no weights store: it has never been started", _START
+        )
     return BucketLocation(
         bucket=bucket,
         region=REGION,

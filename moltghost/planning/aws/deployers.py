@@ -78,7 +78,7 @@ def plan_deployers_policy(scope: AwsScope, bucket: str) -> PolicyPlan:
     """What deployers attach to themselves: agents' roles and identities, and questions."""
     return PolicyPlan(
         name=f"{scope.name}-deployers",
-        description=f"To deploy agents in {scope.name}, without a hand on the platform",
+        description=f"To deploy agents in {scope.name}, with no access to the platform",
         statements=(*_agent_roles(scope), *_identities(scope), *_questions(scope, bucket)),
     )
 

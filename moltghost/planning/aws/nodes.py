@@ -113,7 +113,7 @@ def _fixed_group(
     kind = instance_types().get(group.instance_type)
     if kind is None or kind.gpu != group.pool:
         raise Refused(
-            f"fixed group {name}: {group.instance_type} is no type of pool {group.pool}",
+            f"fixed group {name}: {group.instance_type} isn't a type of pool {group.pool}",
             f"its types are {', '.join(_types_of(group.pool))}",
         )
     block = reservation is not None and reservation.kind == "capacity-block"
@@ -153,7 +153,7 @@ def _known_cpu_type(name: str) -> None:
     cpu = [kind.type for kind in instance_types().values() if not kind.gpu]
     if name not in cpu:
         raise Refused(
-            f"system_nodes.instance_type {name} is no type of the catalogue without a GPU",
+            f"system_nodes.instance_type {name} isn't a type of the catalogue without a GPU",
             f"take one of {', '.join(cpu)}",
         )
 

@@ -142,7 +142,7 @@ def plan_repositories(
     unknown = sorted(set(digests) - set(repositories))
     if unknown:
         raise Refused(
-            f"image_digests names {', '.join(unknown)}, which is no image of the environment",
+            f"image_digests names {', '.join(unknown)}, which isn't an image of the environment",
             f"its images are {', '.join(repositories)}",
         )
     return tuple(

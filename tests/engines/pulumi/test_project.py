@@ -72,7 +72,7 @@ def test_defaults_of_the_project_are_filled_in(tmp_path: Path) -> None:
         (PROJECT + "config:\n  spec: {type: object}\n", "config: {}", "doesn't set p:spec"),
         (PROJECT, "config: [1]", "must be a mapping"),
         (PROJECT, "config: {a: [", "not valid YAML"),
-        (PROJECT, "just text", "holds no mapping"),
+        (PROJECT, "just text", "doesn't contain a mapping"),
         (PROJECT, "config: {p:s: {secure: 'v1:AAAA:AAAA'}}", "no encryptionsalt"),
         ("name: p\nruntime: go\n", "config: {}", "runtime python; it says runtime: go"),
         ("runtime: python\n", "config: {}", "must have a name"),

@@ -103,7 +103,7 @@ def test_a_change_whose_ground_has_moved_since_it_was_planned_is_refused(tmp_pat
     late = update(folder, parallel=2)
     carry_out(update(folder), FakeEngine(folder), silent)
     before = files(folder)
-    with pytest.raises(Refused, match="was changed by somebody else since this was planned"):
+    with pytest.raises(Refused, match="was changed by someone else since this was planned"):
         carry_out(late, FakeEngine(folder), silent)
     assert files(folder) == before
 
@@ -139,7 +139,7 @@ def test_an_update_that_cannot_be_taken_back_says_both_and_how_to_go_on(
     again = change_of(folder, STACK, {}, running=agent_spec(model="qwen2.5-72b-q4"))
     assert (again.interrupted, again.new) == (True, agent_spec())
     assert f"Taking the change back failed as well: {second.args[0]}" in failed.value.message
-    assert "moltghost up my-agent.local goes on taking it back" in failed.value.hint
+    assert "moltghost up my-agent.local continues the rollback" in failed.value.hint
 
 
 def test_a_failed_edit_by_hand_is_taken_back_to_what_the_cluster_had_and_the_edit_stays(

@@ -191,8 +191,8 @@ def test_what_runs_is_read_back_from_the_cluster_as_it_was_applied(spec: AgentSp
 @pytest.mark.parametrize(
     ("annotation", "why"),
     [
-        ("", "it is no JSON: Expecting value"),
-        ("{", "it is no JSON: Expecting property name"),
+        ("", "it isn't JSON: Expecting value"),
+        ("{", "it isn't JSON: Expecting property name"),
         ("5", "must be a mapping"),
         ('{"kind": "platform", "pools": {"cpu": {"max_nodes": 1}}}', "has kind 'platform'"),
         (

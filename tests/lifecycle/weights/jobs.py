@@ -20,7 +20,7 @@ SHA256 = "ab" * 32
 LINES = (
     '{"stage":"select","message":"gemma3-270m Q4_K_M"}',
     '{"stage":"download","done":50,"total":100,"rate":25,"eta":2}',
-    "what is no JSON is passed over",
+    "what isn't JSON is passed over",
     '{"stage":"quantize","message":"writing manifest"}',
     '{"stage":"publish","done":100,"total":100,"rate":50}',
 )

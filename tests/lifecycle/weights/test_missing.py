@@ -80,5 +80,5 @@ def test_a_store_that_does_not_answer_refuses_the_change(
 
 
 def test_a_cluster_that_was_never_up_has_no_store_to_ask(here: Path) -> None:
-    with pytest.raises(Refused, match="has no weights store: it was never up"):
+    with pytest.raises(Refused, match="has no weights store: it has never been started"):
         environment(here).bucket()

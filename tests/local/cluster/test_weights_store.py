@@ -41,7 +41,7 @@ def test_a_broken_key_is_made_anew(tmp_path: Path, content: str) -> None:
 
 
 def test_a_store_is_reached_on_loopback_with_the_clusters_key(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="it was never up") as refused:
+    with pytest.raises(Refused, match="it has never been started") as refused:
         weights_store.location(tmp_path, "b")
     assert refused.value.hint == "moltghost local up starts it"
     layout = Layout(tmp_path)

@@ -101,7 +101,7 @@ class Planner:
         """The creation of an object whose predecessor is still being deleted."""
         if wait:
             self._await_gone(client, who, live)
-        note = "made anew once the old one, which is being deleted, is gone"
+        note = "created again once the old one, which is being deleted, is gone"
         return self._creation(client, goal, who, note, check=False)
 
     def _await_gone(self, client: Client, who: Identity, live: Object) -> None:

@@ -66,7 +66,7 @@ class Waiter:
             if time.monotonic() > deadline:
                 raise Failed(
                     f"{who.title} isn't ready after {format_duration(timeout)}: {reason}",
-                    "it stays in place; run the command again to go on waiting",
+                    "it stays in place; run the command again to keep waiting",
                 )
             live = self._next(who, live)
 
@@ -86,7 +86,7 @@ class Waiter:
             if time.monotonic() > deadline:
                 raise Failed(
                     f"{who.title} is still there after {format_duration(timeout)}: {reason}",
-                    "run the command again to go on waiting",
+                    "run the command again to keep waiting",
                 )
             self._look(who, live)
 
