@@ -138,8 +138,8 @@ class AwsEnvironment(Environment):
         if not known & {cloud, platform}:
             raise Refused(
                 f"engine {engine.name} has no stack of environment {self.name}",
-                f"it was never deployed, or another engine has it: pulumi destroy --stack {platform}, "
-                "after docs/runbooks/aws-remove.md",
+                "it was never deployed, or another engine has it: pulumi destroy --stack "
+                f"{platform}, after docs/runbooks/aws-remove.md",
             )
         if platform in known:
             self.kubeconfig(engine)

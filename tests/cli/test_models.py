@@ -103,9 +103,9 @@ def test_an_empty_list_says_so(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--max-parameters", "many"], "no number of parameters"),
-        (["--within", "much"], "no price"),
-        (["--within", "-1"], "no price"),
+        (["--max-parameters", "many"], "a number of parameters"),
+        (["--within", "much"], "a price"),
+        (["--within", "-1"], "a price"),
         (["--context", "8k"], "--env with --within"),
     ],
 )

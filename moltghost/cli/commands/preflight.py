@@ -33,8 +33,8 @@ def preflight(ctx: click.Context, environment: str, agent: str | None, as_json: 
     """Ask whether ENVIRONMENT can come up, or an agent in it. Doesn't change or buy anything.
 
     On AWS: credentials, region and zones, offerings, quotas, reservations, addresses, versions,
-    images, weights store, reachability and the monthly ceiling. A check without an
-    answer is `unknown`, with the reason. On this machine, checks only the pools. Exits with 2 on a blocker.
+    images, weights store, reachability and the monthly ceiling. A check without an answer is
+    `unknown`, with the reason. On this machine, checks only the pools. Exits with 2 on a blocker.
 
     \b
     Examples:

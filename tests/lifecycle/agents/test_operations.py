@@ -97,7 +97,7 @@ def test_a_revision_that_is_not_there_is_refused_with_those_that_are() -> None:
 
 
 def test_without_anything_earlier_there_is_nothing_to_go_back_to() -> None:
-    with pytest.raises(Refused, match="has run nothing else"):
+    with pytest.raises(Refused, match="has no other revision left in the cluster"):
         rollback_patch(agent_spec(), STACK, [revision(1, current=True)], None)
 
 

@@ -91,7 +91,7 @@ def test_it_stops_at_the_first_that_fails_and_says_how_to_go_on(made: Path) -> N
     with pytest.raises(Failed, match="1 of 3 agents were moved; then beta") as failed:
         roll(at, plan_roll(at), lambda _project: engine, silent, look=seen, done=done.append)
     assert done == ["alpha"]
-    assert "moltghost environment roll local --from beta goes on" in failed.value.hint
+    assert "moltghost environment roll local --from beta continues" in failed.value.hint
     # Beta's change was taken back, gamma was never touched.
     assert [spec.moves for spec in engine.ups if spec] == [1, 1, 0]
 

@@ -77,7 +77,7 @@ def test_a_download_that_was_cut_off_goes_on_where_it_ended(server: str) -> None
     Server.cut_after = 100_000
     with pytest.raises(Failed, match="can't be downloaded") as failed:
         fetch(download(server), silent)
-    assert "goes on where this ended" in failed.value.hint
+    assert "continues where this stopped" in failed.value.hint
     assert not cached_file(download(server)).exists()
     assert fetch(download(server), silent).read_bytes() == CONTENT
     assert Server.ranges[1].startswith("bytes=")
