@@ -724,7 +724,7 @@ def test_spot_nodes_count_in_the_quota_of_their_generation(account: SimulatedAcc
 
     assert found["quota.L-C4BD4855"].status == "blocker"
     assert "768 vCPU of on-demand quota L-417A185B" in found["quota.L-C4BD4855"].found
-    assert "no use for spot nodes" in found["quota.L-C4BD4855"].found
+    assert "can't be used for spot nodes" in found["quota.L-C4BD4855"].found
     assert found["quota.L-417A185B"].status == "ok"
 
 
