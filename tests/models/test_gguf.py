@@ -160,7 +160,7 @@ def test_what_is_no_file_is_refused_without_waiting(
 ) -> None:
     path = tmp_path / "x.gguf"
     make(path)
-    assert "no regular file" in refused_quickly(path).message
+    assert "isn't a regular file" in refused_quickly(path).message
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

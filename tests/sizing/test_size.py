@@ -233,7 +233,7 @@ def test_the_smaller_card_of_a_wish_is_not_called_the_cheapest() -> None:
         ({"parallel": 0}, "0 were asked for"),
         ({"kv_cache": "q2"}, "no KV cache type 'q2'"),
         ({"gpu": "b200"}, "no GPU kind 'b200'"),
-        ({"memory_gb": 0}, "is no GPU memory"),
+        ({"memory_gb": 0}, "isn't an amount of GPU memory"),
         ({"memory_gb": 9999}, "9999 GB were asked for"),
     ],
 )

@@ -71,7 +71,7 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
 def test_a_lost_key_is_refused_and_not_replaced_silently(tmp_path: Path) -> None:
     salt = Keyring(tmp_path / "old").crypter().salt
 
-    with pytest.raises(Refused, match=r"key .*new is gone"):
+    with pytest.raises(Refused, match=r"key .*new is missing"):
         Keyring(tmp_path / "new").crypter(salt)
 
 
