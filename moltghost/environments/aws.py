@@ -18,9 +18,7 @@ from moltghost.environments.environment import Environment, Hints, TakenDown
 from moltghost.environments.needs import FleetNodes, RuntimeNeed
 from moltghost.errors import Failed, Refused
 from moltghost.files import write_private
-from moltghost.kube.client import Client
 from moltghost.kube.draining import drain_pools
-from moltghost.labels import AGENT_LABEL, ENVIRONMENT_LABEL
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.karpenter import NODE_TERMINATION_GRACE_SECONDS
@@ -143,13 +141,7 @@ class AwsEnvironment(Environment):
             )
         if platform in known:
             self.kubeconfig(engine)
-            if there := _agents_of(self.client, self.name):
-                raise Refused(
-                    f"the cluster of environment {self.name} still has agents or their data: "
-                    f"{', '.join(there)}",
-                    "moltghost agent destroy NAME --delete-data removes one for good; one that "
-                    "another machine deployed is destroyed from there",
-                )
+            self._require_no_agents_in_cluster()
 
     def drain(self, report: Report) -> list[str]:
         """Karpenter has to end its nodes before it goes itself: nobody else would."""
@@ -192,12 +184,3 @@ class AwsEnvironment(Environment):
 
 def _known(engine: Engine) -> set[StackName]:
     return {StackName.parse(each.name) for each in engine.stacks()}
-
-
-def _agents_of(client: Client, environment: str) -> list[str]:
-    labels = {ENVIRONMENT_LABEL: environment}
-    return sorted(
-        each["metadata"]["labels"][AGENT_LABEL]
-        for each in client.list("v1", "Namespace", labels=labels)
-        if AGENT_LABEL in each["metadata"]["labels"]
-    )

@@ -22,6 +22,7 @@ from moltghost.errors import Refused
 from moltghost.kube.client import Client
 from moltghost.kube.errors import Forbidden, NoCredentials, Unauthorized, Unreachable
 from moltghost.kube.kubeconfig import kubeconfig_path
+from moltghost.labels import AGENT_LABEL, ENVIRONMENT_LABEL
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.cloud import plan_cloud
 from moltghost.planning.environment import CloudPlan
@@ -255,6 +256,21 @@ class Environment(ABC):
             raise Refused(
                 f"environment {self.name} still has agents or their data: {names}",
                 "moltghost agent destroy NAME --delete-data removes one for good",
+            )
+
+    def _require_no_agents_in_cluster(self) -> None:
+        labels = {ENVIRONMENT_LABEL: self.name}
+        there = [
+            each["metadata"]["labels"][AGENT_LABEL]
+            for each in self.client.list("v1", "Namespace", labels=labels)
+            if AGENT_LABEL in each["metadata"]["labels"]
+        ]
+        if there:
+            raise Refused(
+                f"the cluster of environment {self.name} still has agents or their data: "
+                f"{', '.join(sorted(there))}",
+                "moltghost agent destroy NAME --delete-data removes one for good; one that "
+                "another machine or project deployed is destroyed from there",
             )
 
     def drain(self, report: Report) -> list[str]:

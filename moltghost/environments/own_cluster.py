@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from moltghost.engines.interface import Engine
 from moltghost.environments.environment import Environment, Hints
 from moltghost.errors import Refused
 
@@ -24,6 +25,15 @@ class OwnClusterEnvironment(Environment):
             "namespaces",
             unreachable="is the machine on the network that reaches it?",
         )
+
+    def require_no_agents(self, engine: Engine) -> None:
+        """The cluster is asked too: its agents may be another machine's or project's.
+
+        Raises:
+            Refused: agents or their data are there, or the cluster can't be asked.
+        """
+        super().require_no_agents(engine)
+        self._require_no_agents_in_cluster()
 
     def bucket(self) -> NoReturn:
         """Refused: what that cluster stores weights in isn't known here."""

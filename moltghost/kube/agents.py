@@ -25,6 +25,7 @@ from moltghost.labels import (
     NAME_LABEL,
     NODE_USD_PER_HOUR_ANNOTATION,
     OWNER_LABEL,
+    PROJECT_ANNOTATION,
     QUANTIZATION_ANNOTATION,
     SPEC_ANNOTATION,
     USD_PER_HOUR_ANNOTATION,
@@ -50,6 +51,7 @@ class AgentStatus:
     """One agent as the cluster has it.
 
     Args:
+        project: the one whose stack it is, as its namespace says; empty where it doesn't.
         ready: it answers.
         updating: a new model server is on its way while the old one still serves.
         node: of what is shown; None while it has none.
@@ -60,6 +62,7 @@ class AgentStatus:
     agent: str
     environment: str
     owner: str
+    project: str
     model: str
     quantization: str
     context: int
@@ -92,7 +95,8 @@ def list_agents(client: Client, agent: str | None = None) -> list[AgentStatus]:
     labels = {**_SERVERS, **({AGENT_LABEL: agent} if agent else {})}
     home = agent_namespace(agent) if agent else None
     # Side by side, since of hundreds of agents each list is megabytes.
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(4) as pool:
+        asked_projects = pool.submit(_projects, client, home)
         asked = pool.submit(client.list, "apps/v1", "Deployment", home, labels=labels)
         asked_pods = pool.submit(client.list, "v1", "Pod", home, labels=labels)
         asked_nodes = None if home else pool.submit(client.list, "v1", "Node")
@@ -101,9 +105,11 @@ def list_agents(client: Client, agent: str | None = None) -> list[AgentStatus]:
         for pod in asked_pods.result():
             pods[pod["metadata"]["namespace"]].append(pod)
         nodes = asked_nodes.result() if asked_nodes else _nodes(client, pods[str(home)])
+        projects = asked_projects.result()
     by_name = {node["metadata"]["name"]: node for node in nodes}
     found = [
-        agent_status(each, pods[each["metadata"]["namespace"]], by_name) for each in deployments
+        agent_status(each, pods[name], by_name, projects.get(name, ""))
+        for each, name in ((each, each["metadata"]["namespace"]) for each in deployments)
     ]
     if home:
         found = [_with_detail(client, each, pods[home]) for each in found]
@@ -119,6 +125,18 @@ def _with_detail(client: Client, status: AgentStatus, pods: Iterable[LiveObject]
     return replace(status, detail=next(filter(None, words), ""))
 
 
+def _projects(client: Client, home: str | None) -> dict[str, str]:
+    """Whose the agents' namespaces are, or the one asked for, by the namespace's name."""
+    fields = {"metadata.name": home} if home else None
+    found = client.list("v1", "Namespace", labels={MANAGED_BY_LABEL: MANAGED_BY}, fields=fields)
+    return {
+        each["metadata"]["name"]: each["metadata"]
+        .get("annotations", {})
+        .get(PROJECT_ANNOTATION, "")
+        for each in found
+    }
+
+
 def _nodes(client: Client, pods: Iterable[LiveObject]) -> list[LiveObject]:
     """The nodes that these pods are on."""
     names = {name for pod in pods if (name := pod["spec"].get("nodeName"))}
@@ -128,9 +146,12 @@ def _nodes(client: Client, pods: Iterable[LiveObject]) -> list[LiveObject]:
 
 
 def agent_status(
-    deployment: LiveObject, pods: Iterable[LiveObject], nodes: Mapping[str, LiveObject]
+    deployment: LiveObject,
+    pods: Iterable[LiveObject],
+    nodes: Mapping[str, LiveObject],
+    project: str,
 ) -> AgentStatus:
-    """An agent's status from its model server's Deployment, that one's pods, and the nodes."""
+    """An agent's status from its model server's Deployment, its pods, the nodes and its project."""
     metadata = deployment["metadata"]
     labels, plan = metadata["labels"], metadata.get("annotations", {})
     newest_first = sorted(
@@ -148,6 +169,7 @@ def agent_status(
         agent=labels[AGENT_LABEL],
         environment=labels.get(ENVIRONMENT_LABEL, ""),
         owner=labels.get(OWNER_LABEL, ""),
+        project=project,
         model=facts.get(MODEL_ANNOTATION, ""),
         quantization=facts.get(QUANTIZATION_ANNOTATION, ""),
         context=int(facts.get(CONTEXT_ANNOTATION, 0)),

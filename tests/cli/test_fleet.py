@@ -12,7 +12,7 @@ from moltghost.lifecycle.agents.change import AgentChange
 from moltghost.lifecycle.fleets.jobs import Job, Outcome
 from moltghost.models import find_model
 from tests.cli.command import Command
-from tests.kube.clusters import FakeCluster, deployment, ready_pod
+from tests.kube.clusters import FakeCluster, deployment, namespace, ready_pod
 from tests.lifecycle.projects import FakeEngine
 
 FILE = """\
@@ -142,7 +142,7 @@ def test_a_failure_and_what_was_never_begun_make_exit_code_1(
 def test_agents_that_are_not_in_the_file_are_left_alone_unless_pruned(
     moltghost: Command, deployed: FakeCluster, file: str, jobs: list[Job]
 ) -> None:
-    deployed.items += [deployment("stray"), ready_pod("p", agent="stray")]
+    deployed.items += [deployment("stray"), ready_pod("p", agent="stray"), namespace("stray")]
     ran = moltghost("fleet", "apply", file, "--yes")
     assert "1 agent that the file doesn't have: left alone" in ran.out
     assert [job.stack.agent for job in jobs] == ["one", "my-agent"]

@@ -22,6 +22,7 @@ from moltghost.progress import silent
 from tests.aws import projects
 from tests.examples import EXAMPLES
 from tests.kube.api_server import failure, kubeconfig_text, serving
+from tests.kube.clusters import client, namespace
 from tests.lifecycle.projects import FakeEngine, project
 
 
@@ -171,4 +172,13 @@ def test_the_embedded_cluster_goes_only_after_the_stacks_of_other_projects(
     with pytest.raises(Refused, match=r"stacks of other projects: theirs\.local of team-b"):
         environment.require_no_agents(engine)
     recorded.pop()
+    environment.require_no_agents(engine)
+
+
+def test_a_cluster_that_was_brought_is_asked_for_agents_of_other_projects(tmp_path: Path) -> None:
+    engine, environment = FakeEngine(tmp_path, known=["local"]), own_cluster(tmp_path / "mine")
+    environment.client = client(namespace("theirs", "team-b"))
+    with pytest.raises(Refused, match="local still has agents or their data: theirs"):
+        environment.require_no_agents(engine)
+    environment.client = client()
     environment.require_no_agents(engine)

@@ -73,6 +73,18 @@ PRICES = {
 }
 
 
+def namespace(agent: str = "my-agent", project: str = "moltghost") -> dict[str, Any]:
+    """An agent's namespace, which says whose the agent is."""
+    return {
+        "kind": "Namespace",
+        "metadata": {
+            "name": f"agent-{agent}",
+            "labels": {**LABELS, "moltghost.dev/agent": agent},
+            "annotations": {"moltghost.dev/project": project},
+        },
+    }
+
+
 def deployment(
     agent: str = "my-agent", *conditions: LiveObject, spec: AgentSpec | None = None, **facts: str
 ) -> dict[str, Any]:

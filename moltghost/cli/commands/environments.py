@@ -12,7 +12,7 @@ from moltghost.cli.session import engines_of
 from moltghost.cli.views.progress import Progress
 from moltghost.cli.views.tables import print_table
 from moltghost.environments.factory import open_environment
-from moltghost.lifecycle.agents.roll import plan_roll
+from moltghost.lifecycle.agents.roll import of_others, plan_roll
 from moltghost.lifecycle.agents.roll import roll as roll_agents
 
 
@@ -29,10 +29,11 @@ def environment() -> None:
 @engine_option
 @click.pass_context
 def roll(ctx: click.Context, name: str, begin_with: str | None, yes: bool, as_json: bool) -> None:
-    """Move every agent of environment NAME to a fresh node, one after the other, without a gap.
+    """Move the project's agents in environment NAME to fresh nodes one by one, without a gap.
 
     New nodes have the AMI and Kubernetes version that the environment's stacks now name. It stops
-    at the first agent that can't be moved, and says how to continue.
+    at the first agent that can't be moved, and says how to continue. Agents of other projects that
+    share the environment are named and left to them.
 
     \b
     Examples:
@@ -55,6 +56,8 @@ def roll(ctx: click.Context, name: str, begin_with: str | None, yes: bool, as_js
             ],
             right=("$/h more while both run",),
         )
+        if theirs := of_others(opened):
+            click.echo(f"\nleft to their projects: {', '.join(theirs)}")
     count = f"{len(moves)} agent{'' if len(moves) == 1 else 's'}"
     confirm(f"Move {count} of {name} to fresh nodes, one after the other?", yes=yes)
     moved: list[str] = []

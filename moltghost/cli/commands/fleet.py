@@ -50,7 +50,7 @@ def fleet() -> None:
 @fleet.command("apply")
 @_file
 @click.option("--dry-run", is_flag=True, help="Show every plan, the price and what it needs.")
-@click.option("--prune", is_flag=True, help="Destroy the environment's agents that aren't in FILE.")
+@click.option("--prune", is_flag=True, help="Destroy this project's agents that aren't in FILE.")
 @click.option("--delete-data", is_flag=True, help="With --prune: their data too, for good.")
 @_parallel
 @_env

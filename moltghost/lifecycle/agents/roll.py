@@ -1,4 +1,4 @@
-"""Every agent of an environment to a fresh node, one after the other.
+"""Every agent of a project in an environment to a fresh node, one after the other.
 
 The way to bring a new AMI or Kubernetes version to running agents: each is moved as `agent move`
 does it, so each has its surge, its proof and its way back, and never two at once.
@@ -18,12 +18,14 @@ from moltghost.lifecycle.agents.apply import apply
 from moltghost.lifecycle.agents.change import AgentChange, plan_wanted, read_wanted
 from moltghost.lifecycle.agents.operations import move_patch
 from moltghost.lifecycle.agents.prepare import Prepared, prepare
+from moltghost.lifecycle.agents.project import own
 from moltghost.lifecycle.agents.running import running_agent, running_spec
 from moltghost.progress import Report
+from moltghost.project import read_project
 
 
 def plan_roll(environment: Environment, *, begin_with: str | None = None) -> list[AgentChange]:
-    """The moves of an environment's agents, by name; paused ones are on no node.
+    """The moves of the project's agents in an environment, by name; paused ones are on no node.
 
     Args:
         environment: theirs.
@@ -32,7 +34,9 @@ def plan_roll(environment: Environment, *, begin_with: str | None = None) -> lis
     Raises:
         Refused: there is nothing to move, or an agent's move can't be planned.
     """
-    agents = {each.agent: each for each in list_agents(environment.client)}
+    agents = {
+        each.agent: each for each in own(list_agents(environment.client), environment.project)
+    }
     names = [name for name, each in agents.items() if each.stage != "paused"]
     if begin_with is not None:
         if begin_with not in names:
@@ -47,6 +51,16 @@ def plan_roll(environment: Environment, *, begin_with: str | None = None) -> lis
             "moltghost agent list shows what there is",
         )
     return [_planned(environment, agents[name]) for name in names]
+
+
+def of_others(environment: Environment) -> list[str]:
+    """The agents that a roll leaves alone, each with the project that has it."""
+    name = read_project(environment.project).name
+    return [
+        f"{each.agent} ({each.project or 'of no project'})"
+        for each in list_agents(environment.client)
+        if each.project != name
+    ]
 
 
 def _planned(environment: Environment, status: AgentStatus) -> AgentChange:

@@ -21,7 +21,7 @@ from moltghost.lifecycle.agents.change import AgentChange, plan_wanted, read_wan
 from moltghost.lifecycle.agents.patch import AgentPatch
 from moltghost.lifecycle.agents.preflight import passed
 from moltghost.lifecycle.agents.prepare import Prepared, missing_of
-from moltghost.lifecycle.agents.project import require_own
+from moltghost.lifecycle.agents.project import own, require_own
 from moltghost.lifecycle.agents.running import running_spec
 from moltghost.lifecycle.fleets.needs import FleetNeeds, fleet_needs, require_room_for_fleet
 
@@ -117,7 +117,11 @@ def plan_fleet(environment: Environment, fleet: Fleet, *, parallel: int) -> Flee
         checks=tuple(passed(checks)),
         needs=needs,
         running={name: found[name] for name in fleet.agents if name in found},
-        others=tuple(each for name, each in found.items() if name not in fleet.agents),
+        others=tuple(
+            each
+            for each in own(found.values(), environment.project)
+            if each.agent not in fleet.agents
+        ),
     )
 
 

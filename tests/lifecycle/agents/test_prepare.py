@@ -185,7 +185,7 @@ def test_an_interrupted_change_that_the_cluster_already_has_is_taken_up_again(
     ],
 )
 def test_what_runs_is_read_back_from_the_cluster_as_it_was_applied(spec: AgentSpec) -> None:
-    assert running_spec(agent_status(deployment(spec=spec), [], {}), STACK) == spec
+    assert running_spec(agent_status(deployment(spec=spec), [], {}, "moltghost"), STACK) == spec
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_what_runs_is_read_back_from_the_cluster_as_it_was_applied(spec: AgentSp
 def test_what_another_version_applied_is_refused_with_the_annotation_and_the_ways_out(
     annotation: str, why: str
 ) -> None:
-    status = replace(agent_status(deployment(), [], {}), spec=annotation)
+    status = replace(agent_status(deployment(), [], {}, "moltghost"), spec=annotation)
     with pytest.raises(Refused, match=r"annotation moltghost\.dev/spec of Deployment") as refused:
         running_spec(status, STACK)
     assert "agent my-agent can't be read" in refused.value.message

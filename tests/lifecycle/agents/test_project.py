@@ -28,6 +28,12 @@ def test_a_name_that_another_project_has_is_refused(tmp_path: Path) -> None:
     assert refused.value.exit_code == ExitCode.REFUSED
 
 
+def test_a_namespace_that_names_no_project_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: team-b\nruntime: python\n")
+    with pytest.raises(Refused, match="namespace agent-my-agent is there already and names no"):
+        require_own(tmp_path, STACK, FakeCluster(namespace()))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("there", [[], [namespace(**{"moltghost.dev/project": "team-b"})]])
 def test_a_name_that_is_free_or_ours_is_not(there: list[dict[str, object]], tmp_path: Path) -> None:
     (tmp_path / "Pulumi.yaml").write_text("name: team-b\nruntime: python\n")

@@ -16,13 +16,13 @@ from moltghost.environments.environment import Environment
 from moltghost.errors import Failed, Refused
 from moltghost.kube.client import Client
 from moltghost.lifecycle.agents.prepare import Prepared
-from moltghost.lifecycle.agents.roll import plan_roll, roll
+from moltghost.lifecycle.agents.roll import of_others, plan_roll, roll
 from moltghost.lifecycle.weights.missing import Missing
 from moltghost.models import find_model
 from moltghost.progress import silent
 from moltghost.weights_store.store import Store, StoreState
 from tests.examples import STACK, agent_spec
-from tests.kube.clusters import client, deployment, node_pool
+from tests.kube.clusters import client, deployment, namespace, node_pool
 from tests.lifecycle.projects import README_FILE, FakeEngine, environment, project
 
 NAMES = ("alpha", "beta", "gamma")
@@ -41,6 +41,8 @@ def cluster(*paused: str, full: bool = False) -> Client:
     items: list[dict[str, Any]] = [
         {**deployment(name), "spec": {"replicas": 0 if name in paused else 1}} for name in NAMES
     ]
+    items += [namespace(name) for name in NAMES]
+    items += [deployment("theirs"), namespace("theirs", "team-b")]
     return client(*items, node_pool("h100", 4, 4 if full else 0), node_pool("cpu", 4, 0))
 
 
@@ -49,6 +51,11 @@ def test_every_running_agent_is_moved_by_name_and_paused_ones_are_left_out(made:
     assert [each.stack.agent for each in moves] == ["alpha", "gamma"]
     assert {each.new.moves for each in moves} == {1}
     assert all(each.update.surge and each.update.surge.nodes == 1 for each in moves)
+
+
+def test_agents_of_another_project_are_left_to_it(made: Path) -> None:
+    assert of_others(environment(made, cluster())) == ["theirs (team-b)"]
+    assert "theirs" not in {each.stack.agent for each in plan_roll(environment(made, cluster()))}
 
 
 def test_it_goes_on_where_an_earlier_one_stopped(made: Path) -> None:

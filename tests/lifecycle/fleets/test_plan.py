@@ -14,7 +14,7 @@ from moltghost.errors import Refused
 from moltghost.kube.client import Client
 from moltghost.lifecycle.fleets.plan import FleetPlan, plan_fleet
 from tests.examples import agent_spec
-from tests.kube.clusters import client, deployment, node, node_pool, ready_pod, workload
+from tests.kube.clusters import client, deployment, namespace, node, node_pool, ready_pod, workload
 from tests.lifecycle.projects import environment, project
 
 SMALL = {"model": "llama3.1-8b-q4"}  # one g6e.xlarge of pool l40s, 1.861 $/h
@@ -106,11 +106,11 @@ def test_what_the_file_leaves_out_has_its_default_again(tmp_path: Path) -> None:
     assert plan.changes[0].new.previous == before.model_part
 
 
-def test_agents_that_the_file_does_not_have_are_told(tmp_path: Path) -> None:
-    cluster = pools(deployment("stranger"), ready_pod(agent="stranger"), h100=1)
-    assert [each.agent for each in planned(tmp_path, fleet(a=SMALL), cluster).others] == [
-        "stranger"
-    ]
+def test_agents_of_the_project_that_the_file_does_not_have_are_told(tmp_path: Path) -> None:
+    ours = [deployment("ours"), ready_pod(agent="ours"), namespace("ours")]
+    theirs = [deployment("theirs"), ready_pod(agent="theirs"), namespace("theirs", "team-b")]
+    plan = planned(tmp_path, fleet(a=SMALL), pools(*ours, *theirs, h100=2))
+    assert [each.agent for each in plan.others] == ["ours"]
 
 
 def test_every_agent_that_cannot_be_planned_is_named_before_anything_changes(
