@@ -73,7 +73,7 @@ def init(
     Examples:
       moltghost init my-platform
       moltghost init my-platform --no-local --aws dev
-      moltghost init team-b --environment-project ../my-platform
+      moltghost init team-b --environment-project my-platform
     """
     require_free(folder)
     found = find_wheel(wheel)

@@ -149,8 +149,9 @@ def _show(stack: str, findings: Findings) -> None:
 
 
 def _show_sum(findings: Findings, stacks: int) -> None:
+    counted = f"{stacks} stack{'' if stacks == 1 else 's'}"
     click.echo(
-        f"\n{stacks} stacks, {findings.resources} resources: "
+        f"\n{counted}, {findings.resources} resources: "
         f"{len(findings.mandatory)} mandatory and {len(findings.advisory)} advisory violations, "
         f"{len(findings.undecided)} undecided, {len(findings.exempted)} exempt"
     )
