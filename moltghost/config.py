@@ -288,7 +288,9 @@ def read_spec(file: Path, stack: StackName) -> CloudSpec | PlatformSpec | AgentS
             problem with its place.
     """
     if not file.is_file():
-        raise Refused(f"stack {stack} has no config: {file.name} isn't there", _create_hint(stack))
+        raise Refused(
+            f"stack {stack} has no config: {file.name} isn't there", _create_hint(file, stack)
+        )
     try:
         document = YAML(typ="safe").load(file)
     except YAMLError as error:
@@ -346,16 +348,24 @@ def _article(layer: str) -> str:
     return f"an {layer}" if layer == "agent" else f"a {layer}"
 
 
-def _create_hint(stack: StackName) -> str:
+def _create_hint(file: Path, stack: StackName) -> str:
     if stack.layer == "agent":
         return (
             f"moltghost deploy {stack.agent} --env {stack.environment} --model MODEL creates it; "
             f"moltghost agent list shows what is there"
         )
-    if stack.layer == "platform":
-        return f"copy the file of another environment, e.g. Pulumi.{PLATFORM_PREFIX}.local.yaml"
+    prefix = f"{PLATFORM_PREFIX}." if stack.layer == "platform" else ""
+    others = sorted(
+        each.name
+        for each in file.parent.glob(f"Pulumi.{prefix}*.yaml")
+        if each.name.count(".") == stack_file(file.parent, stack).name.count(".")
+    )
+    made = "moltghost init FOLDER makes a project with an environment"
+    if prefix:
+        return f"copy another environment's, {others[0]}, and change it" if others else made
+    names = ", ".join(each.split(".")[1] for each in others)
     return (
-        "copy the file of another environment, e.g. Pulumi.local.yaml; if an agent was meant: "
+        f"{f'this project has: {names}' if names else made}; if an agent was meant: "
         f"agents' stacks are called NAME.ENVIRONMENT, e.g. {stack}.local"
     )
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from moltghost.errors import Refused
+
 
 def cache_home() -> Path:
     """``$XDG_CACHE_HOME/moltghost``, by default ``~/.cache/moltghost``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "moltghost"
+    return (_given("XDG_CACHE_HOME") or Path.home() / ".cache") / "moltghost"
 
 
 def state_home() -> Path:
@@ -20,9 +22,21 @@ def state_home() -> Path:
 
     Tests set ``MOLTGHOST_STATE`` to a folder of their own: they never touch a user's cluster.
     """
-    if explicit := os.environ.get("MOLTGHOST_STATE"):
-        return Path(explicit)
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "moltghost"
+    if explicit := _given("MOLTGHOST_STATE"):
+        return explicit
+    return (_given("XDG_STATE_HOME") or Path.home() / ".local/state") / "moltghost"
+
+
+def _given(variable: str) -> Path | None:
+    """The folder that a variable names, None where it isn't set.
+
+    Raises:
+        Refused: it is relative: programs run in folders of their own, so it would be several.
+    """
+    value = os.environ.get(variable)
+    if value and not Path(value).is_absolute():
+        raise Refused(f"{variable} is {value!r}, a relative path", "give an absolute path")
+    return Path(value) if value else None
 
 
 def cluster_home() -> Path:
