@@ -249,7 +249,12 @@ def test_a_missing_environment_that_is_an_agents_name_says_how_agents_stacks_are
     with pytest.raises(Refused, match=r"Pulumi\.my-agnt\.yaml isn't there") as refused:
         read_environment(tmp_path, "my-agnt")
     assert "agents' stacks are called NAME.ENVIRONMENT, e.g. my-agnt.local" in refused.value.hint
-    assert "e.g. Pulumi.local.yaml" in refused.value.hint
+    assert "moltghost init FOLDER makes a project" in refused.value.hint
+    for name in ("Pulumi.local.yaml", "Pulumi.dev.yaml", "Pulumi.a.dev.yaml"):
+        (tmp_path / name).touch()
+    with pytest.raises(Refused, match=r"Pulumi\.prod\.yaml isn't there") as refused:
+        read_environment(tmp_path, "prod")
+    assert "this project has: dev, local;" in refused.value.hint
 
 
 @pytest.mark.parametrize("word", ["yes", "true", "on", "no"])
