@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -30,6 +30,7 @@ from moltghost.config_aws import AwsCloudSpec as AwsCloudSpec
 from moltghost.config_aws import GpuPoolName, Spec
 from moltghost.config_errors import in_words
 from moltghost.errors import Refused
+from moltghost.models.project_models import NO_MODELS, ProjectModels, project_models
 from moltghost.sizing.request import MOST_SLOTS
 from moltghost.units import format_context, parse_context, parse_gpu_memory_gb
 
@@ -146,7 +147,10 @@ class ModelSpec(Spec):
     """Which model an agent runs and on what: all that an update or a scale changes."""
 
     model: str
-    """A name of the catalogue with its quantization: ``llama3.1-70b-q4``."""
+    """A name of the catalogue with its quantization: ``llama3.1-70b-q4``.
+
+    Or the name of a record in the project's folder ``models/``.
+    """
     context: Tokens
     """Tokens of context: one number for sizing, Ollama and OpenClaw."""
     parallel: Count = Field(default=1, ge=1, le=MOST_SLOTS)
@@ -372,24 +376,25 @@ def _create_hint(file: Path, stack: StackName) -> str:
 
 @dataclass(frozen=True)
 class EnvironmentConfig:
-    """Both layers' config of one environment."""
+    """Both layers' config of one environment, and the models that its agents may name."""
 
     name: str
     cloud: CloudSpec
     platform: PlatformSpec
+    models: ProjectModels = field(default=NO_MODELS, compare=False)
 
 
 def read_environment(project: Path, name: str) -> EnvironmentConfig:
-    """Config of the two layers of an environment.
+    """Config of the two layers of an environment, with the project's own models.
 
     Raises:
-        Refused: either file is missing or invalid.
+        Refused: a file is missing or invalid.
     """
     stack = StackName(_checked_label(name, "environment"), "cloud")
     cloud = read_spec(stack_file(project, stack), stack)
     platform = read_spec(stack_file(project, stack.platform), stack.platform)
     assert isinstance(cloud, CloudSpec) and isinstance(platform, PlatformSpec)  # noqa: S101 kinds were checked
-    return EnvironmentConfig(name, cloud, platform)
+    return EnvironmentConfig(name, cloud, platform, project_models(project))
 
 
 def read_agent(project: Path, stack: StackName, file: Path | None = None) -> AgentSpec:

@@ -43,6 +43,8 @@ _VARIABLES = """
 | `MOLTGHOST_PROJECT` | the folder with `Pulumi.yaml`, in place of `-C` |
 | `MOLTGHOST_STATE` | folder of the embedded cluster, the engine's state and its key; default `~/.local/state/moltghost` |
 | `XDG_CACHE_HOME` | the built programs are below `moltghost/` in it; default `~/.cache` |
+| `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HOME` | the token of the Hugging Face hub, or where it is, as for the hub's own client |
+| `HF_ENDPOINT`, `MOLTGHOST_OLLAMA_REGISTRY` | mirrors of the hub and of Ollama's registry, over https |
 | `NO_COLOR` | no colour |
 """  # noqa: E501 a table has no line breaks
 

@@ -26,7 +26,7 @@ _COMMANDS = {
     "deploy": ("agents", "deploy", "Deploy an agent, or change one, by its model's name."),
     "agent": ("agent", "agent", "Talk to agents; list, update, move and destroy them."),
     "fleet": ("fleet", "fleet", "Deploy, update and destroy many agents from one file."),
-    "models": ("models", "list_models", "List the models of the catalogue."),
+    "models": ("models", "list_models", "List the models of the catalogue; add others."),
     "size": ("size", "size_model", "Say which GPUs a model needs and what they cost."),
     "plan": ("stacks", "plan", "Show what a stack will be, without touching anything."),
     "preview": ("stacks", "preview", "Show what `up` would change, resource by resource."),

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from moltghost.errors import Refused
+from moltghost.models.project_models import NO_MODELS, ProjectModels, project_models
 
 ENGINE_KEY = "moltghost.engine"
 """Where `engine_option` keeps its value, in the context's ``meta``."""
@@ -61,6 +62,19 @@ def project_folder(ctx: click.Context) -> Path:
         f"no MoltGhost project in {here[0]}: there is no Pulumi.yaml",
         "go to your project's folder, or name it with -C FOLDER; moltghost init FOLDER makes one",
     )
+
+
+def models_here(ctx: click.Context) -> ProjectModels:
+    """The models of the project that one is in; the catalogue's alone where there is none.
+
+    Raises:
+        Refused: the folder that was given has no project, or a record of it isn't valid.
+    """
+    if ctx.find_root().obj is None and not any(
+        (folder / "Pulumi.yaml").is_file() for folder in (Path.cwd(), *Path.cwd().parents)
+    ):
+        return NO_MODELS
+    return project_models(project_folder(ctx))
 
 
 def confirm(question: str, *, yes: bool) -> None:

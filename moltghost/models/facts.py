@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from moltghost.models.shape import Shape
+from moltghost.models.sources import Source
 
 if TYPE_CHECKING:
     from moltghost.models.gguf import GgufTensor
@@ -92,6 +93,7 @@ class ModelFile:
         tensor_types: tensors stored in another type than llama-quantize chooses (name -> type).
         tensors: its own tensor table where it was read from a GGUF; empty for the catalogue's.
         download: where the file can be had; None where the catalogue knows no immutable reference.
+        source: where a model of the project is from; the catalogue's are in `models.sources`.
     """
 
     quantization: str
@@ -105,6 +107,7 @@ class ModelFile:
     note: str | None = None
     tensors: tuple[GgufTensor, ...] = ()
     download: Download | None = None
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from moltghost.errors import Refused
 
 _SIZE_BYTES = 8  # of a safetensors' header
 _CONVERT = "convert it with llama.cpp's convert_hf_to_gguf.py, or take a GGUF of the same model"
-_AGAIN = "download it again; `--gguf` takes a GGUF of version 2 or 3"
+_AGAIN = "download it again; a GGUF of version 2 or 3 is taken"
 _BEGINNINGS = (
     (
         b"version https://git-lfs",

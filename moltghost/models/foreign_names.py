@@ -20,6 +20,7 @@ _ADAPTER = re.compile(r"(?:^|[-_./])q?lora(?:$|[-_.])", re.IGNORECASE)
 _GGUF = ".gguf"
 _OTHER_FILES = (".safetensors", ".bin", ".pth", ".pt", ".onnx", ".mlx", ".ckpt")
 _MLX = re.compile(r"[-_:]mlx\b", re.IGNORECASE)
+_QUANTIZED = re.compile(r":(?:ud-|i1-)?(?:i?q\d|bf16|f16|mxfp4)", re.IGNORECASE)
 _CLOUD = re.compile(r"[-:]cloud$", re.IGNORECASE)
 
 
@@ -42,12 +43,17 @@ def without_address(name: str) -> str:
     return rest
 
 
+def is_of_hub(name: str) -> bool:
+    """Whether a name is written with the model hub's address."""
+    return bool(_HUB.match(name.strip()))
+
+
 def why_unknown(name: str, near: Sequence[str]) -> tuple[str, str]:
     """What to add to `there is no model ... in the catalogue`, and what to do next."""
     listing = f"`{LIST_COMMAND}` lists every model, `{LIST_COMMAND} --recommended` those for agents"
     lowered = without_address(name).lower()
     if lowered.endswith(_GGUF):
-        return ": it is a file", f"moltghost size --gguf {name}"
+        return ": it is a file", f"moltghost models add {name}, or moltghost size {name}"
     if lowered.endswith(_OTHER_FILES) or "safetensors" in lowered:
         return (
             ": only GGUF files are covered",
@@ -56,8 +62,8 @@ def why_unknown(name: str, near: Sequence[str]) -> tuple[str, str]:
     if _ADAPTER.search(lowered):
         return (
             ": adapters (LoRA) aren't covered",
-            "merge it into its model, convert that to GGUF, and size the file: "
-            "moltghost size --gguf FILE",
+            "merge it into its model, convert that to GGUF, and add the file: "
+            "moltghost models add FILE",
         )
     if _CLOUD.search(lowered):
         return ": it runs on Ollama's own servers, not on your GPUs", listing
@@ -70,9 +76,30 @@ def why_unknown(name: str, near: Sequence[str]) -> tuple[str, str]:
     if "/" in name and not _is_path(name):
         return (
             f", nearest: {', '.join(near)}",
-            "download a GGUF file of it, then moltghost size --gguf FILE; " + listing,
+            f"moltghost models add {_addable(name)} takes its GGUF file as it is; {listing}",
+        )
+    if ":" in name and not _is_path(name):
+        return (
+            f"; nearest: {', '.join(near)}",
+            f"if it is in Ollama's library: moltghost models add {_addable(name)}; {listing}",
         )
     return f"; nearest: {', '.join(near)}", listing
+
+
+def _addable(name: str) -> str:
+    """The reference that a name of another place most likely is."""
+    if _HUB.match(name) or name.lower().startswith("ollama:"):
+        return name
+    if name.count("/") == 1 and _QUANTIZED.search(name):
+        return f"hf:{name}"
+    if name.count("/") == 1 and ":" not in name:
+        return f"hf:{name}:Q4_K_M"
+    return f"ollama:{name[_library_end(name) :]}"
+
+
+def _library_end(name: str) -> int:
+    found = _LIBRARY.match(name)
+    return found.end() if found else 0
 
 
 def _is_path(name: str) -> bool:

@@ -11,11 +11,11 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO
+from typing import Protocol
 
 from moltghost.errors import Refused
 from moltghost.models.catalogue import block_ids, block_types
@@ -31,6 +31,9 @@ _MAX_NAME = 1 << 8
 _MAX_TEXT = 1 << 24
 _MAX_TEXTS = 1 << 22  # strings in all arrays; the largest vocabularies have 2^18
 _KEPT_TEXT, _KEPT_ITEMS = 1 << 10, 1 << 10
+CHAT_TEMPLATE = "tokenizer.chat_template"
+"""Key of how a chat is written, in Jinja; the one long text that is kept."""
+_KEPT_TEMPLATE = 1 << 18
 _WINDOW = 1 << 20
 _LOOK_BYTES = 64  # enough to tell what a file is that is no GGUF
 _PARTS = re.compile(r"(?P<stem>.+)-(?P<part>\d{5})-of-(?P<count>\d{5})\.gguf$")
@@ -102,13 +105,38 @@ class GgufFile:
     file_bytes: int
 
 
+class Stream(Protocol):
+    """Bytes that can be read from any place, as those of an open file."""
+
+    def seek(self, offset: int, /) -> int:
+        """Go to a byte, counted from the start."""
+
+    def read(self, length: int, /) -> bytes:
+        """The next bytes."""
+
+
 def read_gguf(path: Path) -> GgufFile:
     """Read a file's header; of a split file (`-00001-of-00003.gguf`) the headers of all parts.
 
     Raises:
         Refused: it isn't there, it is no GGUF, or what it says about itself can't be.
     """
-    files = [_read(part) for part in _parts(path)]
+    return _joined(path, [_read(part) for part in parts_of(path)])
+
+
+def read_streams(parts: Sequence[tuple[Path, Stream, int]]) -> GgufFile:
+    """Read the header of a file that is open, or those of all its parts.
+
+    Args:
+        parts: what messages call it, its bytes, and how many there are.
+
+    Raises:
+        Refused: it is no GGUF, or what it says about itself can't be.
+    """
+    return _joined(parts[0][0], [_Header(*part).read() for part in parts])
+
+
+def _joined(path: Path, files: Sequence[GgufFile]) -> GgufFile:
     tensors = tuple(tensor for file in files for tensor in file.tensors)
     if len({tensor.name for tensor in tensors}) != len(tensors):
         raise _broken(path, "two tensors have the same name")
@@ -116,7 +144,12 @@ def read_gguf(path: Path) -> GgufFile:
     return GgufFile(path, files[0].metadata, tensors, total)
 
 
-def _parts(path: Path) -> list[Path]:
+def parts_of(path: Path) -> list[Path]:
+    """All parts of a split file, or the file alone.
+
+    Raises:
+        Refused: a part isn't there.
+    """
     match = _PARTS.fullmatch(path.name)
     count = int(match["count"]) if match else 1
     if match is None or not 1 <= count <= _MAX_PARTS:
@@ -144,14 +177,14 @@ def _read(path: Path) -> GgufFile:
 def _broken(path: Path, why: str) -> Refused:
     return Refused(
         f"{path} is not a GGUF file that can be sized: {why}",
-        "download it again; `--gguf` takes a GGUF of version 2 or 3",
+        "download it again; a GGUF of version 2 or 3 is taken",
     )
 
 
 class _Header:
     """Reads forward through a window over the file; nothing past the file's end is asked for."""
 
-    def __init__(self, path: Path, stream: BinaryIO, size: int) -> None:
+    def __init__(self, path: Path, stream: Stream, size: int) -> None:
         self._path, self._stream, self._size = path, stream, size
         self._start, self._at, self._window = 0, 0, b""
         self._texts_left = _MAX_TEXTS
@@ -182,7 +215,7 @@ class _Header:
     def _value(self, key: str) -> GgufValue:
         kind = self._number(_U32)
         if kind == _TEXT:
-            return self._text()
+            return self._text(_KEPT_TEMPLATE if key == CHAT_TEMPLATE else _KEPT_TEXT)
         if kind == _ARRAY:
             return self._array(key)
         return self._scalar(kind, key)
@@ -194,9 +227,9 @@ class _Header:
         value: int | float | bool = packed.unpack(self._take(packed.size))[0]
         return value
 
-    def _text(self) -> str | LengthOnly:
+    def _text(self, kept: int) -> str | LengthOnly:
         length = self._number(_U64)
-        if length > _KEPT_TEXT:
+        if length > kept:
             self._skip(length)
             return LengthOnly(length)
         return self._take(length).decode("utf-8", "replace")
@@ -267,7 +300,7 @@ class _Header:
         return self._start + self._at
 
     def _take(self, length: int) -> bytes:
-        """The next bytes; at most `_KEPT_ITEMS` numbers or a name, so never many."""
+        """The next bytes; at most `_KEPT_TEMPLATE` of them, which is less than the window."""
         if self._at + length > len(self._window):
             self._fill(length)
         self._at += length

@@ -7,9 +7,10 @@ from types import MappingProxyType
 
 from moltghost.errors import Refused
 from moltghost.models.architectures import why_not
+from moltghost.models.capabilities import Capabilities, capabilities_of
 from moltghost.models.catalogue import gguf_file_types
 from moltghost.models.facts import Agents, Fitness, Model, ModelFile, Thinking
-from moltghost.models.gguf import GgufFile
+from moltghost.models.gguf import CHAT_TEMPLATE, GgufFile
 from moltghost.models.gguf_shape import Facts, shape_of
 from moltghost.models.names import ModelChoice
 
@@ -41,7 +42,7 @@ def model_of(file: GgufFile) -> ModelChoice:
             says what it is.
     """
     _require_chat_model(file)
-    facts = Facts(file)
+    facts, can = Facts(file), own_capabilities(file)
     quantization = _quantization(file)
     name = file.path.name.removesuffix(".gguf")
     record = ModelFile(
@@ -61,11 +62,11 @@ def model_of(file: GgufFile) -> ModelChoice:
         licence_note=None,
         gated=None,
         gated_note=None,
-        tools=False,
-        tools_note="a GGUF file doesn't say",
-        thinking=Thinking(False, note="a GGUF file doesn't say"),
+        tools=can.tools,
+        tools_note=can.evidence,
+        thinking=Thinking(can.thinking, note=can.evidence),
         vision_bytes=sum(t.size_bytes for t in file.tensors) - sum(t.size_bytes for t in text),
-        agents=Agents(Fitness.UNTESTED, "it isn't in the catalogue"),
+        agents=fitness_of(can),
         least_ollama=None,
         hf_repo="",
         ollama_default=quantization,
@@ -77,6 +78,19 @@ def model_of(file: GgufFile) -> ModelChoice:
         sources=(str(file.path),),
     )
     return ModelChoice(model, quantization)
+
+
+def own_capabilities(file: GgufFile) -> Capabilities:
+    """What the template in a file says that its model can do."""
+    jinja = file.metadata.get(CHAT_TEMPLATE)
+    return capabilities_of(jinja if isinstance(jinja, str) else None)
+
+
+def fitness_of(can: Capabilities) -> Agents:
+    """How far a model that isn't in the catalogue is known to work as an agent."""
+    if can.tools:
+        return Agents(Fitness.UNTESTED, f"it isn't in the catalogue; {can.evidence}")
+    return Agents(Fitness.UNFIT, f"it can't call tools: {can.evidence}")
 
 
 def _require_chat_model(file: GgufFile) -> None:

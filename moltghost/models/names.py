@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from moltghost.models.catalogue import file_types, models
 from moltghost.models.facts import Model, ModelFile
 from moltghost.models.foreign_names import (
     LIST_COMMAND,
+    is_of_hub,
     latest_elsewhere,
     why_unknown,
     without_address,
@@ -74,8 +75,19 @@ def find_model(name: str) -> ModelChoice:
         Refused: nothing or several things have that name, or not in that quantization; or it names
             something else than a model, and the message says what.
     """
+    choice = _meant(name)
+    if not is_of_hub(name):
+        return choice
+    said = (
+        f"{name.strip()} is taken as the catalogue's {choice.name}; `moltghost models add` with it "
+        "takes that very file."
+    )
+    return replace(choice, said=f"{choice.said} {said}".strip())
+
+
+def _meant(name: str) -> ModelChoice:
     typed = without_address(name.strip()).lower()
-    if tagged := _tags().get(_plain(typed)):
+    if tagged := _tags().get(plain_name(typed)):
         return tagged
     if latest_elsewhere(typed):
         raise _unknown(name, typed)
@@ -90,7 +102,7 @@ def find_model(name: str) -> ModelChoice:
 
 def _of_library(typed: str) -> ModelChoice | None:
     """What Ollama's library calls so, without a quantization."""
-    plain = _plain(typed)
+    plain = plain_name(typed)
     if (model := _library().get(plain)) and ":" in typed:
         if model.ollama_default in model.files:
             return ModelChoice(
@@ -128,10 +140,10 @@ def _ours(typed: str, name: str) -> ModelChoice | None:
 
 def _quantization(model: Model, typed: str) -> str:
     short = {f.shorthand: f.name for f in file_types().values() if f.shorthand}
-    spellings = {_plain(q): q for q in model.files}
+    spellings = {plain_name(q): q for q in model.files}
     spellings |= {s: q for s, q in short.items() if q in model.files}
     spellings |= {"q4": model.q4, "fp16": "F16", "bf16": "F16"}
-    found = spellings.get(_plain(typed), "")
+    found = spellings.get(plain_name(typed), "")
     if found in model.files:
         return found
     raise Refused(
@@ -143,13 +155,13 @@ def _quantization(model: Model, typed: str) -> str:
 
 def _named(typed: str) -> tuple[Model, ...]:
     """Models of exactly this name, else those whose name it begins (whole words)."""
-    plain = _plain(typed)
+    plain = plain_name(typed)
     exact = _exact().get(plain)
     return (exact,) if exact else tuple(m for m in models() if plain in _beginnings(m))
 
 
 def _beginnings(model: Model) -> Iterator[str]:
-    return accumulate(_plain(word) for word in model.id.split("-"))
+    return accumulate(plain_name(word) for word in model.id.split("-"))
 
 
 def _only(found: tuple[Model, ...], name: str) -> Model | None:
@@ -166,7 +178,7 @@ def _unknown(name: str, base: str) -> Refused:
     from difflib import get_close_matches  # only a wrong name pays for it
 
     near = get_close_matches(base, ids, n=_NEAREST, cutoff=0.5) or get_close_matches(
-        _plain(base), ids, n=_NEAREST, cutoff=0.0
+        plain_name(base), ids, n=_NEAREST, cutoff=0.0
     )
     reason, hint = why_unknown(name.strip(), near)
     return Refused(f"there is no model {name!r} in the catalogue{reason}", hint)
@@ -182,23 +194,23 @@ def _tag_items(every: Iterable[Model]) -> Iterator[tuple[str, ModelChoice]]:
         for file in model.files.values():
             tag = file.ollama_tag
             if tag and tag not in model.ollama_names:
-                yield _plain(tag.lower()), ModelChoice(model, file.quantization)
+                yield plain_name(tag.lower()), ModelChoice(model, file.quantization)
 
 
 @cache
 def _library() -> Mapping[str, Model]:
     """Ollama's names without a quantization."""
-    return MappingProxyType({_plain(n): m for m in models() for n in m.ollama_names})
+    return MappingProxyType({plain_name(n): m for m in models() for n in m.ollama_names})
 
 
 @cache
 def _exact() -> Mapping[str, Model]:
     """Every spelling of a model: ours, Ollama's and its repository's on the hub."""
-    hub = {_plain(m.hf_repo.partition("/")[2].lower()): m for m in models()}
-    ours = {_plain(s): m for m in models() for s in (m.id, *m.aliases)}
+    hub = {plain_name(m.hf_repo.partition("/")[2].lower()): m for m in models()}
+    ours = {plain_name(s): m for m in models() for s in (m.id, *m.aliases)}
     return MappingProxyType({**hub, **_library(), **ours})
 
 
-def _plain(text: str) -> str:
-
+def plain_name(text: str) -> str:
+    """A name without case, separators and words that say nothing about which model it is."""
     return "".join(word for word in _SEPARATORS.split(text.lower()) if word not in _NOISE)

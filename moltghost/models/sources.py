@@ -14,10 +14,11 @@ from moltghost.models.data_files import read
 
 
 class Registry(StrEnum):
-    """Where files are kept: Ollama's library, or a repository of the Hugging Face hub."""
+    """Where files are kept: Ollama's library, a repository of the Hugging Face hub, or a disk."""
 
     OLLAMA = "ollama"
     HUGGING_FACE = "huggingface"
+    FILE = "file"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Literal
 from moltghost.config import AgentSpec, EnvironmentConfig, StackName
 from moltghost.errors import Refused
 from moltghost.labels import MODEL_SERVER, agent_labels, agent_namespace
-from moltghost.models import find_model
+from moltghost.models.project_models import ProjectModels
 from moltghost.planning.aws.agent import AwsAgent, plan_aws_agent
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.base import Plan
@@ -74,13 +74,21 @@ def plan_agent(stack: StackName, spec: AgentSpec, environment: EnvironmentConfig
     """
     cloud, platform = plan_cloud(environment), plan_platform(environment)
     images = cloud.images
-    sizing = size_model(spec, platform)
+    models = environment.models
+    sizing = size_model(spec, platform, models)
     server = plan_model_server(
-        spec, sizing, platform, cloud, images, moves=spec.moves, paused=spec.paused
+        spec,
+        models.find(spec.model),
+        sizing,
+        platform,
+        cloud,
+        images,
+        moves=spec.moves,
+        paused=spec.paused,
     )
     runtime = plan_runtime(stack.agent, server, platform)
     simulated = cloud.simulated_nodes and not (cloud.machine and server.pool == cloud.machine.name)
-    before = _plan_previous(spec, cloud, platform, images)
+    before = _plan_previous(spec, models, cloud, platform, images)
     return AgentPlan(
         stack=str(stack),
         environment=stack.environment,
@@ -117,17 +125,21 @@ def _on_aws(
 
 
 def _plan_previous(
-    spec: AgentSpec, cloud: CloudPlan, platform: PlatformPlan, images: Images
+    spec: AgentSpec,
+    models: ProjectModels,
+    cloud: CloudPlan,
+    platform: PlatformPlan,
+    images: Images,
 ) -> ModelServerPlan | None:
     """What ran before; None where nothing did, or where today's environment has no place for it."""
     if spec.previous is None:
         return None
-    find_model(spec.previous.model)  # a misspelled name is refused, not forgotten
+    choice = models.find(spec.previous.model)  # a misspelled name is refused, not forgotten
     try:
-        sizing = size_model(spec.previous, platform)
+        sizing = size_model(spec.previous, platform, models)
     except Refused:
         return None
-    return plan_model_server(spec.previous, sizing, platform, cloud, images)
+    return plan_model_server(spec.previous, choice, sizing, platform, cloud, images)
 
 
 def _notes(spec: AgentSpec, sizing: Sizing, *, simulated: bool) -> list[str]:

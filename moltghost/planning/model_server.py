@@ -5,7 +5,8 @@ from __future__ import annotations
 from moltghost.config import ModelSpec
 from moltghost.errors import Refused
 from moltghost.labels import GPU_RESOURCE
-from moltghost.models import ModelChoice, find_model
+from moltghost.models import ModelChoice
+from moltghost.models.project_models import ProjectModels
 from moltghost.planning.base import Plan
 from moltghost.planning.environment import CloudPlan
 from moltghost.planning.images import Images
@@ -114,8 +115,13 @@ class ModelServerPlan(Plan):
         return self.ollama_share.ephemeral_bytes
 
 
-def size_model(spec: ModelSpec, platform: PlatformPlan) -> Sizing:
+def size_model(spec: ModelSpec, platform: PlatformPlan, models: ProjectModels) -> Sizing:
     """Size what the spec asks for, among the environment's pools.
+
+    Args:
+        spec: the model and how it is served.
+        platform: the environment's pools.
+        models: those that the spec may name.
 
     Raises:
         Refused: unknown model, context too long or too short, or no pool fits.
@@ -123,7 +129,7 @@ def size_model(spec: ModelSpec, platform: PlatformPlan) -> Sizing:
     if spec.context < MIN_AGENT_CONTEXT:
         raise Refused(
             f"context {format_context(spec.context)} is too short for an agent",
-            _longer_context(spec),
+            _longer_context(spec, models),
         )
     return size(
         SizingRequest(
@@ -137,13 +143,14 @@ def size_model(spec: ModelSpec, platform: PlatformPlan) -> Sizing:
             min_context=MIN_AGENT_CONTEXT,
         ),
         platform.for_models,
+        choice=models.find(spec.model),
     )
 
 
-def _longer_context(spec: ModelSpec) -> str:
+def _longer_context(spec: ModelSpec, models: ProjectModels) -> str:
     """What to do about a context that is too short for OpenClaw."""
     needs = f"OpenClaw needs at least {MIN_AGENT_CONTEXT} tokens"
-    longest = find_model(spec.model).model.max_context
+    longest = models.find(spec.model).model.max_context
     if longest < MIN_AGENT_CONTEXT:
         return f"{needs} and {spec.model} has {longest} at most: take a model of `moltghost models`"
     return f"{needs}; use 32k"
@@ -151,6 +158,7 @@ def _longer_context(spec: ModelSpec) -> str:
 
 def plan_model_server(
     spec: ModelSpec,
+    choice: ModelChoice,
     sizing: Sizing,
     platform: PlatformPlan,
     cloud: CloudPlan,
@@ -160,7 +168,6 @@ def plan_model_server(
     paused: bool = False,
 ) -> ModelServerPlan:
     """Decide the model server's pod from what its model was sized to."""
-    choice = find_model(spec.model)
     placement, resources = sizing.placement, sizing.resources
     load = sizing.load
     return ModelServerPlan(
@@ -209,4 +216,6 @@ def plan_model_server(
 
 def _source(choice: ModelChoice) -> str:
     file = choice.file
+    if file.source:
+        return choice.model.sources[0]
     return f"ollama:{file.ollama_tag}" if file.in_library else f"hf:{choice.model.hf_repo}"

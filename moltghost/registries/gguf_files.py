@@ -22,6 +22,7 @@ _PROJECTOR = re.compile(r"(?:^|[-._/])mmproj(?:$|[-._/])", re.IGNORECASE)
 _NO_MODEL = re.compile(r"(?:^|[-._/])(?:imatrix|lora|adapter|vocab)(?:$|[-._/])", re.IGNORECASE)
 _PROJECTORS_BEST_FIRST = ("F16", "BF16", "F32", "Q8_0")
 _WEIGHTS = (".safetensors", ".bin", ".pth", ".pt", ".onnx", ".ckpt")
+_DEFAULT = "Q4_K_M"
 _MOST_LISTED = 40
 
 
@@ -31,7 +32,8 @@ def of_quantization(repository: str, names: Sequence[str], quantization: str) ->
     Args:
         repository: as messages call it.
         names: paths of all files there.
-        quantization: in any case, such as `Q4_K_M` or `ud-q4_k_xl`.
+        quantization: in any case, such as `Q4_K_M` or `ud-q4_k_xl`; empty takes Q4_K_M, or the
+            only one there is.
 
     Raises:
         Refused: there are none, several, or not all parts; the message lists what is there.
@@ -39,14 +41,14 @@ def of_quantization(repository: str, names: Sequence[str], quantization: str) ->
     models = _by_quantization(names)
     if not models:
         raise _no_gguf(repository, names)
-    wanted = _plain(quantization)
+    wanted = _plain(quantization or (_DEFAULT if len(models) > 1 else next(iter(models))))
     spellings = {_plain(name).removeprefix("i1_"): files for name, files in models.items()}
     spellings |= {_plain(name): files for name, files in models.items()}
     found = spellings.get(wanted)
     if found is None:
         listed = ", ".join(sorted(models)[:_MOST_LISTED])
         raise Refused(
-            f"{repository} has no quantization {quantization!r}",
+            f"{repository} has no quantization {quantization or _DEFAULT!r}",
             f"it has {listed}; write one of them behind the colon: hf:{repository}:"
             f"{sorted(models)[0]}",
         )

@@ -25,7 +25,7 @@ from moltghost.registries.errors import (
     Unauthorized,
     Unexpected,
 )
-from moltghost.registries.gguf_files import of_quantization, projectors_of
+from moltghost.registries.gguf_files import of_quantization, projectors_of, quantization_of
 from moltghost.registries.resolved import FileRole, RemoteFile, Resolved
 from moltghost.registries.tokens import HubToken
 from moltghost.registries.web import Answer, Web, require_safe, shown, unexpected_status
@@ -107,8 +107,10 @@ class HuggingFace:
             raise self._refusal(answer, name, revision)
         return self._read(documents.parse_object(answer.content, where), name, where)
 
-    def resolve(self, name: str, quantization: str, revision: str = _MAIN) -> Resolved:
+    def resolve(self, name: str, quantization: str = "", revision: str = _MAIN) -> Resolved:
         """The files of one quantization, all parts of it, and the projectors beside them.
+
+        Without a quantization it is Q4_K_M, or the only one there is.
 
         Raises:
             Refused: the repository has no GGUF files, or not in this quantization.
@@ -116,7 +118,7 @@ class HuggingFace:
         """
         repository = self.repository(name, revision)
         names = of_quantization(name, repository.names, quantization)
-        return self._resolved(repository, names, quantization)
+        return self._resolved(repository, names)
 
     def resolve_files(self, name: str, files: Sequence[str], revision: str = _MAIN) -> Resolved:
         """Files by their paths, in their order.
@@ -124,11 +126,9 @@ class HuggingFace:
         Raises:
             RegistryError: the hub doesn't give them; the class says why.
         """
-        return self._resolved(self.repository(name, revision), files, "")
+        return self._resolved(self.repository(name, revision), files)
 
-    def _resolved(
-        self, repository: Repository, names: Sequence[str], quantization: str
-    ) -> Resolved:
+    def _resolved(self, repository: Repository, names: Sequence[str]) -> Resolved:
         files = [self._file(repository, name) for name in names]
         self._require_given(repository, files[0])
         projectors = [
@@ -141,7 +141,7 @@ class HuggingFace:
             name=repository.name,
             revision=repository.commit,
             files=(*files, *projectors),
-            quantization=quantization,
+            quantization=quantization_of(names[0]),
             licences=(repository.licence,) if repository.licence else (),
             gated=repository.gated,
         )

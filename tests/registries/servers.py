@@ -6,19 +6,50 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from moltghost.models import ModelChoice
+from tests.sizing.sparse_gguf import write_sparse
 
 COMMIT = "bf5b95e96dac0462e2a09145ec66cae9a3f12067"
 TOKEN = "hf_a_token_of_the_tests"
 
 
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+class Sparse:
+    """A large file of which only the beginning isn't zero; its digest is that of the beginning."""
+
+    def __init__(self, head: bytes, size: int) -> None:
+        self.head, self._size = head, size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, end, _ = part.indices(self._size)
+        return self.head[start:end].ljust(end - start, b"\0")
+
+
+Content = bytes | Sparse
+
+
+def sha256(content: Content) -> str:
+    return hashlib.sha256(content.head if isinstance(content, Sparse) else content).hexdigest()
+
+
+def sparse_gguf(folder: Path, choice: ModelChoice, template: str = "") -> Sparse:
+    """The file of a model of the catalogue, without its weights."""
+    path = folder / f"{choice.name}.gguf"
+    write_sparse(path, choice, template=template)
+    with path.open("rb") as stream:
+        found = Sparse(stream.read(1 << 20), path.stat().st_size)
+    path.unlink()
+    return found
 
 
 @dataclass
@@ -69,7 +100,7 @@ class Cdn(Server):
     `ignores_ranges` gives the whole file always; `shifted` gives other bytes than were asked for.
     """
 
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, Content] = field(default_factory=dict)
     ignores_ranges: bool = False
     shifted: int = 0
 
@@ -79,7 +110,7 @@ class Cdn(Server):
             return Reply(403, {}, b"<Error>AccessDenied</Error>")
         match = re.fullmatch(r"bytes=(\d+)-(\d+)", asked.headers.get("range", ""))
         if not match or self.ignores_ranges:
-            return Reply(200, {}, content)
+            return Reply(200, {}, content[:])
         first, last = int(match[1]) + self.shifted, int(match[2]) + self.shifted
         last = min(last, len(content) - 1)
         return Reply(
@@ -95,7 +126,7 @@ class Hub(Server):
 
     cdn: Cdn = field(default_factory=Cdn)
     repository: str = "owner/Model-GGUF"
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, Content] = field(default_factory=dict)
     gated: bool = False
     licence: str = "apache-2.0"
     etag: str | None = None
@@ -156,7 +187,7 @@ class Library(Server):
     def add(
         self,
         name: str,
-        layers: list[tuple[str, bytes]],
+        layers: Sequence[tuple[str, Content]],
         config: Mapping[str, Any] | None = None,
         config_size_is_off_by: int = 0,
     ) -> bytes:
@@ -182,7 +213,7 @@ class Library(Server):
         self.manifests[name] = json.dumps(document).encode()
         return self.manifests[name]
 
-    def _keep(self, content: bytes) -> str:
+    def _keep(self, content: Content) -> str:
         self.cdn.files[f"/{sha256(content)}"] = content
         return f"sha256:{sha256(content)}"
 
@@ -243,7 +274,7 @@ def served(played: Server, host: str = "127.0.0.1") -> Iterator[str]:
 
 
 @contextmanager
-def hub_of(files: Mapping[str, bytes]) -> Iterator[Hub]:
+def hub_of(files: Mapping[str, Content]) -> Iterator[Hub]:
     """The hub with one repository of these files; what is large is on another host."""
     hub = Hub(files=dict(files))
     with served(hub.cdn, "localhost"), served(hub):

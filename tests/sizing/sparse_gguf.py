@@ -19,13 +19,17 @@ from moltghost.sizing.tensors import Tensor, tensors
 _ALIGNMENT = 32
 
 
-def write_sparse(path: Path, choice: ModelChoice, *, vocabulary: bool = False) -> None:
-    """Write `choice`'s file; with a vocabulary of empty words if asked."""
+def write_sparse(
+    path: Path, choice: ModelChoice, *, vocabulary: bool = False, template: str = ""
+) -> None:
+    """Write `choice`'s file; if asked, with a vocabulary of empty words or a chat template."""
     model, shape = choice.model, choice.model.shape
     writer = gguf.GGUFWriter(None, shape.architecture)
     writer.add_name(model.id)
     _shape_values(writer, shape, model.max_context)
     _tokenizer(writer, shape, vocabulary=vocabulary)
+    if template:
+        writer.add_chat_template(template)
     table = list(tensors(shape, choice.quantization, choice.file.tensor_types))
     for tensor in table:
         writer.add_tensor_info(

@@ -7,11 +7,13 @@ import json
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from moltghost.cli.change import change_agent
+from moltghost.cli.commands.models_add import settle_model
 from moltghost.cli.options import (
     confirm,
     engine_option,
@@ -31,7 +33,7 @@ from moltghost.lifecycle.agents.apply import destroy as destroy_agent
 from moltghost.lifecycle.agents.apply import require_deployed
 from moltghost.lifecycle.agents.change import no_such_agent
 from moltghost.lifecycle.agents.patch import AgentPatch
-from moltghost.models import find_model
+from moltghost.models.project_models import project_models
 from moltghost.sizing.request import DEFAULT_CONTEXT
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -42,7 +44,10 @@ def _model_options(function: F) -> F:
     """Options that say what an agent runs and on what."""
     for option in reversed(
         (
-            click.option("--model", help="Model with its quantization, e.g. llama3.1-70b-q4."),
+            click.option(
+                "--model",
+                help="E.g. llama3.1-70b-q4, hf:OWNER/REPO:QUANT, ollama:NAME:TAG.",
+            ),
             click.option("--context", help="Tokens of context, e.g. 32k."),
             click.option("--parallel", type=int, help="Requests served side by side."),
             click.option(
@@ -84,16 +89,18 @@ def deploy(
     Examples:
       moltghost deploy my-agent --model llama3.1-70b-q4 --context 32k
       moltghost deploy my-agent --model qwen2.5-7b-q4 --env prod --owner team-b --yes
+      moltghost deploy my-agent --model hf:unsloth/Qwen3-Coder-Next-GGUF:Q4_K_M
     """
     project = project_folder(ctx)
     stack = StackName.of_agent(name, environment)
+    values["model"] = settle_model(project, values["model"], as_json=as_json)
     if not stack_file(project, stack).is_file():
         if not values["model"]:
             raise Refused(
                 f"agent {name} is new: it needs a model",
                 f"moltghost deploy {name} --model llama3.1-8b-q4; moltghost models lists them",
             )
-        values["context"] = values["context"] or _default_context(values["model"])
+        values["context"] = values["context"] or _default_context(project, values["model"])
         values["owner"] = values["owner"] or _default_owner()
     opened = open_environment(project, environment)
     change_agent(opened, stack, AgentPatch.of_words(values), yes=yes, as_json=as_json)
@@ -117,8 +124,10 @@ def update(
       moltghost agent update my-agent --model qwen2.5-72b-q4
       moltghost agent update my-agent --context 64k --gpu auto --memory auto
     """
+    project = project_folder(ctx)
     stack = StackName.of_agent(name, environment)
-    opened = open_environment(project_folder(ctx), environment)
+    values["model"] = settle_model(project, values["model"], as_json=as_json)
+    opened = open_environment(project, environment)
     patch = AgentPatch.of_words(values)
     change_agent(opened, stack, patch, yes=yes, as_json=as_json, must_exist=True)
 
@@ -152,8 +161,9 @@ def scale(
     change_agent(opened, stack, patch, yes=yes, as_json=as_json, must_exist=True)
 
 
-def _default_context(model: str) -> str:
-    return str(min(DEFAULT_CONTEXT, find_model(model).model.max_context))
+def _default_context(project: Path, model: str) -> str:
+    longest = project_models(project).find(model).model.max_context
+    return str(min(DEFAULT_CONTEXT, longest))
 
 
 def _default_owner() -> str:

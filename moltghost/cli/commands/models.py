@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from moltghost.cli.commands.size import pools_of
-from moltghost.cli.options import json_option
+from moltghost.cli.lazy import CommandRow, LazyGroup
+from moltghost.cli.options import json_option, models_here
 from moltghost.cli.views.tables import is_narrow, print_table
 from moltghost.errors import Refused
 from moltghost.models import Model, models
@@ -35,7 +36,12 @@ _PARAMETERS = re.compile(r"(?P<number>\d{1,12}(\.\d{1,12})?)\s*b?", re.IGNORECAS
 _BILLION = 10**9
 
 
-@click.command("models")
+_COMMANDS: dict[str, CommandRow] = {
+    "add": ("models_add", "add", "Write the record of a model of the hub, Ollama, or a file."),
+}
+
+
+@click.group("models", cls=LazyGroup, commands_by_name=_COMMANDS, invoke_without_command=True)
 @click.option("--family", help="Part of the family's name, e.g. qwen.")
 @click.option("--tools", is_flag=True, help="Only models that can call tools, as agents do.")
 @click.option("--licence", help="Part of the licence's name, e.g. apache.")
@@ -66,16 +72,19 @@ def list_models(
     as_json: bool,
     **filters: Any,
 ) -> None:
-    """List the models of the catalogue.
+    """List the models of the catalogue, and the project's own behind them.
 
     \b
     Examples:
+      moltghost models add hf:unsloth/Qwen3-Coder-Next-GGUF:Q4_K_M
       moltghost models --recommended --gpu l40s
       moltghost models --tools --max-parameters 13b
       moltghost models --family qwen --licence apache
       moltghost models --fits l40s --context 64k
       moltghost models --within 7 --context 64k
     """
+    if ctx.invoked_subcommand:
+        return
     if gpu and not recommended:
         raise Refused(
             "--gpu goes with --recommended", f"add --recommended, or say --fits {gpu} instead"
@@ -92,7 +101,8 @@ def list_models(
             "--context counts with --fits and --within, and --env with --within or --recommended",
             "add --within USD, or --fits GPUS",
         )
-    found = _filtered(**filters)
+    own = [choice.model for choice in models_here(ctx)]
+    found = _filtered([*models(), *own], **filters)
     if fits or within is not None:
         _require_context(found, context)
     if fits:
@@ -106,11 +116,13 @@ def list_models(
         click.echo(json.dumps([_model_json(model) for model in found]))
     elif found:
         _print_models(found)
+        _print_own([model.id for model in own if model in found])
     else:
         click.echo("no model of the catalogue is like that; drop a filter")
 
 
 def _filtered(
+    every: list[Model],
     *,
     family: str | None,
     tools: bool,
@@ -122,7 +134,7 @@ def _filtered(
     high = _parameters(max_parameters) if max_parameters else None
     return [
         model
-        for model in models()
+        for model in every
         if (family or "").lower() in model.family.lower()
         and (licence or "").lower() in model.licence.lower()
         and (model.tools or not tools)
@@ -191,7 +203,18 @@ def _model_json(model: Model) -> dict[str, JsonValue]:
         "slots": 1 if model.one_slot else MOST_SLOTS,
         "licence": model.licence,
         "aliases": list(model.aliases),
+        "reference": _reference(model),
     }
+
+
+def _reference(model: Model) -> str | None:
+    """Where a model of the project is from; None for the catalogue's."""
+    return model.sources[0] if model.files[model.default_quantization].source else None
+
+
+def _print_own(names: list[str]) -> None:
+    if names:
+        click.echo(f"This project's own, in its folder models/: {', '.join(names)}.")
 
 
 def _print_models(found: list[Model]) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
-from moltghost.cli.options import json_option, project_folder
+from moltghost.cli.options import json_option, models_here, project_folder
 from moltghost.cli.views.fit_chart import draw
 from moltghost.cli.views.size import show_sizing
 from moltghost.errors import Refused
-from moltghost.models import ModelChoice, find_model
+from moltghost.models import ModelChoice
+from moltghost.models.references import reference_of
 from moltghost.sizing import Pool, SizingRequest, best_quantization, parse_gpus, size, what_fits
 from moltghost.sizing.request import DEFAULT_CONTEXT, check
 from moltghost.units import parse_context, parse_gpu_memory_gb
@@ -72,15 +73,19 @@ def size_model(
 ) -> None:
     """Say which GPUs MODEL needs, on which EC2 type, and what that costs.
 
+    MODEL is a name of the catalogue or of the project, a GGUF file, or a place whose file's header
+    is read: hf:OWNER/REPO:QUANT, ollama:NAME:TAG.
+
     \b
     Examples:
       moltghost size llama3.1-70b-q4 --context 32k
       moltghost size qwen2.5-32b-q6 --gpu l40s --kv-cache q8_0
       moltghost size llama3.1-70b --on 4xl40s
-      moltghost size --gguf ./my-model.gguf
+      moltghost size ./my-model.gguf
+      moltghost size hf:unsloth/Qwen3-Coder-Next-GGUF:Q4_K_M
       moltghost size llama3.1-8b --chart fit.svg
     """
-    choice = _choice(model, gguf)
+    choice = _choice(ctx, model, gguf)
     request = _request(choice, **values)
     if chart:
         _draw(chart, choice, request, as_json=as_json)
@@ -99,13 +104,13 @@ def size_model(
     show_sizing(found)
 
 
-def _choice(model: str | None, gguf: Path | None) -> ModelChoice:
+def _choice(ctx: click.Context, model: str | None, gguf: Path | None) -> ModelChoice:
     if model and gguf is None and model.lower().endswith(".gguf"):
         gguf, model = Path(model), None
     if (model is None) == (gguf is None):
         raise Refused(
             "nothing to size" if model is None else "a model and a GGUF file: which of them?",
-            "moltghost size MODEL, or moltghost size --gguf FILE; `moltghost models` lists models",
+            "moltghost size MODEL, or moltghost size FILE.gguf; `moltghost models` lists models",
         )
     if gguf is not None:
         # Models of the catalogue need no reader of files.
@@ -114,7 +119,17 @@ def _choice(model: str | None, gguf: Path | None) -> ModelChoice:
 
         return model_of(read_gguf(gguf))
 
-    return find_model(model or "")
+    models, text = models_here(ctx), model or ""
+    if models.own(text) or reference_of(text) is None:
+        return models.find(text)
+
+    # Only what is in a registry needs a network.
+    from moltghost.cli.views.progress import Progress  # noqa: PLC0415
+    from moltghost.lifecycle.models.add import looked_up  # noqa: PLC0415
+    from moltghost.lifecycle.models.look_up import Registries  # noqa: PLC0415
+
+    with Progress() as progress:
+        return looked_up(models, text, Registries(), progress.report)
 
 
 def _request(

@@ -58,7 +58,7 @@ def add(environment: Environment, request: Request, report: Report) -> Added:
             something else, a store that is damaged or being built.
         Failed: it was tried; what was uploaded is kept, and no half store can be read.
     """
-    name, choice = environment.name, choose(request)
+    name, choice = environment.name, choose(request, environment.config.models)
     bucket = environment.ensure_bucket()
     url = environment.cloud.store_url(choice.model.id, choice.quantization)
     store = store_at(bucket, url)

@@ -11,7 +11,6 @@ from moltghost.errors import MoltghostError, Refused
 from moltghost.kube.agents import AgentStatus, list_agents
 from moltghost.lifecycle.agents.running import running_spec
 from moltghost.lifecycle.weights import job
-from moltghost.models import find_model
 from moltghost.planning.agent import plan_agent
 from moltghost.progress import Report
 from moltghost.store_layout import SOURCES, prefix_of, source_key
@@ -142,7 +141,7 @@ def _chosen(stores: Sequence[Store], environment: Environment, model: str) -> li
     """The one store that agents of today would read for a model, or all."""
     if not model:
         return list(stores)
-    choice = find_model(model)
+    choice = environment.config.models.find(model)
     prefix = prefix_of(environment.cloud.store_url(choice.model.id, choice.quantization))
     found = [store for store in stores if store.prefix == prefix]
     if not found:
@@ -174,5 +173,5 @@ def _stores_of(status: AgentStatus, environment: Environment) -> set[str]:
         # What can't be read or planned any more may run all the same.
         return {cloud.store_url(status.model, status.quantization)} if status.model else set()
     models = [part.model for part in (spec, spec.previous) if part]
-    choices = [find_model(model) for model in models]
+    choices = [environment.config.models.find(model) for model in models]
     return {cloud.store_url(each.model.id, each.quantization) for each in choices}

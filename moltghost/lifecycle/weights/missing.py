@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from moltghost.environments.environment import Environment
 from moltghost.errors import Failed, Refused
-from moltghost.models import find_model
 from moltghost.models.names import ModelChoice
 from moltghost.planning.agent import AgentPlan
 from moltghost.weights_store.store import Store, StoreState, store_at
@@ -68,4 +67,6 @@ def missing_store(environment: Environment, plan: AgentPlan, model: str) -> Miss
         raise Refused(f"the weights store can't be asked: {error.message}", error.hint) from error
     if store.state is StoreState.COMPLETE:
         return None
-    return Missing(choice=find_model(model), environment=environment.name, store=store)
+    return Missing(
+        choice=environment.config.models.find(model), environment=environment.name, store=store
+    )

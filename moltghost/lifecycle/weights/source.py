@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moltghost.errors import Refused
-from moltghost.models import find_model
 from moltghost.models.facts import Download
 from moltghost.models.gguf import GgufFile, read_gguf
 from moltghost.models.gguf_model import model_of
 from moltghost.models.names import ModelChoice
+from moltghost.models.project_models import ProjectModels
 from moltghost.planning.weights import require_quantizable
 
 _FULL_PRECISION = ("F16", "BF16", "F32")
@@ -41,16 +41,16 @@ class Request:
     replace: bool = False
 
 
-def choose(request: Request) -> ModelChoice:
+def choose(request: Request, models: ProjectModels) -> ModelChoice:
     """The model and the quantization that the store will have.
 
     Raises:
         Refused: there is no such model, or the name and ``--quantize`` disagree.
     """
-    choice = find_model(request.model)
+    choice = models.find(request.model)
     if not request.quantize:
         return choice
-    target = find_model(f"{choice.model.id}-{request.quantize}")
+    target = models.find(f"{choice.model.id}-{request.quantize}")
     if not choice.defaulted and target.quantization != choice.quantization:
         raise Refused(
             f"{request.model} is {choice.quantization}, and --quantize says {request.quantize}",

@@ -10,17 +10,18 @@ import pytest
 from moltghost.errors import Refused
 from moltghost.lifecycle.weights.source import Request, choose, locate, require_match
 from moltghost.models.facts import Download
+from moltghost.models.project_models import NO_MODELS
 from tests.lifecycle.weights.jobs import SHA256, write_gguf
 
 
 def checked(path: Path, **request: Any) -> None:
     asked = Request(**{"model": "gemma3-270m-q4", **request})
-    require_match(path, asked, choose(asked))
+    require_match(path, asked, choose(asked, NO_MODELS))
 
 
 def located(**request: Any) -> Path | Download:
     asked = Request(**{"model": "gemma3-270m-q4", **request})
-    return locate(asked, choose(asked))
+    return locate(asked, choose(asked, NO_MODELS))
 
 
 def test_the_file_of_the_model_is_taken(tmp_path: Path) -> None:
@@ -99,10 +100,10 @@ def test_a_file_that_is_not_there_is_refused() -> None:
 
 def test_name_and_quantize_must_agree() -> None:
     with pytest.raises(Refused, match="gemma3-270m-q8 is Q8_0, and --quantize says q4_K_M"):
-        choose(Request(model="gemma3-270m-q8", quantize="q4_K_M"))
-    assert choose(Request(model="gemma3-270m", quantize="q8_0")).quantization == "Q8_0"
+        choose(Request(model="gemma3-270m-q8", quantize="q4_K_M"), NO_MODELS)
+    assert choose(Request(model="gemma3-270m", quantize="q8_0"), NO_MODELS).quantization == "Q8_0"
 
 
 def test_what_ollama_can_not_make_is_refused() -> None:
     with pytest.raises(Refused, match="can't quantize to Q6_K"):
-        choose(Request(model="llama3.1-8b", quantize="q6_K"))
+        choose(Request(model="llama3.1-8b", quantize="q6_K"), NO_MODELS)

@@ -1,0 +1,171 @@
+"""Records of a project: written once, found again by every command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from moltghost.errors import Refused
+from moltghost.files import write_text
+from moltghost.lifecycle.models.look_up import Registries, look_up
+from moltghost.models import find_model
+from moltghost.models.names import ModelChoice
+from moltghost.models.project_models import FOLDER, ProjectModels, project_models
+from moltghost.models.record import NAME, Record
+from moltghost.models.references import Reference, reference_of
+from moltghost.models.sources import Registry, SourceFile
+from moltghost.progress import Report
+
+
+@dataclass(frozen=True)
+class AddedModel:
+    """A record of a project.
+
+    Attributes:
+        choice: the model, as every command now finds it.
+        file: the record's, below the project's folder.
+        written: False where it was there already.
+        notes: what a person should hear of it.
+    """
+
+    choice: ModelChoice
+    file: str
+    written: bool
+    notes: tuple[str, ...] = ()
+
+
+def add_model(
+    project: Path, text: str, name: str, registries: Registries, report: Report
+) -> AddedModel:
+    """Write the record of a model into a project; one that is there already is left alone.
+
+    Args:
+        project: its folder.
+        text: a reference, such as `hf:OWNER/REPO:QUANT`.
+        name: what to call it; empty calls it after its file.
+        registries: who asks.
+        report: told of every stage.
+
+    Raises:
+        Refused: it isn't a reference, the name is taken, or the file is none that can be sized.
+        RegistryError: the registry doesn't give it; the class says why.
+    """
+    reference = reference_of(text)
+    if reference is None:
+        raise Refused(
+            f"{text!r} is a name, and a record is made of a place",
+            "write hf:OWNER/REPO:QUANT, ollama:NAME:TAG or ./FILE.gguf; "
+            f"if it is one of Ollama's library: ollama:{text}",
+        )
+    if name:
+        _require_name(name)
+    models = project_models(project)
+    found = look_up(reference, registries, report)
+    record = replace(found.record, name=name or found.record.name)
+    file = f"{FOLDER}/{record.name}.json"
+    before = models.own(record.name)
+    if before is not None:
+        _require_same(before, record, file)
+        return AddedModel(before, file, written=False, notes=found.notes)
+    _require_free(record.name, text, named=bool(name))
+    record_text = record.to_text()
+    choice = _as_read_again(file, record_text)
+    write_text(project / file, record_text, durable=True)
+    return AddedModel(choice, file, written=True, notes=found.notes)
+
+
+def settled_name(
+    project: Path, text: str, registries: Registries, report: Report
+) -> tuple[str, AddedModel | None]:
+    """The name under which plans find what a person typed, and the record that it took.
+
+    What the project or the catalogue knows is left as it is; any other place gets a record.
+
+    Raises:
+        Refused, RegistryError: as `add_model`; a name that means nothing is left to the plan.
+    """
+    if own := project_models(project).own(text):
+        return own.model.id, None
+    reference = reference_of(text)
+    if reference is None or _known(text, reference):
+        return text, None
+    if reference.registry is Registry.FILE and not Path(text).expanduser().exists():
+        return text, None
+    added = add_model(project, text, "", registries, report)
+    return added.choice.model.id, added
+
+
+def looked_up(
+    models: ProjectModels, text: str, registries: Registries, report: Report
+) -> ModelChoice:
+    """The model that a text means, asking its registry where nothing here knows it.
+
+    Raises:
+        Refused, RegistryError: as `look_up`, or `find_model`.
+    """
+    if own := models.own(text):
+        return own
+    reference = reference_of(text)
+    if reference is None or _known(text, reference):
+        return models.find(text)
+    return look_up(reference, registries, report).record.choice
+
+
+def _known(text: str, reference: Reference) -> bool:
+    """Whether the catalogue has what a place in a registry is named after."""
+    if reference.registry is Registry.FILE or reference.file or reference.revision:
+        return False
+    try:
+        find_model(text)
+    except Refused:
+        return False
+    return True
+
+
+def _as_read_again(file: str, text: str) -> ModelChoice:
+    [choice] = ProjectModels({file: text})
+    return choice
+
+
+def _require_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise Refused(
+            f"{name!r} can't be the name of a model",
+            "use small letters, digits, '.', '_' and '-', 80 at most, as in my-model-q4_k_m",
+        )
+
+
+def _require_same(before: ModelChoice, record: Record, file: str) -> None:
+    """A record says which bytes a name means: it never changes silently."""
+    there = before.file.source
+    digests = _digests(there.files if there else ())
+    if digests != _digests(record.source.files):
+        raise Refused(
+            f"{file} is there and is another file: {_first(digests)}, not "
+            f"{_first(_digests(record.source.files))}",
+            "give the new one another name with --name, or delete the record to replace it",
+        )
+
+
+def _digests(files: Sequence[SourceFile]) -> Mapping[str, str]:
+    return {file.name: file.sha256 or "" for file in files}
+
+
+def _first(digests: Mapping[str, str]) -> str:
+    return f"sha256 {next(iter(digests.values()))[:12]}..."
+
+
+def _require_free(name: str, text: str, *, named: bool) -> None:
+    try:
+        taken = find_model(name).name
+    except Refused:
+        return
+    what = f"{name} is a name of the catalogue: {taken}"
+    if named:
+        raise Refused(what, "give another --name")
+    raise Refused(
+        what,
+        f"take the catalogue's, with --model {taken}; or give this file another name: "
+        f"moltghost models add {text} --name my-{name}",
+    )
