@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,6 +76,21 @@ def models_here(ctx: click.Context) -> ProjectModels:
     ):
         return NO_MODELS
     return project_models(project_folder(ctx))
+
+
+def usd_per_hour(text: str) -> Decimal:
+    """Dollars an hour, as people write them.
+
+    Raises:
+        Refused: it isn't a price.
+    """
+    try:
+        amount = Decimal(text.removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal(0)
+    if not amount.is_finite() or amount <= 0:
+        raise Refused(f"{text!r} isn't a price", "write dollars per hour, like --within 7.50")
+    return amount
 
 
 def confirm(question: str, *, yes: bool) -> None:

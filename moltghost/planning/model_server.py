@@ -75,6 +75,8 @@ class ModelServerPlan(Plan):
     spread: bool
     """Several GPUs: Ollama has to be told to use them all."""
     supports_tools: bool
+    supports_vision: bool
+    """The model understands images."""
     max_tokens: int
     """Longest answer in tokens: a quarter of the context, 8192 at most."""
     gpu_count: int
@@ -183,6 +185,7 @@ def plan_model_server(
         batch=sizing.batch,
         spread=placement.gpu_count > 1,
         supports_tools=choice.model.tools,
+        supports_vision=choice.model.vision,
         max_tokens=min(8192, spec.context // 4),
         gpu_count=placement.gpu_count,
         instance_type=placement.instance_type,

@@ -78,7 +78,8 @@ def openclaw_config(agent: str, server: ModelServerPlan) -> dict[str, Any]:
         "id": server.alias,
         "name": server.alias,
         "reasoning": False,
-        "input": ["text"],
+        # OpenClaw drops images without a word for a model that isn't said to take them.
+        "input": ["text", "image"] if server.supports_vision else ["text"],
         "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0},
         "contextWindow": server.context,
         "contextTokens": server.context,

@@ -18,7 +18,37 @@ SCALE = ("agent", "scale", "my-agent", "--gpu", "h100", "--memory", "160gb")
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        (("deploy", "new"), "agent new is new: it needs a model", "--model llama3.1-8b-q4"),
+        (
+            ("deploy", "new"),
+            "agent new is new: it needs a model",
+            "moltghost deploy new --model qwen3.6-27b-q4_K_M --context 64k  # 1 x h100, $6.88/h",
+        ),
+        (
+            ("deploy", "new", "--gpu", "l40s", "--within", "2"),
+            "agent new is new: it needs a model",
+            "--model gpt-oss-20b-mxfp4 --context 64k --gpu l40s  # 1 x l40s, $1.86/h",
+        ),
+        (
+            ("deploy", "new", "--gpu", "l40s", "--within", "1"),
+            "no recommended one fits on one l40s of local for $1.00 an hour",
+            "moltghost models --within USD",
+        ),
+        (
+            ("deploy", "new", "--gpu", "none"),
+            "what is recommended needs a GPU",
+            "moltghost deploy new --gpu none --model gemma3-270m-q4",
+        ),
+        (
+            ("deploy", "new", "--model", "llama3.1-8b-q4", "--within", "2"),
+            "--within is for the proposal of a new agent's model",
+            "moltghost size MODEL",
+        ),
+        (
+            ("deploy", "my-agent", "--within", "2"),
+            "--within is for the proposal of a new agent's model",
+            "leave --within out",
+        ),
+        (("deploy", "new", "--within", "cheap"), "'cheap' isn't a price", "dollars per hour"),
         (
             ("deploy", "new", "--model", "llama9-70b"),
             "there is no model 'llama9-70b' in the catalogue; nearest:",
@@ -126,6 +156,25 @@ def test_a_deploy_shows_the_plan_with_its_price_and_what_is_simulated(
         "nothing is charged",
     ):
         assert text in shown
+
+
+def test_on_a_terminal_a_new_agents_model_is_chosen_from_the_recommended_ones(
+    moltghost: Command,
+    engine: FakeEngine,
+    cluster: FakeCluster,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster.items += [deployment("new"), ready_pod(agent="new")]
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("moltghost.cli.proposal.click.prompt", lambda *_, **_options: 3)
+    monkeypatch.setattr("moltghost.cli.options.click.confirm", lambda *_, **_options: True)
+    monkeypatch.setattr("moltghost.cli.views.progress.Progress.__enter__", lambda self: self)
+    ran = moltghost("deploy", "new", "--owner", "me")
+    assert ran.code == 0, ran.err
+    assert "1 x h100, $6.88/h" in ran.out
+    [spec] = [spec for spec in engine.ups if spec]
+    assert (spec.model, spec.context) == ("gpt-oss-20b-mxfp4", 65536)
 
 
 def test_a_deploy_writes_the_agents_config_when_it_is_done(

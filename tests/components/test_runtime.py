@@ -139,3 +139,15 @@ def test_configs_of_two_agents_differ_in_the_host_only() -> None:
     server = agent_plan().model_server
     one, other = (json.dumps(openclaw_config(name, server)) for name in ("one", "other"))
     assert one.replace("agent-one.svc", "agent-other.svc") == other
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs"),
+    [("gemma3-4b-q4", ["text", "image"]), ("llama3.1-8b-q4", ["text"])],
+)
+def test_openclaw_is_told_of_images_where_the_model_understands_them(
+    model: str, inputs: list[str]
+) -> None:
+    config = agent_plan(model=model).runtime.config
+    [entry] = config["models"]["providers"]["ollama"]["models"]
+    assert entry["input"] == inputs

@@ -18,10 +18,13 @@ from moltghost.cli.options import (
     confirm,
     engine_option,
     env_option,
+    is_terminal,
     json_option,
     project_folder,
+    usd_per_hour,
     yes_option,
 )
+from moltghost.cli.proposal import propose
 from moltghost.cli.session import engine_for
 from moltghost.cli.views.agents import agent_facts, print_agents
 from moltghost.cli.views.progress import Progress
@@ -35,6 +38,7 @@ from moltghost.lifecycle.agents.change import no_such_agent
 from moltghost.lifecycle.agents.patch import AgentPatch
 from moltghost.models.project_models import project_models
 from moltghost.sizing.request import DEFAULT_CONTEXT
+from moltghost.units import format_context
 
 F = TypeVar("F", bound=Callable[..., Any])
 _WATCH_SECONDS = 1.0
@@ -75,34 +79,52 @@ def _model_options(function: F) -> F:
 @click.command()
 @click.argument("name")
 @_model_options
+@click.option("--within", metavar="USD", help="Without --model: what its node may cost an hour.")
 @env_option
 @yes_option
 @engine_option
 @json_option
 @click.pass_context
 def deploy(
-    ctx: click.Context, /, name: str, environment: str, yes: bool, as_json: bool, **values: Any
+    ctx: click.Context,
+    /,
+    name: str,
+    within: str | None,
+    environment: str,
+    yes: bool,
+    as_json: bool,
+    **values: Any,
 ) -> None:
     """Deploy agent NAME, or change it if it is there.
+
+    A new agent without --model is offered the recommended models that the environment can run.
 
     \b
     Examples:
       moltghost deploy my-agent --model llama3.1-70b-q4 --context 32k
       moltghost deploy my-agent --model qwen2.5-7b-q4 --env prod --owner team-b --yes
+      moltghost deploy my-agent --gpu l40s --within 2
       moltghost deploy my-agent --model hf:unsloth/Qwen3-Coder-Next-GGUF:Q4_K_M
     """
     project = project_folder(ctx)
     stack = StackName.of_agent(name, environment)
     values["model"] = settle_model(project, values["model"], as_json=as_json)
-    if not stack_file(project, stack).is_file():
+    opened = open_environment(project, environment)
+    new = not stack_file(project, stack).is_file()
+    if within is not None and (values["model"] or not new):
+        raise Refused(
+            "--within is for the proposal of a new agent's model",
+            "leave --within out; moltghost size MODEL says what a model costs",
+        )
+    if new:
         if not values["model"]:
-            raise Refused(
-                f"agent {name} is new: it needs a model",
-                f"moltghost deploy {name} --model llama3.1-8b-q4; moltghost models lists them",
-            )
+            ask = is_terminal() and not (yes or as_json)
+            budget = None if within is None else usd_per_hour(within)
+            chosen = propose(name, opened, values["gpu"], budget, ask=ask)
+            values["model"] = chosen.choice.name
+            values["context"] = values["context"] or format_context(chosen.context)
         values["context"] = values["context"] or _default_context(project, values["model"])
         values["owner"] = values["owner"] or _default_owner()
-    opened = open_environment(project, environment)
     change_agent(opened, stack, AgentPatch.of_words(values), yes=yes, as_json=as_json)
 
 

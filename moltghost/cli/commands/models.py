@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import click
 
 from moltghost.cli.commands.size import pools_of
 from moltghost.cli.lazy import CommandRow, LazyGroup
-from moltghost.cli.options import json_option, models_here
+from moltghost.cli.options import json_option, models_here, usd_per_hour
 from moltghost.cli.views.tables import is_narrow, print_table
 from moltghost.errors import Refused
 from moltghost.models import Model, models
@@ -109,7 +109,7 @@ def list_models(
         found = _holding(found, fits, context)
     if within is not None:
         pools = pools_of(ctx, environment)
-        affordable = _affordable(found, _usd(within), context, pools)
+        affordable = _affordable(found, usd_per_hour(within), context, pools)
         _show_affordable(affordable, as_json=as_json)
         return
     if as_json:
@@ -176,16 +176,6 @@ def _parameters(text: str) -> int:
     if not match:
         raise Refused(f"{text!r} isn't a number of parameters", "write it like 13b (13 billion)")
     return int(float(match["number"]) * _BILLION)
-
-
-def _usd(text: str) -> Decimal:
-    try:
-        amount = Decimal(text.removeprefix("$"))
-    except InvalidOperation:
-        amount = Decimal(0)
-    if not amount.is_finite() or amount <= 0:
-        raise Refused(f"{text!r} isn't a price", "write dollars per hour, like --within 7.50")
-    return amount
 
 
 def _model_json(model: Model) -> dict[str, JsonValue]:
