@@ -190,7 +190,7 @@ def test_a_team_shares_the_environment_and_cannot_take_it_down(
         "config: {'moltghost:spec': {kind: agent, owner: b, model: llama3.1-8b-q4, context: 32k}}"
     )
     (team / "Pulumi.theirs.local.yaml").write_text(config)
-    assert "1 stacks" in moltghost("policy", "check", cwd=team)
+    assert "1 stack" in moltghost("policy", "check", cwd=team)
     said = moltghost("up", "local", "--yes", cwd=team, code=2)
     assert "environment local belongs to project my-platform" in said
 
