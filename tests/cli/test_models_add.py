@@ -128,7 +128,9 @@ def test_a_fleet_takes_a_record_by_its_name_and_refuses_an_unknown_place(
     [
         (("hf:owner/Model-GGUF:Q5_K_M",), 2, "has no quantization 'Q5_K_M'", "it has Q4_K_M, Q8_0"),
         (("hf:owner/other:Q4_K_M",), 2, "no such repository or file, or it is private", "HF_TOKEN"),
-        (("llama3.1-8b",), 2, "is a name, and a record is made of a place", "hf:OWNER/REPO:QUANT"),
+        (("llama3.1-8b",), 2, "llama3.1-8b is in the catalogue already", "--model llama3.1-8b-q4"),
+        (("my-model",), 2, "'my-model' doesn't say where the model is", "ollama:my-model"),
+        (("../notes.md",), 2, "isn't a GGUF file: its name doesn't end in", "./FILE.gguf"),
         (("./missing.gguf",), 2, "missing.gguf: No such file", "name a GGUF file"),
         ((PLACE, "--name", "llama3.1-8b"), 2, "is a name of the catalogue", "another --name"),
     ],

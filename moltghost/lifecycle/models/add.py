@@ -53,11 +53,7 @@ def add_model(
     """
     reference = reference_of(text)
     if reference is None:
-        raise Refused(
-            f"{text!r} is a name, and a record is made of a place",
-            "write hf:OWNER/REPO:QUANT, ollama:NAME:TAG or ./FILE.gguf; "
-            f"if it is one of Ollama's library: ollama:{text}",
-        )
+        raise _without_a_place(text)
     if name:
         _require_name(name)
     models = project_models(project)
@@ -121,6 +117,23 @@ def _known(text: str, reference: Reference) -> bool:
     except Refused:
         return False
     return True
+
+
+def _without_a_place(text: str) -> Refused:
+    places = "write hf:OWNER/REPO:QUANT, ollama:NAME:TAG or ./FILE.gguf"
+    if text.startswith((".", "/", "~")):
+        return Refused(f"{text} isn't a GGUF file: its name doesn't end in .gguf", places)
+    try:
+        found = find_model(text)
+    except Refused:
+        return Refused(
+            f"{text!r} doesn't say where the model is",
+            f"{places}; for one of Ollama's library: ollama:{text}",
+        )
+    return Refused(
+        f"{text} is in the catalogue already: {found.name}",
+        f"every command takes it, as in moltghost deploy NAME --model {found.name}",
+    )
 
 
 def _as_read_again(file: str, text: str) -> ModelChoice:
