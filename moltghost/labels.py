@@ -71,6 +71,9 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 
+POD_SECURITY_VERSION = "v1.36"
+"""Pod Security levels change with Kubernetes; the version pins what was tested."""
+
 AGENT_NAMESPACE_PREFIX = "agent-"
 # Names of an agent's objects: each is a Deployment, a Service and a service account.
 MODEL_SERVER = "model-server"
