@@ -6,6 +6,7 @@ Every case takes the pod of the real Deployment, breaks one thing, and asks the 
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from moltghost.kube.client import Client
 from moltghost.kube.errors import ApiError
 from tests.e2e.conftest import Moltghost
+from tests.e2e.deployers import give_rights, kubectl_as
 
 pytestmark = pytest.mark.e2e
 
@@ -310,7 +312,7 @@ def test_nobody_but_an_agent_may_ask_for_a_gpu(
     pod["metadata"]["namespace"] = "default"
     pod["spec"]["serviceAccountName"] = "default"
     # Asking for one brings its toleration with it, so either wall may be the first to answer.
-    with pytest.raises(ApiError, match="GPU(s| nodes) are for agents"):
+    with pytest.raises(ApiError, match=r"GPU(s| nodes) are for agents"):
         moltghost.cluster.client.create(pod, manager="test", dry_run=True)
 
 
@@ -455,6 +457,127 @@ def test_a_namespace_that_calls_itself_an_agents_has_an_agents_walls(
     }
     with pytest.raises(ApiError, match=message):
         moltghost.cluster.client.create(namespace, manager="test", dry_run=True)
+
+
+Kubectl = Callable[..., str]
+_BINDING: dict[str, Any] = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "RoleBinding",
+    "metadata": {"name": "moltghost-deployers-in-agents", "namespace": NAMESPACE},
+    "roleRef": {
+        "apiGroup": "rbac.authorization.k8s.io",
+        "kind": "ClusterRole",
+        "name": "moltghost-deployers-in-agents",
+    },
+    "subjects": [
+        {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "Group",
+            "name": "moltghost.dev:owner:team-a",
+        }
+    ],
+}
+_PAUSED = '{"spec": {"replicas": 0}}'
+_NOT_THEIRS = "changes only those of an owner whose group they are in"
+
+
+@pytest.fixture(scope="module")
+def people(moltghost: Moltghost, templates: dict[str, Pod]) -> dict[str, Kubectl]:
+    """Deployers of two teams; the agent is team-a's, whose stack has bound the role."""
+    assert templates
+    cluster = moltghost.cluster
+    give_rights(cluster)
+    cluster.client.apply(_BINDING, manager="test")
+    found = {team: kubectl_as(cluster, f"one-of-{team}", team) for team in ("team-a", "team-b")}
+    deadline = time.monotonic() + 30
+    # A new wall takes a moment to be asked.
+    while _NOT_THEIRS not in found["team-b"]("annotate", "namespace", NAMESPACE, "a=b"):
+        assert time.monotonic() < deadline, "the wall isn't asked"
+        time.sleep(0.2)
+    return found
+
+
+CHANGES_OF_OTHERS: dict[str, tuple[str, ...]] = {
+    "more pools": ("annotate", "namespace", NAMESPACE, "--overwrite", "moltghost.dev/pools=h100"),
+    "the namespace away": ("delete", "namespace", NAMESPACE),
+    "the quota away": ("delete", "-n", NAMESPACE, "resourcequota", "agent"),
+    "the limits away": ("delete", "-n", NAMESPACE, "limitrange", "agent"),
+    "a network policy away": ("delete", "-n", NAMESPACE, "networkpolicy", "default-deny"),
+    "a server paused": ("patch", "-n", NAMESPACE, "deployment", "runtime", "-p", _PAUSED),
+    "a secret more": ("create", "-n", NAMESPACE, "secret", "generic", "x", "--from-literal=a=b"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES_OF_OTHERS)
+def test_a_deployer_changes_nothing_of_another_owners_agent(
+    what: str, people: dict[str, Kubectl]
+) -> None:
+    arguments = (*CHANGES_OF_OTHERS[what], "--dry-run=server")
+    assert _NOT_THEIRS in people["team-b"](*arguments)
+    assert _NOT_THEIRS not in people["team-a"](*arguments)
+
+
+def test_an_agent_is_neither_taken_from_its_owner_nor_given_away(
+    people: dict[str, Kubectl],
+) -> None:
+    label = ("label", "namespace", NAMESPACE, "--overwrite", "moltghost.dev/owner=team-b")
+    for team in people.values():
+        assert _NOT_THEIRS in team(*label, "--dry-run=server")
+
+
+def test_a_deployer_lets_themselves_into_no_other_owners_agent(
+    people: dict[str, Kubectl],
+) -> None:
+    mine = copy.deepcopy(_BINDING)
+    mine["metadata"]["name"] = "in"
+    mine["subjects"][0]["name"] = "moltghost.dev:owner:team-b"
+    create = ("create", "--dry-run=server", "-f-")
+    assert _NOT_THEIRS in people["team-b"](*create, given=mine)
+    # Its own people let nobody else in either.
+    assert "to its owner's group and to nobody else" in people["team-a"](*create, given=mine)
+    mine["subjects"] = [{"kind": "ServiceAccount", "name": "default", "namespace": "default"}]
+    assert "to its owner's group and to nobody else" in people["team-a"](*create, given=mine)
+
+
+def test_secrets_and_logs_are_for_the_agents_owner_alone(people: dict[str, Kubectl]) -> None:
+    ours, theirs = people["team-a"], people["team-b"]
+    secrets = ours("get", "secrets", "-n", NAMESPACE, "-o", "name").split()
+    assert len(secrets) == 2
+    assert "forbidden" not in ours("get", "-n", NAMESPACE, secrets[0])
+    assert "forbidden" in theirs("get", "-n", NAMESPACE, secrets[0])
+    for what in (
+        ("get", "pods", "--subresource=log"),
+        ("create", "pods", "--subresource=portforward"),
+    ):
+        assert ours("auth", "can-i", *what, "-n", NAMESPACE) == "yes\n"
+        assert theirs("auth", "can-i", *what, "-n", NAMESPACE) == "no\n"
+        assert ours("auth", "can-i", *what, "-n", "kube-system") == "no\n"
+    for team in people.values():
+        assert "forbidden" in team("get", "secret", "anything", "-n", "kube-system")
+
+
+def test_a_deployer_makes_a_namespace_for_their_own_owner_alone(
+    people: dict[str, Kubectl],
+) -> None:
+    space = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": "agent-bare",
+            "labels": {**_PINNED, "moltghost.dev/owner": "team-a"},
+            "annotations": {"moltghost.dev/pools": "cpu", "moltghost.dev/instance-types": ""},
+        },
+    }
+    create = ("create", "--dry-run=server", "-f-")
+    assert "created" in people["team-a"](*create, given=space)
+    assert _NOT_THEIRS in people["team-b"](*create, given=space)
+
+
+@pytest.mark.parametrize("what", SERVICES)
+def test_a_deployers_service_takes_no_others_traffic(what: str, people: dict[str, Kubectl]) -> None:
+    spec, message = SERVICES[what]
+    said = people["team-a"]("create", "--dry-run=server", "-f-", given=_service(spec))
+    assert message in said
 
 
 def test_a_field_that_kubernetes_does_not_know_is_an_error(
