@@ -11,6 +11,7 @@ from moltghost.labels import (
     ENGINE_ANNOTATION,
     MODEL_SERVER,
     NAMESPACE_NAME_LABEL,
+    POD_SECURITY_VERSION,
     POOLS_ANNOTATION,
     PROJECT_ANNOTATION,
     RUNTIME,
@@ -21,9 +22,6 @@ from moltghost.labels import (
 from moltghost.ownership import EngineName
 from moltghost.planning.agent import AgentPlan
 from moltghost.planning.model_server import GATE_PORT
-
-# Pod Security levels change with Kubernetes; the version pins what was tested.
-POD_SECURITY_VERSION = "v1.36"
 
 
 class AgentNamespace(pulumi.ComponentResource):

@@ -6,8 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 from pulumi_kubernetes.core import v1 as core
 
-from moltghost.components.agent_namespace import POD_SECURITY_VERSION
-from moltghost.labels import WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE
+from moltghost.labels import POD_SECURITY_VERSION, WEIGHTS_ACCOUNT, WEIGHTS_NAMESPACE
 
 
 class WeightsNamespace(pulumi.ComponentResource):

@@ -28,7 +28,7 @@ def declare_agent(plan: AgentPlan, engine: EngineName) -> None:
         from moltghost.infra.aws_agent import declare_deployers, declare_identity
 
         server_ready += declare_identity(plan, plan.aws, space.ready, cluster)
-        before_tokens.append(declare_deployers(plan, plan.aws, space.namespace, cluster))
+        before_tokens.append(declare_deployers(plan, space.namespace, cluster))
     inside = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=before_tokens))
     tokens = AgentTokens("tokens", plan, inside)
     ModelServer(

@@ -30,8 +30,8 @@ def declare_identity(
 
 
 def declare_deployers(
-    plan: AgentPlan, identity: AwsAgent, namespace: pulumi.Resource, cluster: k8s.Provider
+    plan: AgentPlan, namespace: pulumi.Resource, cluster: k8s.Provider
 ) -> pulumi.Resource:
-    """Declare what deployers may do with this agent; without it they can't see a Secret end."""
+    """Declare what the agent's owner may read of it; without it nobody sees a Secret end."""
     opts = pulumi.ResourceOptions(provider=cluster)
-    return AgentDeployers("deployers", plan, identity.deployers_group, namespace, opts).binding
+    return AgentDeployers("deployers", plan, namespace, opts).binding

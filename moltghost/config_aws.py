@@ -109,6 +109,9 @@ def _checked_principal(arn: str) -> str:
 Principal = Annotated[str, AfterValidator(_checked_principal)]
 """The ARN of an IAM role (or user) that may reach the cluster."""
 
+OwnerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
+"""The ``owner`` of agents, a label's value."""
+
 ZoneId = Annotated[str, Field(pattern=r"^[a-z]{2,3}[nsewc]{1,2}\d-az\d$")]
 """A zone's id, such as ``use1-az4``; letters (us-east-1a) differ from account to account."""
 
@@ -199,8 +202,8 @@ class AwsCloudSpec(Spec):
     endpoint: EndpointSpec = EndpointSpec()
     admins: tuple[Principal, ...] = Field(min_length=1)
     """Who administers the cluster; nobody else does, the creator included."""
-    deployers: tuple[Principal, ...] = ()
-    """Who deploys agents but can't touch the platform."""
+    deployers: dict[OwnerName, tuple[Principal, ...]] = Field(default_factory=dict)
+    """Who deploys an owner's agents but can't touch the platform, nor those of other owners."""
     permissions_boundary: (
         Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:policy/.+$")] | None
     ) = None

@@ -59,6 +59,8 @@ GPU_RESOURCE = "nvidia.com/gpu"
 """The resource that a pod asks for, and the key of the taint of nodes that have it."""
 DEPLOYERS_GROUP = f"{PREFIX}:deployers"
 """Kubernetes group of who may deploy agents and nothing else."""
+OWNER_GROUP_PREFIX = f"{PREFIX}:owner:"
+"""With an owner's name, the group of who may deploy that owner's agents."""
 
 # Tags that AWS has besides.
 POOL_TAG = f"{PREFIX}/pool"
@@ -70,6 +72,9 @@ INSTANCE_TYPE_LABEL = "node.kubernetes.io/instance-type"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
+
+POD_SECURITY_VERSION = "v1.36"
+"""Pod Security levels change with Kubernetes; the version pins what was tested."""
 
 AGENT_NAMESPACE_PREFIX = "agent-"
 # Names of an agent's objects: each is a Deployment, a Service and a service account.
@@ -104,6 +109,11 @@ def environment_labels(environment: str) -> dict[str, str]:
 def agent_labels(environment: str, agent: str, owner: str) -> dict[str, str]:
     """Labels of everything that one agent has."""
     return {**environment_labels(environment), AGENT_LABEL: agent, OWNER_LABEL: owner}
+
+
+def owner_group(owner: str) -> str:
+    """Kubernetes group of who may deploy an owner's agents, and read their secrets and logs."""
+    return f"{OWNER_GROUP_PREFIX}{owner}"
 
 
 def selector(name: str, agent: str) -> dict[str, str]:

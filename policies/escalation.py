@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from .identity import BINDINGS, ROLES, statements
+from .identity import AGENT_ROLES, BINDINGS, ROLES, of_one_agent, statements
 from .reading import accounts_of, as_list, get, items, labels, mapping, matches
 from .rule import CRITICAL, Config, rule, texts
 from .subject import Subject
@@ -56,14 +56,17 @@ _AGGREGATED = "rbac.authorization.k8s.io/aggregate-to-"
     severity=CRITICAL,
     types=(*ROLES, *BINDINGS),
     sources=("KSV-0041", "KSV-0047", "KSV-0050", "C-0188", "CKV_K8S_157"),
+    schema=AGENT_ROLES,
 )
-def rbac_no_escalation(subject: Subject, _config: Config) -> Iterator[str]:
+def rbac_no_escalation(subject: Subject, config: Config) -> Iterator[str]:
     """Kubernetes roles give no way to more power than they name."""
     if subject.type in BINDINGS:
         yield from _mighty_binding(subject)
         return
     for allowed in items(subject.props, "rules"):
         for group, resource, verbs, what in _POWERS:
+            if resource == "secrets" and of_one_agent(subject, config):
+                continue
             if _allows(allowed, group, resource, verbs) and not items(allowed, "resourceNames"):
                 yield f"it {_SAID.get(what, what)}"
         if any(_allows(allowed, "", kind, ("impersonate",)) for kind in _IMPERSONATED):

@@ -10,6 +10,13 @@ from .reading import as_list, document, get, items, matches
 from .rule import CRITICAL, HIGH, MEDIUM, Config, rule, stack_rule, texts
 from .subject import Subject
 
+AGENT_ROLES = {
+    "agent_roles": texts(
+        ["moltghost-deployers-in-agents"],
+        "ClusterRoles that only agents' namespaces bind, and that may read secrets there.",
+    ),
+}
+
 _POLICY = "aws:iam/policy:Policy"
 _ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 _ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
@@ -140,13 +147,7 @@ def sa_token_off(subject: Subject, _config: Config) -> Iterator[str]:
     severity=CRITICAL,
     types=(*ROLES, *BINDINGS),
     sources=("CKV_K8S_49", "CKV_K8S_155", "KSV-0041", "KSV-0044", "KSV-0045", "KSV-0046"),
-    schema={
-        **AGENTS,
-        "agent_roles": texts(
-            ["moltghost-deployers-in-agents"],
-            "ClusterRoles that only agents' namespaces bind, and that may list secrets there.",
-        ),
-    },
+    schema={**AGENTS, **AGENT_ROLES},
 )
 def rbac_no_wildcards(subject: Subject, config: Config) -> Iterator[str]:
     """Kubernetes roles name what they allow; nobody lists the secrets of all namespaces."""
@@ -161,13 +162,13 @@ def rbac_no_wildcards(subject: Subject, config: Config) -> Iterator[str]:
         if (
             listing
             and "secrets" in items(allowed, "resources")
-            and not _of_one_agent(subject, config)
+            and not of_one_agent(subject, config)
         ):
             yield "it lists or watches secrets"
 
 
-def _of_one_agent(role: Subject, config: Config) -> bool:
-    """Whether it can be bound in single agents' namespaces only; `_binding_problems` sees to it."""
+def of_one_agent(role: Subject, config: Config) -> bool:
+    """Whether a role is bound in agents' namespaces only; `_binding_problems` sees to it."""
     return matches(str(get(role.props, "metadata.name")), config["agent_roles"])
 
 

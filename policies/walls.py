@@ -67,7 +67,9 @@ def _validations(wall: Subject) -> Sequence[Any]:
         "walls": texts(
             [
                 *("moltghost-agent-namespaces", "moltghost-agent-pods"),
-                *("moltghost-agent-pods-stay", "moltghost-gpu-nodes"),
+                *("moltghost-agent-pods-stay", "moltghost-agent-secrets"),
+                *("moltghost-agent-services", "moltghost-gpu-nodes"),
+                "moltghost-gpu-nodes-stay",
             ],
             "Admission policies of a stack that has NodePools.",
         ),

@@ -1,4 +1,4 @@
-"""What deployers may do in the namespace of one agent, and nowhere else in the cluster."""
+"""What an agent's owner may do in its namespace, and nowhere else in the cluster."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pulumi_kubernetes.rbac import v1 as rbac
 
 from moltghost.components.aws.deployers import IN_AGENTS, RBAC
 from moltghost.components.aws.options import child_of
+from moltghost.labels import OWNER_LABEL, owner_group
 from moltghost.planning.agent import AgentPlan
 
 
 class AgentDeployers(pulumi.ComponentResource):
-    """What deployers have in the namespace of one agent alone."""
+    """What the owner's group has in the namespace of its agent alone."""
 
     def __init__(
         self,
         name: str,
         plan: AgentPlan,
-        group: str,
         namespace: pulumi.Resource,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -29,7 +29,11 @@ class AgentDeployers(pulumi.ComponentResource):
                 name=IN_AGENTS, namespace=plan.namespace, labels=plan.labels
             ),
             role_ref=rbac.RoleRefArgs(api_group=RBAC, kind="ClusterRole", name=IN_AGENTS),
-            subjects=[rbac.SubjectArgs(api_group=RBAC, kind="Group", name=group)],
+            subjects=[
+                rbac.SubjectArgs(
+                    api_group=RBAC, kind="Group", name=owner_group(plan.labels[OWNER_LABEL])
+                )
+            ],
             opts=child_of(self, after=[namespace]),
         )
         self.register_outputs({})

@@ -1,8 +1,9 @@
 """What people may do in the cluster who deploy agents and nothing else.
 
 Kubernetes can't limit a role to namespaces by the start of their name, so the role says what, and
-an admission policy says where. Admission doesn't see reading: what may be read of one's agents only
-is a second role, which the stack of each agent binds in its namespace.
+an admission policy says where: in namespaces of agents whose owner the person deploys for, which is
+a group. Admission doesn't see reading: what may be read of one's own agents only is a second role,
+which the stack of each agent binds in its namespace to its owner's group.
 
 Whoever deletes an object has to be able to list and watch its kind: Pulumi's provider waits for the
 end by a watch, and without the right to it for ever (pulumi/pulumi-kubernetes#4580).
@@ -16,13 +17,12 @@ from pulumi_kubernetes.admissionregistration import v1 as admission
 from pulumi_kubernetes.rbac import v1 as rbac
 
 from moltghost.components.aws.options import child_of
-from moltghost.labels import AGENT_NAMESPACE_PREFIX
+from moltghost.labels import AGENT_NAMESPACE_PREFIX, OWNER_GROUP_PREFIX, OWNER_LABEL
 from moltghost.planning.karpenter import GROUP as KARPENTER
 
 RBAC = "rbac.authorization.k8s.io"
-_WRITE = ["get", "create", "update", "patch", "delete"]
 _LOOK = ["get", "list", "watch"]
-_CHANGE = [*_WRITE, "list", "watch"]
+_CHANGE = [*_LOOK, "create", "update", "patch", "delete"]
 # API group -> what an agent's stack has of it.
 _CHANGED: dict[str, list[str]] = {
     "": [
@@ -40,7 +40,7 @@ _CHANGED: dict[str, list[str]] = {
     RBAC: ["rolebindings"],
 }
 _SEEN: dict[str, list[str]] = {
-    "": ["nodes", "pods", "pods/log", "events"],
+    "": ["nodes", "pods", "events"],
     "apps": ["replicasets"],
     KARPENTER: ["nodepools", "nodeclaims"],
     # The provider waits for no volume whose class says that it comes with its first pod.
@@ -49,6 +49,30 @@ _SEEN: dict[str, list[str]] = {
 _NAME = "moltghost-deployers"
 IN_AGENTS = "moltghost-deployers-in-agents"
 """Name of the role that is bound in agents' namespaces alone."""
+
+
+def _is_of_own_owner(space: str) -> str:
+    """Whether a namespace names an owner whose group the person is in."""
+    return (
+        f"has({space}.metadata.labels) && '{OWNER_LABEL}' in {space}.metadata.labels && "
+        f"('{OWNER_GROUP_PREFIX}' + {space}.metadata.labels['{OWNER_LABEL}']) in "
+        "request.userInfo.groups"
+    )
+
+
+# Whoever gives a namespace to another owner has to be in both groups.
+_OF_OWN_OWNER = (
+    "request.resource.resource == 'namespaces' ? "
+    f"(object == null || {_is_of_own_owner('object')}) && "
+    f"(oldObject == null || {_is_of_own_owner('oldObject')}) : "
+    f"namespaceObject != null && {_is_of_own_owner('namespaceObject')}"
+)
+_BINDS_OWNER = (
+    "request.resource.resource != 'rolebindings' || object == null || "
+    f"object.roleRef.kind == 'ClusterRole' && object.roleRef.name == '{IN_AGENTS}' && "
+    "has(object.subjects) && object.subjects.all(s, s.kind == 'Group' && namespaceObject != null "
+    f"&& s.name == '{OWNER_GROUP_PREFIX}' + namespaceObject.metadata.labels['{OWNER_LABEL}'])"
+)
 
 
 class Deployers(pulumi.ComponentResource):
@@ -70,8 +94,8 @@ class Deployers(pulumi.ComponentResource):
             metadata=meta,
             rules=[
                 *(_rule(api, what, _CHANGE) for api, what in _CHANGED.items()),
-                # An agent's tokens; without `list`, only by a name that one knows.
-                _rule("", ["secrets"], _WRITE),
+                # An agent's tokens; they are read in the namespaces of one's own agents alone.
+                _rule("", ["secrets"], ["create", "update", "patch", "delete"]),
                 *(_rule(api, what, _LOOK) for api, what in _SEEN.items()),
                 rbac.PolicyRuleArgs(
                     api_groups=[RBAC],
@@ -86,8 +110,9 @@ class Deployers(pulumi.ComponentResource):
             "deployers-in-agents-role",
             metadata=k8s.meta.v1.ObjectMetaArgs(name=IN_AGENTS, labels=labels),
             rules=[
-                # To see the end of tokens that a rotation or a `destroy` removes.
-                _rule("", ["secrets"], ["list", "watch"]),
+                # To talk to the agent, and to see the end of tokens that are removed.
+                _rule("", ["secrets"], _LOOK),
+                _rule("", ["pods/log"], ["get"]),
                 # `moltghost agent chat` and `connect`. A kubectl of before 1.35 asks for less.
                 _rule("", ["pods/portforward"], ["get", "create"]),
             ],
@@ -132,7 +157,18 @@ class Deployers(pulumi.ComponentResource):
                         expression=f"request.namespace.startsWith('{AGENT_NAMESPACE_PREFIX}')",
                         message="who deploys agents changes only what is in namespaces of agents "
                         "(agent-NAME)",
-                    )
+                    ),
+                    admission.ValidationArgs(
+                        expression=_OF_OWN_OWNER,
+                        message="who deploys agents changes only those of an owner whose group "
+                        f"they are in ({OWNER_GROUP_PREFIX}OWNER, by the namespace's label "
+                        f"{OWNER_LABEL})",
+                    ),
+                    admission.ValidationArgs(
+                        expression=_BINDS_OWNER,
+                        message=f"a RoleBinding of an agent binds {IN_AGENTS} to its owner's "
+                        "group and to nobody else",
+                    ),
                 ],
             ),
             opts=child_of(self),

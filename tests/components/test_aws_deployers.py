@@ -33,7 +33,9 @@ def rules(namespace: str) -> Iterator[dict[str, Any]]:
         if each.inputs["metadata"]["namespace"] == namespace
     ]
     for each in bound:
-        if "moltghost.dev:deployers" in [who["name"] for who in each.inputs["subjects"]]:
+        if {"moltghost.dev:deployers", "moltghost.dev:owner:team-a"} & {
+            who["name"] for who in each.inputs["subjects"]
+        }:
             yield from roles[each.inputs["roleRef"]["name"]]
 
 
@@ -88,10 +90,12 @@ def test_the_wall_stands_around_every_kind_that_a_deployer_changes() -> None:
     assert {what for each in changing for what in each["resources"]} == set(held["resources"])
 
 
-def test_secrets_are_listed_and_pods_reached_in_the_namespaces_of_agents_alone() -> None:
-    for verb in ("list", "watch"):
+def test_secrets_and_logs_are_read_and_pods_reached_in_the_namespaces_of_agents_alone() -> None:
+    for verb in ("get", "list", "watch"):
         assert may(verb, "", "secrets")
         assert not may(verb, "", "secrets", "kube-system")
+    assert may("get", "", "pods/log")
+    assert not may("get", "", "pods/log", "kube-system")
     assert may("create", "", "pods/portforward")
     assert not may("create", "", "pods/portforward", "kube-system")
     assert not may("create", "batch", "jobs")  # weights are the admins' business

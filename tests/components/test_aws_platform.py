@@ -196,7 +196,7 @@ def test_who_deploys_agents_changes_nothing_outside_their_namespaces() -> None:
     for rule in roles["moltghost-deployers"]:
         assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
         if "secrets" in rule["resources"]:
-            assert not {"list", "watch"} & set(rule["verbs"])
+            assert not {"get", "list", "watch"} & set(rule["verbs"])
         if {"create", "delete"} & set(rule["verbs"]):
             assert not {"nodepools", "nodes", "clusterroles"} & set(rule["resources"])
     (binding,) = by_type(

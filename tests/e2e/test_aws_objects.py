@@ -8,8 +8,6 @@ nodes for the way down.
 from __future__ import annotations
 
 import copy
-import json
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,11 +17,11 @@ import pytest
 from moltghost.kube.client import Client
 from moltghost.kube.draining import drain_pools
 from moltghost.kube.errors import ApiError
-from moltghost.local.build import programs
 from moltghost.progress import Event
 from tests.components.aws_stacks import declared
 from tests.e2e.aws_definitions import definitions
 from tests.e2e.cluster_fixture import RunningCluster
+from tests.e2e.deployers import give_rights, kubectl_as
 from tests.wire import whole
 
 pytestmark = pytest.mark.e2e
@@ -146,32 +144,10 @@ def test_a_node_class_with_a_slip_is_refused(
 
 @pytest.fixture
 def deployer(client: Client, running_cluster: RunningCluster) -> Callable[..., str]:
-    """kubectl as somebody of the deployers' group, with what the platform gives the group."""
-    kinds = ("ClusterRole", "ValidatingAdmissionPolicy")
-    for each in objects("platform.prod"):
-        ours = each["metadata"]["name"].startswith("moltghost-deployers")
-        if ours and each["kind"].removesuffix("Binding") in kinds:
-            client.apply(each, manager=MANAGER)
-    command = [str(programs.binary("kubectl")), "--kubeconfig"]
-    command += [
-        str(running_cluster.status.kubeconfig),
-        "--as",
-        "somebody",
-        "--as-group",
-        "moltghost.dev:deployers",
-    ]
-
-    def run(*arguments: str, given: Any = None) -> str:
-        done = subprocess.run(
-            [*command, *arguments],
-            input=json.dumps(given) if given else None,
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-        return done.stdout + done.stderr
-
-    return run
+    """kubectl as somebody who deploys team-a's agents, with what the platform gives them."""
+    assert client.get("v1", "Namespace", "agent-my-agent")
+    give_rights(running_cluster)
+    return kubectl_as(running_cluster, "somebody", "team-a")
 
 
 def test_a_deployer_lists_secrets_where_an_agents_stack_lets_it_and_lets_itself_in_nowhere_else(

@@ -50,7 +50,7 @@ def cloud_values(**changes: Any) -> dict[str, Any]:
         "region": "us-east-1",
         "zone_ids": ["use1-az4", "use1-az6"],
         "admins": [f"arn:aws:iam::{ACCOUNT}:role/admin"],
-        "deployers": [f"arn:aws:iam::{ACCOUNT}:role/deployer"],
+        "deployers": {"team-a": [f"arn:aws:iam::{ACCOUNT}:role/deployer"]},
         "monthly_ceiling_usd": 5000,
     }
     return {key: value for key, value in {**base, **changes}.items() if value is not None}

@@ -13,7 +13,8 @@ from tests.policies import parts as p
 
 NAMES = (
     *("moltghost-agent-namespaces", "moltghost-agent-pods", "moltghost-agent-pods-stay"),
-    "moltghost-gpu-nodes",
+    *("moltghost-agent-secrets", "moltghost-agent-services"),
+    *("moltghost-gpu-nodes", "moltghost-gpu-nodes-stay"),
 )
 
 

@@ -28,7 +28,6 @@ EXEMPTED = {
     ("pod-no-privileged-host", PLUGIN),
     ("pod-no-privileged-host", EXPORTER),
     ("pod-readonly-rootfs", EXPORTER),
-    ("rbac-no-escalation", "ClusterRole moltghost-deployers"),
 }
 
 

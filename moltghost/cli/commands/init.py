@@ -37,7 +37,9 @@ _AWS = {
 @click.option("--region", help="Its region.")
 @click.option("--zone-id", "zone_ids", multiple=True, help="Id of a zone; give two or three.")
 @click.option("--admin", "admins", multiple=True, help="ARN of a role that administers it.")
-@click.option("--deployer", "deployers", multiple=True, help="ARN of a role that deploys agents.")
+@click.option(
+    "--deployer", "deployers", multiple=True, help="ARN of a role that deploys --owner's agents."
+)
 @click.option("--ceiling-usd", "monthly_ceiling_usd", type=int, help="What it may cost a month.")
 @click.option(
     "--environment-project",
@@ -45,7 +47,7 @@ _AWS = {
     type=click.Path(path_type=Path),
     help="Folder of the project whose environments are used; this one then has agents only.",
 )
-@click.option("--owner", default="team-a", show_default=True, help="Owner in the example fleet.")
+@click.option("--owner", default="team-a", show_default=True, help="Owner of the first agents.")
 @click.option(
     "--wheel",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -86,7 +88,7 @@ def init(
         wheel=found,
         owner=owner,
         local=local,
-        aws={aws: _aws_spec(options, asks=asks)} if aws else {},
+        aws={aws: _aws_spec(options, owner, asks=asks)} if aws else {},
         shared=shared,
     )
     content = project_files(new)
@@ -98,7 +100,7 @@ def init(
     click.echo(f"Next: cd {folder}, then what README.md says")
 
 
-def _aws_spec(options: dict[str, Any], *, asks: bool) -> dict[str, Any]:
+def _aws_spec(options: dict[str, Any], owner: str, *, asks: bool) -> dict[str, Any]:
     """The cloud spec; what no option says is asked for.
 
     Raises:
@@ -109,6 +111,8 @@ def _aws_spec(options: dict[str, Any], *, asks: bool) -> dict[str, Any]:
         names = ", ".join(_AWS[key][0] for key in missing)
         raise Refused(f"the environment on AWS needs {names}", "add these options")
     spec = {"kind": "cloud", "provider": "aws", **options}
+    if options["deployers"]:
+        spec["deployers"] = {owner: list(options["deployers"])}
     for key in missing:
         spec[key] = _asked(key)
     values = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moltghost.labels import AGENT_LABEL, DEPLOYERS_GROUP, OWNER_LABEL
+from moltghost.labels import AGENT_LABEL, OWNER_LABEL
 from moltghost.planning.aws.cloud import AwsCloudPlan
 from moltghost.planning.aws.deployers import agents_boundary_arn
 from moltghost.planning.aws.flows import POD_IDENTITY
@@ -22,7 +22,6 @@ class AwsAgent(Plan):
     role: RolePlan
     identity_cidr: str
     identity_port: int
-    deployers_group: str = DEPLOYERS_GROUP
     tags: dict[str, str]
 
 

@@ -7,7 +7,7 @@ import json
 from pydantic import Field
 
 from moltghost.config_aws import AwsCloudSpec
-from moltghost.labels import DEPLOYERS_GROUP
+from moltghost.labels import DEPLOYERS_GROUP, owner_group
 from moltghost.planning.aws.controllers import network_plugin_statements
 from moltghost.planning.aws.facts import KubernetesRelease
 from moltghost.planning.aws.iam import RolePlan, aws_managed, trust_of_pods, trust_of_service
@@ -81,10 +81,22 @@ def plan_cluster(scope: AwsScope, spec: AwsCloudSpec, release: KubernetesRelease
         access=(
             *(AccessPlan(principal=arn, policy=_ADMIN_POLICY) for arn in spec.admins),
             # What they may do is a Role of Kubernetes, in the platform layer.
-            *(AccessPlan(principal=arn, groups=(DEPLOYERS_GROUP,)) for arn in spec.deployers),
+            *(
+                AccessPlan(principal=arn, groups=(DEPLOYERS_GROUP, *map(owner_group, owners)))
+                for arn, owners in _owners_of(spec).items()
+            ),
         ),
         addons=_node_addons(scope, spec, release),
     )
+
+
+def _owners_of(spec: AwsCloudSpec) -> dict[str, list[str]]:
+    """Each deployer with the owners that they deploy for; EKS has one entry for a principal."""
+    found: dict[str, list[str]] = {}
+    for owner, principals in sorted(spec.deployers.items()):
+        for arn in principals:
+            found.setdefault(arn, []).append(owner)
+    return found
 
 
 def _from_account(scope: AwsScope) -> dict[str, dict[str, tuple[str, ...]]]:

@@ -16,6 +16,7 @@ from moltghost.engines.kubernetes.cluster import Cluster
 from moltghost.engines.pulumi.state import ResourceState
 from moltghost.errors import Refused
 from moltghost.kube.client import ResourceType
+from moltghost.kube.errors import Forbidden, api_error
 from tests.engines.fake_api import FakeApi
 
 STACK = "a.local"
@@ -108,3 +109,34 @@ def test_one_that_leaves_and_was_never_ours_is_refused() -> None:
     with pytest.raises(Refused, match=r"exists already, and it belongs to stack b\.local"):
         renamed(api)
     assert api.watched == 0
+
+
+class Unreadable(Api):
+    """It says nothing about any object to who asks."""
+
+    def get(self, *_arguments: Any, **_options: Any) -> Any:
+        raise api_error(403, "Forbidden", "you may not get configmaps")
+
+    def create(self, body: Any, **_: Any) -> Any:
+        return body
+
+
+def planned(*, old: bool, check: bool) -> Plan:
+    goal = Goal(urn=URN, type=TYPE, name="settings", custom=True, inputs=config_map("new"))
+    state = ResourceState(
+        urn=URN, type=TYPE, custom=True, id="agent-a/new", inputs=config_map("new"), outputs={}
+    )
+    planner = Planner(cast("Cluster", FakeConnection(Unreadable())), STACK, threading.Event())
+    return planner.plan(goal, state if old else None, begun=frozenset(), check=check)
+
+
+def test_a_preview_takes_a_new_object_that_it_may_not_read_as_one_that_isnt_there() -> None:
+    assert planned(old=False, check=True).op is Op.CREATE
+
+
+@pytest.mark.parametrize(("old", "check"), [(True, True), (True, False), (False, False)])
+def test_an_object_that_may_not_be_read_is_an_error_where_it_must_be_known(
+    old: bool, check: bool
+) -> None:
+    with pytest.raises(Forbidden, match="you may not get configmaps"):
+        planned(old=old, check=check)

@@ -27,7 +27,7 @@ from moltghost.engines.pulumi.state import ResourceState
 from moltghost.engines.pulumi.values import plain
 from moltghost.errors import Refused
 from moltghost.kube.client import Client
-from moltghost.kube.errors import UnknownKind
+from moltghost.kube.errors import Forbidden, UnknownKind
 from moltghost.labels import ENGINE_ANNOTATION, PROJECT_ANNOTATION, STACK_ANNOTATION
 from moltghost.ownership import belongs_to
 
@@ -60,7 +60,7 @@ class Planner:
         if who is None or not self._cluster.known:
             return _blind(goal, old, who)
         client = self._cluster.client()
-        live = self._live(client, who)
+        live = self._live(client, who, may_come=check and old is None)
         if old and not recorded(old).same_object(who):
             taken_up = who.id in begun
             return self._replacement(client, goal, old, who, live, taken_up, check=check)
@@ -88,11 +88,19 @@ class Planner:
                     raise
         return objects.checked_inputs(goal.inputs, goal.name, namespaced=namespaced)
 
-    def _live(self, client: Client, who: Identity) -> Object | None:
-        """The live object; none while its kind is only about to be defined."""
+    def _live(self, client: Client, who: Identity, *, may_come: bool) -> Object | None:
+        """The live object; none while its kind is only about to be defined.
+
+        ``may_come`` is set where a preview plans something new: the right to read it may be made
+        by the same change, as an agent's stack makes its owner's.
+        """
         try:
             return client.get(who.api_version, who.kind, who.name, who.namespace)
         except UnknownKind:
+            return None
+        except Forbidden:
+            if not may_come:
+                raise
             return None
 
     def _successor(
