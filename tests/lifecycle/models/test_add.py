@@ -130,7 +130,7 @@ def test_what_cant_be_a_name_is_refused_before_anybody_is_asked(
 
 
 def test_a_bare_name_is_no_place(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="if it is one of Ollama's library: ollama:qwen9"):
+    with pytest.raises(Refused, match="for one of Ollama's library: ollama:qwen9"):
         add_model(tmp_path, "qwen9", "", registries(), silent)
 
 
