@@ -14,11 +14,12 @@ from typing import Any
 
 from moltghost.errors import Refused
 from moltghost.models.capabilities import Capabilities
-from moltghost.models.facts import Chat, Download, Model, Thinking
+from moltghost.models.facts import Chat, Model, Thinking
 from moltghost.models.gguf import GgufFile
 from moltghost.models.gguf_model import fitness_of, model_of
 from moltghost.models.header_records import header_of, record_of_header
 from moltghost.models.names import ModelChoice
+from moltghost.models.pinned import download_of
 from moltghost.models.project_models import AGAIN, FOLDER
 from moltghost.models.sources import Registry, Source, SourceFile
 
@@ -64,7 +65,7 @@ class Record:
             Refused: the header is of none that can be sized.
         """
         found = model_of(self.header)
-        file = replace(found.file, source=self.source, download=_download(self.source))
+        file = replace(found.file, source=self.source, download=download_of(self.source))
         model: Model = replace(
             found.model,
             id=self.name,
@@ -197,17 +198,3 @@ def _count(value: object, least: int) -> int:
     if type(value) is not int or value < least:
         raise ValueError(f"{value!r} isn't a number of bytes")
     return value
-
-
-def _download(source: Source) -> Download | None:
-    """Where the one file of a source can be had; what has several files has no such address."""
-    if len(source.files) != 1 or source.registry is Registry.FILE:
-        return None
-    file = source.files[0]
-    if source.registry is Registry.HUGGING_FACE:
-        url = f"https://huggingface.co/{source.name}/resolve/{source.revision}/{file.name}"
-    else:
-        name = source.name.partition(":")[0]
-        repository = name if "/" in name else f"library/{name}"
-        url = f"https://registry.ollama.ai/v2/{repository}/blobs/sha256:{file.sha256}"
-    return Download(sha256=file.sha256 or "", url=url)

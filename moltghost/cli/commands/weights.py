@@ -66,7 +66,8 @@ def add(
     \b
     Examples:
       moltghost weights add gemma3-270m-q4
-      moltghost weights add llama3.1-8b-q4 --from llama-3.1-8b-q4_k_m.gguf
+      moltghost weights add llama3.1-8b-q4
+      moltghost weights add llama3.1-8b-q5 --from llama-3.1-8b-q5_k_m.gguf
       moltghost weights add llama3.1-8b --from llama-3.1-8b-f16.gguf --quantize q4_K_M --env prod
     """
     request = Request(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from moltghost.environments.environment import Environment
 from moltghost.errors import Failed, Refused
 from moltghost.models.names import ModelChoice
+from moltghost.models.pinned import pinned_download
 from moltghost.planning.agent import AgentPlan
 from moltghost.weights_store.store import Store, StoreState, store_at
 
@@ -34,7 +35,11 @@ class Missing:
     @property
     def can_be_built(self) -> bool:
         """Whether that needs nothing more from a person."""
-        return self.choice.file.download is not None and self.store.state is not StoreState.DAMAGED
+        return self._has_source and self.store.state is not StoreState.DAMAGED
+
+    @property
+    def _has_source(self) -> bool:
+        return pinned_download(self.choice.model, self.choice.quantization) is not None
 
     def refusal(self) -> Refused:
         """The error for a change that can't go on without it."""
@@ -45,7 +50,7 @@ class Missing:
             StoreState.DAMAGED: f"the store of {name} in {self.environment} is damaged: "
             + "; ".join(self.store.problems),
         }
-        source = "" if self.choice.file.download else " --from FILE.gguf"
+        source = "" if self._has_source else " --from FILE.gguf"
         return Refused(state[self.store.state], f"{self.command}{source} builds it")
 
 

@@ -11,6 +11,7 @@ from moltghost.models.facts import Download
 from moltghost.models.gguf import GgufFile, read_gguf
 from moltghost.models.gguf_model import model_of
 from moltghost.models.names import ModelChoice
+from moltghost.models.pinned import pinned_download
 from moltghost.models.project_models import ProjectModels
 from moltghost.planning.weights import require_quantizable
 
@@ -82,8 +83,8 @@ def locate(request: Request, choice: ModelChoice) -> Path | Download:
 
 def _of_catalogue(request: Request, choice: ModelChoice) -> Download:
     wanted = _FULL_PRECISION if request.quantize else (choice.quantization,)
-    files = (choice.model.files.get(name) for name in wanted)
-    found = next((file.download for file in files if file and file.download), None)
+    downloads = (pinned_download(choice.model, name) for name in wanted)
+    found = next((each for each in downloads if each), None)
     if found:
         return found
     hub = f" (model hub: {choice.model.hf_repo})" if choice.model.hf_repo else ""

@@ -47,6 +47,14 @@ def test_without_one_the_command_that_builds_it_is_said(here: Path, bucket: Buck
 
 
 @pytest.mark.usefixtures("bucket")
+def test_a_model_with_a_known_digest_is_built_without_a_file(here: Path) -> None:
+    missing = missing_of(here, **{**HELLO, "model": "qwen2.5-0.5b-q4_K_M"})
+    assert missing is not None
+    assert missing.can_be_built
+    assert "--from" not in missing.refusal().hint
+
+
+@pytest.mark.usefixtures("bucket")
 def test_a_model_without_a_source_asks_for_a_file(here: Path) -> None:
     missing = missing_of(here, **{**HELLO, "model": "gemma3-270m-q8"})
     assert missing is not None

@@ -73,8 +73,8 @@ def test_the_catalogues_own_source_is_taken_where_there_is_one() -> None:
 
 
 def test_without_a_source_the_ways_to_give_one_are_said() -> None:
-    with pytest.raises(Refused, match=r"no immutable source of llama3\.1-8b Q4_K_M") as refused:
-        located(model="llama3.1-8b-q4")
+    with pytest.raises(Refused, match=r"no immutable source of llama3\.1-8b Q4_K_S") as refused:
+        located(model="llama3.1-8b-q4_K_S")
     assert "--from FILE.gguf" in refused.value.hint
     assert "--quantize makes it" in refused.value.hint
 
