@@ -167,7 +167,7 @@ def conversations(hello: Hello) -> Iterator[list[str]]:
         asking.result(timeout=300)
 
 
-def until(true: Callable[[], Any], seconds: float = 120) -> None:
+def until(true: Callable[[], Any], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not come true in time"
