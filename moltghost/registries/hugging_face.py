@@ -7,7 +7,6 @@ src/huggingface_hub/file_download.py l.1618-1637 (headers), utils/_http.py (erro
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,13 +25,12 @@ from moltghost.registries.errors import (
     Unexpected,
 )
 from moltghost.registries.gguf_files import of_quantization, projectors_of, quantization_of
+from moltghost.registries.mirrors import hub_endpoint
 from moltghost.registries.resolved import FileRole, RemoteFile, Resolved
 from moltghost.registries.tokens import HubToken
 from moltghost.registries.web import Answer, Web, require_safe, shown, unexpected_status
 from moltghost.units import MIB
 
-ENDPOINT_VARIABLE = "HF_ENDPOINT"
-_ENDPOINT = "https://huggingface.co"
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
 _REVISION = re.compile(r"[A-Za-z0-9_][\w.-]{0,99}(?:/[A-Za-z0-9_][\w.-]{0,99}){0,3}", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -79,7 +77,7 @@ class HuggingFace:
         self, web: Web, endpoint: str | None = None, token: HubToken | None = None
     ) -> None:
         self._web, self._token = web, token
-        self.endpoint = (endpoint or os.environ.get(ENDPOINT_VARIABLE) or _ENDPOINT).rstrip("/")
+        self.endpoint = (endpoint or hub_endpoint()).rstrip("/")
         require_safe(self.endpoint)
 
     def repository(self, name: str, revision: str = _MAIN) -> Repository:

@@ -8,7 +8,6 @@ types/model/name.go (names and their defaults), types/model/config.go, manifest/
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from moltghost.errors import Refused
 from moltghost.models.sources import Registry
 from moltghost.registries import documents
 from moltghost.registries.errors import NotFound, RegistryError, Unauthorized, Unexpected
+from moltghost.registries.mirrors import ollama_registry
 from moltghost.registries.resolved import FileRole, RemoteFile, Resolved
 from moltghost.registries.web import (
     SMALL_BYTES,
@@ -30,8 +30,6 @@ from moltghost.registries.web import (
     unexpected_status,
 )
 
-BASE_VARIABLE = "MOLTGHOST_OLLAMA_REGISTRY"
-_BASE = "https://registry.ollama.ai"
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _LAYER = "application/vnd.ollama.image."
@@ -67,7 +65,7 @@ class OllamaRegistry:
 
     def __init__(self, web: Web, base: str | None = None) -> None:
         self._web = web
-        self.base = (base or os.environ.get(BASE_VARIABLE) or _BASE).rstrip("/")
+        self.base = (base or ollama_registry()).rstrip("/")
         require_safe(self.base)
 
     def resolve(self, name: str) -> Resolved:

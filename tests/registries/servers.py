@@ -108,11 +108,11 @@ class Cdn(Server):
         content = self.files.get(urlsplit(asked.path).path)
         if content is None:
             return Reply(403, {}, b"<Error>AccessDenied</Error>")
-        match = re.fullmatch(r"bytes=(\d+)-(\d+)", asked.headers.get("range", ""))
+        match = re.fullmatch(r"bytes=(\d+)-(\d*)", asked.headers.get("range", ""))
         if not match or self.ignores_ranges:
             return Reply(200, {}, content[:])
-        first, last = int(match[1]) + self.shifted, int(match[2]) + self.shifted
-        last = min(last, len(content) - 1)
+        first = int(match[1]) + self.shifted
+        last = min(int(match[2] or len(content)) + self.shifted, len(content) - 1)
         return Reply(
             206,
             {"Content-Range": f"bytes {first}-{last}/{len(content)}"},

