@@ -15,7 +15,6 @@ from moltghost.local.node.requirements import unavailable
 from tests.e2e.conftest import Moltghost
 from tests.e2e.full_precision import write_full_precision
 from tests.e2e.hello import CONTEXT, NAMESPACE, STREAMS, Hello, conversations, until
-from tests.registries.servers import hub_of
 
 pytestmark = [
     pytest.mark.e2e,
@@ -208,18 +207,3 @@ def test_paused_it_has_no_process_and_resumed_it_answers_with_its_memory(hello: 
     )
     assert again
     assert again["metadata"]["uid"] == claim["metadata"]["uid"]
-
-
-def test_a_model_of_the_hub_is_fetched_by_its_place_and_answers(
-    hello: Hello, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The hub is a server of the test, with the redirects, headers and ranges of the real one."""
-    with hub_of({"tiny-Q4_K_M.gguf": hello.source.read_bytes()}) as hub:
-        monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        update = ("agent", "update", "hello", "--model", f"hf:{hub.repository}:Q4_K_M", "--yes")
-        hello.moltghost(*update, timeout=900)
-    until(lambda: len(hello.pods()) == 1)
-    [record] = (hello.moltghost.project / "models").iterdir()
-    assert hub.repository in record.read_text()
-    assert hello.moltghost.json("agent", "status", "hello")["model"] == record.stem
-    assert "Paris" in hello.answer()
