@@ -54,15 +54,19 @@ def project_folder(ctx: click.Context) -> Path:
     Raises:
         Refused: there is none.
     """
-    given = ctx.find_root().obj
-    here = [Path(given)] if given else [Path.cwd(), *Path.cwd().parents]
-    for folder in here:
-        if (folder / "Pulumi.yaml").is_file():
-            return folder
+    if folder := _project_or_none(ctx):
+        return folder
     raise Refused(
-        f"no MoltGhost project in {here[0]}: there is no Pulumi.yaml",
+        f"no MoltGhost project in {Path(ctx.find_root().obj or Path.cwd())}: "
+        "there is no Pulumi.yaml",
         "go to your project's folder, or name it with -C FOLDER; moltghost init FOLDER makes one",
     )
+
+
+def _project_or_none(ctx: click.Context) -> Path | None:
+    given = ctx.find_root().obj
+    here = [Path(given)] if given else [Path.cwd(), *Path.cwd().parents]
+    return next((folder for folder in here if (folder / "Pulumi.yaml").is_file()), None)
 
 
 def models_here(ctx: click.Context) -> ProjectModels:
@@ -71,9 +75,7 @@ def models_here(ctx: click.Context) -> ProjectModels:
     Raises:
         Refused: the folder that was given has no project, or a record of it isn't valid.
     """
-    if ctx.find_root().obj is None and not any(
-        (folder / "Pulumi.yaml").is_file() for folder in (Path.cwd(), *Path.cwd().parents)
-    ):
+    if ctx.find_root().obj is None and _project_or_none(ctx) is None:
         return NO_MODELS
     return project_models(project_folder(ctx))
 

@@ -104,6 +104,12 @@ class GgufFile:
     tensors: tuple[GgufTensor, ...]
     file_bytes: int
 
+    @property
+    def chat_template(self) -> str | None:
+        """How a chat is written, in Jinja; None where the file doesn't say or it is too long."""
+        found = self.metadata.get(CHAT_TEMPLATE)
+        return found if isinstance(found, str) else None
+
 
 class Stream(Protocol):
     """Bytes that can be read from any place, as those of an open file."""

@@ -10,7 +10,7 @@ from moltghost.models.architectures import why_not
 from moltghost.models.capabilities import Capabilities, capabilities_of
 from moltghost.models.catalogue import gguf_file_types
 from moltghost.models.facts import Agents, Fitness, Model, ModelFile, Thinking
-from moltghost.models.gguf import CHAT_TEMPLATE, GgufFile
+from moltghost.models.gguf import GgufFile
 from moltghost.models.gguf_shape import Facts, shape_of
 from moltghost.models.names import ModelChoice
 
@@ -82,8 +82,7 @@ def model_of(file: GgufFile) -> ModelChoice:
 
 def own_capabilities(file: GgufFile) -> Capabilities:
     """What the template in a file says that its model can do."""
-    jinja = file.metadata.get(CHAT_TEMPLATE)
-    return capabilities_of(jinja if isinstance(jinja, str) else None)
+    return capabilities_of(file.chat_template)
 
 
 def fitness_of(can: Capabilities) -> Agents:

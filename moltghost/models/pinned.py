@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moltghost.models.facts import Download, Model
-from moltghost.models.sources import Registry, Source, sources_of
+from moltghost.models.sources import HUB_URL, LIBRARY_URL, Registry, Source, sources_of
 
 
 def download_of(source: Source) -> Download | None:
@@ -16,11 +16,11 @@ def download_of(source: Source) -> Download | None:
         return None
     name, file = source.name, source.files[0]
     if source.registry is Registry.HUGGING_FACE and source.revision:
-        url = f"https://huggingface.co/{name}/resolve/{source.revision}/{file.name}"
+        url = f"{HUB_URL}/{name}/resolve/{source.revision}/{file.name}"
     elif source.registry is Registry.OLLAMA:
         path = name.partition(":")[0]
         repository = path if "/" in path else f"library/{path}"
-        url = f"https://registry.ollama.ai/v2/{repository}/blobs/sha256:{file.sha256}"
+        url = f"{LIBRARY_URL}/v2/{repository}/blobs/sha256:{file.sha256}"
     else:
         return None
     return Download(sha256=file.sha256 or "", url=url)

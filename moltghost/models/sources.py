@@ -12,6 +12,9 @@ from typing import Any
 
 from moltghost.models.data_files import read
 
+HUB_URL = "https://huggingface.co"
+LIBRARY_URL = "https://registry.ollama.ai"
+
 
 class Registry(StrEnum):
     """Where files are kept: Ollama's library, a repository of the Hugging Face hub, or a disk."""

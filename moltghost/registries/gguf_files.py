@@ -55,11 +55,6 @@ def of_quantization(repository: str, names: Sequence[str], quantization: str) ->
     return _whole(repository, found)
 
 
-def quantizations_of(names: Iterable[str]) -> tuple[str, ...]:
-    """What a repository's GGUF files are quantized to, by their names."""
-    return tuple(sorted(_by_quantization(names)))
-
-
 def quantization_of(name: str) -> str:
     """What the name of a GGUF file says that it is quantized to; empty where it doesn't."""
     stem = _PART.sub(_GGUF, name).removesuffix(_GGUF)

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import os
 
+from moltghost.models.sources import HUB_URL, LIBRARY_URL
 from moltghost.registries.tokens import HubToken, hub_token
 
-HUB, OLLAMA = "https://huggingface.co", "https://registry.ollama.ai"
 HUB_VARIABLE, OLLAMA_VARIABLE = "HF_ENDPOINT", "MOLTGHOST_OLLAMA_REGISTRY"
 
 
 def hub_endpoint() -> str:
     """The address of the Hugging Face hub: `HF_ENDPOINT`, else its own."""
-    return (os.environ.get(HUB_VARIABLE) or HUB).rstrip("/")
+    return (os.environ.get(HUB_VARIABLE) or HUB_URL).rstrip("/")
 
 
 def ollama_registry() -> str:
     """The address of Ollama's registry: `MOLTGHOST_OLLAMA_REGISTRY`, else its own."""
-    return (os.environ.get(OLLAMA_VARIABLE) or OLLAMA).rstrip("/")
+    return (os.environ.get(OLLAMA_VARIABLE) or LIBRARY_URL).rstrip("/")
 
 
 def mirrored(url: str) -> tuple[str, HubToken | None]:
@@ -29,8 +29,8 @@ def mirrored(url: str) -> tuple[str, HubToken | None]:
     Raises:
         Refused: the user's token can't be read.
     """
-    if url.startswith(f"{HUB}/"):
-        return hub_endpoint() + url.removeprefix(HUB), hub_token()
-    if url.startswith(f"{OLLAMA}/"):
-        return ollama_registry() + url.removeprefix(OLLAMA), None
+    if url.startswith(f"{HUB_URL}/"):
+        return hub_endpoint() + url.removeprefix(HUB_URL), hub_token()
+    if url.startswith(f"{LIBRARY_URL}/"):
+        return ollama_registry() + url.removeprefix(LIBRARY_URL), None
     return url, None

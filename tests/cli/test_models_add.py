@@ -145,6 +145,16 @@ def test_wrong_input_is_answered_with_what_to_do(
     assert not (moltghost.project / "models").exists()
 
 
+def test_a_deploy_that_is_refused_for_its_options_asks_nobody_and_writes_no_record(
+    hub: Hub, moltghost: Command
+) -> None:
+    ran = moltghost("deploy", "new", "--model", PLACE, "--within", "2")
+    assert ran.code == 2
+    assert "--within is for the proposal" in ran.err
+    assert hub.asked == []
+    assert not (moltghost.project / "models").exists()
+
+
 def test_a_rate_limit_and_a_broken_hub_are_failures_that_say_when(
     hub: Hub, moltghost: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,6 @@ import json
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -29,6 +28,7 @@ from moltghost.cli.session import engine_for
 from moltghost.cli.views.agents import agent_facts, print_agents
 from moltghost.cli.views.progress import Progress
 from moltghost.config import StackName, stack_file
+from moltghost.environments.environment import Environment
 from moltghost.environments.factory import open_environment
 from moltghost.errors import Refused
 from moltghost.kube.agents import list_agents
@@ -36,7 +36,6 @@ from moltghost.lifecycle.agents.apply import destroy as destroy_agent
 from moltghost.lifecycle.agents.apply import require_deployed
 from moltghost.lifecycle.agents.change import no_such_agent
 from moltghost.lifecycle.agents.patch import AgentPatch
-from moltghost.models.project_models import project_models
 from moltghost.sizing.request import DEFAULT_CONTEXT
 from moltghost.units import format_context
 
@@ -108,14 +107,14 @@ def deploy(
     """
     project = project_folder(ctx)
     stack = StackName.of_agent(name, environment)
-    values["model"] = settle_model(project, values["model"], as_json=as_json)
-    opened = open_environment(project, environment)
     new = not stack_file(project, stack).is_file()
     if within is not None and (values["model"] or not new):
         raise Refused(
             "--within is for the proposal of a new agent's model",
             "leave --within out; moltghost size MODEL says what a model costs",
         )
+    values["model"] = settle_model(project, values["model"], as_json=as_json)
+    opened = open_environment(project, environment)
     if new:
         if not values["model"]:
             ask = is_terminal() and not (yes or as_json)
@@ -123,7 +122,7 @@ def deploy(
             chosen = propose(name, opened, values["gpu"], budget, ask=ask)
             values["model"] = chosen.choice.name
             values["context"] = values["context"] or format_context(chosen.context)
-        values["context"] = values["context"] or _default_context(project, values["model"])
+        values["context"] = values["context"] or _default_context(opened, values["model"])
         values["owner"] = values["owner"] or _default_owner()
     change_agent(opened, stack, AgentPatch.of_words(values), yes=yes, as_json=as_json)
 
@@ -183,8 +182,8 @@ def scale(
     change_agent(opened, stack, patch, yes=yes, as_json=as_json, must_exist=True)
 
 
-def _default_context(project: Path, model: str) -> str:
-    longest = project_models(project).find(model).model.max_context
+def _default_context(environment: Environment, model: str) -> str:
+    longest = environment.config.models.find(model).model.max_context
     return str(min(DEFAULT_CONTEXT, longest))
 
 

@@ -81,11 +81,11 @@ def settled_name(
     Raises:
         Refused, RegistryError: as `add_model`; a name that means nothing is left to the plan.
     """
-    if own := project_models(project).own(text):
-        return own.model.id, None
-    reference = reference_of(text)
-    if reference is None or _known(text, reference):
-        return text, None
+    models = project_models(project)
+    reference = _unknown_place(models, text)
+    if reference is None:
+        own = models.own(text)
+        return own.model.id if own else text, None
     if reference.registry is Registry.FILE and not Path(text).expanduser().exists():
         return text, None
     added = add_model(project, text, "", registries, report)
@@ -100,39 +100,44 @@ def looked_up(
     Raises:
         Refused, RegistryError: as `look_up`, or `find_model`.
     """
-    if own := models.own(text):
-        return own
-    reference = reference_of(text)
-    if reference is None or _known(text, reference):
+    reference = _unknown_place(models, text)
+    if reference is None:
         return models.find(text)
     return look_up(reference, registries, report).record.choice
 
 
-def _known(text: str, reference: Reference) -> bool:
-    """Whether the catalogue has what a place in a registry is named after."""
-    if reference.registry is Registry.FILE or reference.file or reference.revision:
-        return False
+def _unknown_place(models: ProjectModels, text: str) -> Reference | None:
+    """The place that a text names, unless a record or the catalogue has what is there."""
+    if models.own(text):
+        return None
+    reference = reference_of(text)
+    if reference is None or reference.registry is Registry.FILE:
+        return reference
+    if reference.file or reference.revision:
+        return reference
+    return None if _of_catalogue(text) else reference
+
+
+def _of_catalogue(name: str) -> ModelChoice | None:
+    """What a name means in the catalogue; None where nothing, or several things."""
     try:
-        find_model(text)
+        return find_model(name)
     except Refused:
-        return False
-    return True
+        return None
 
 
 def _without_a_place(text: str) -> Refused:
     places = "write hf:OWNER/REPO:QUANT, ollama:NAME:TAG or ./FILE.gguf"
     if text.startswith((".", "/", "~")):
         return Refused(f"{text} isn't a GGUF file: its name doesn't end in .gguf", places)
-    try:
-        found = find_model(text)
-    except Refused:
+    if found := _of_catalogue(text):
         return Refused(
-            f"{text!r} doesn't say where the model is",
-            f"{places}; for one of Ollama's library: ollama:{text}",
+            f"{text} is in the catalogue already: {found.name}",
+            f"every command takes it, as in moltghost deploy NAME --model {found.name}",
         )
     return Refused(
-        f"{text} is in the catalogue already: {found.name}",
-        f"every command takes it, as in moltghost deploy NAME --model {found.name}",
+        f"{text!r} doesn't say where the model is",
+        f"{places}; for one of Ollama's library: ollama:{text}",
     )
 
 
@@ -170,15 +175,14 @@ def _first(digests: Mapping[str, str]) -> str:
 
 
 def _require_free(name: str, text: str, *, named: bool) -> None:
-    try:
-        taken = find_model(name).name
-    except Refused:
+    taken = _of_catalogue(name)
+    if taken is None:
         return
-    what = f"{name} is a name of the catalogue: {taken}"
+    what = f"{name} is a name of the catalogue: {taken.name}"
     if named:
         raise Refused(what, "give another --name")
     raise Refused(
         what,
-        f"take the catalogue's, with --model {taken}; or give this file another name: "
+        f"take the catalogue's, with --model {taken.name}; or give this file another name: "
         f"moltghost models add {text} --name my-{name}",
     )

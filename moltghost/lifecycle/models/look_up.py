@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from moltghost.lifecycle.models.default_names import default_name
 from moltghost.models.capabilities import capabilities_of
 from moltghost.models.facts import Chat
-from moltghost.models.gguf import CHAT_TEMPLATE, GgufFile, parts_of, read_gguf, read_streams
+from moltghost.models.gguf import GgufFile, parts_of, read_gguf, read_streams
+from moltghost.models.gguf_model import own_capabilities
 from moltghost.models.record import Record
 from moltghost.models.references import Reference
 from moltghost.models.sources import Registry, Source, SourceFile
@@ -81,7 +82,7 @@ def _on_disk(reference: Reference, report: Report) -> Found:
         reference=f"./{path.name}",
         source=Source(Registry.FILE, path.name, files),
         header=header,
-        can=capabilities_of(_template(header)),
+        can=own_capabilities(header),
         licence=_stated_licence(header),
     )
     return Found(record, (f"its store is built with --from {reference.name}",))
@@ -110,7 +111,7 @@ def _remote(reference: Reference, registries: Registries, report: Report) -> Fou
             resolved.revision,
         ),
         header=header,
-        can=capabilities_of(_template(header), resolved.template, resolved.parser),
+        can=capabilities_of(header.chat_template, resolved.template, resolved.parser),
         licence=_licence(header, resolved),
         gated=resolved.gated,
         vision_bytes=sum(f.size_bytes for f in kept if f not in resolved.model_files),
@@ -146,11 +147,6 @@ def _notes(resolved: Resolved) -> list[str]:
     if resolved.least_ollama:
         notes.append(f"it needs Ollama {resolved.least_ollama} or newer")
     return notes
-
-
-def _template(header: GgufFile) -> str | None:
-    found = header.metadata.get(CHAT_TEMPLATE)
-    return found if isinstance(found, str) else None
 
 
 def _stated_licence(header: GgufFile) -> str:
